@@ -1,0 +1,1 @@
+"""The exact ledger, the order gate and the journal: see README.md in this folder."""

@@ -1,0 +1,1 @@
+"""Pure signals: one file a strategy; see README.md in this folder."""
