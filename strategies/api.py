@@ -1,0 +1,185 @@
+"""What a strategy is: bars in, a signal out, and nothing else.
+
+Theory of operation. A strategy never sees money, positions or orders. It sees the
+history of one instrument up to bar `t` and answers with a Signal: the position it
+would like to have, as a fraction of full size. Sizing turns the fraction into lots
+and `ledger.core.decide` turns lots into an order or a named refusal. So the same two
+functions run unchanged in the backtest kernel, in the fuzzer and in paper trading.
+
+`prepare` computes columns once over all bars; `on_bar` reads bars and columns at
+`t` or earlier and never later. `strategies.causality` re-runs both on truncated
+prefixes and names the first bar whose signal changes.
+
+Floats live here because indicators are statistics. They stop at the border:
+`sizing.fraction_e6` makes the target an integer before any money is touched.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, NamedTuple, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.kernel import jit
+
+# FIX tag 40 words. Plain integers, because kernels cannot hold an Enum cheaply.
+MARKET = 0
+LIMIT = 1
+STOP = 2
+STOP_LIMIT = 3
+TRAIL = 4
+ORDER_TYPES = ("MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAIL")
+
+WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+class StrategyError(ValueError):
+    """A strategy or one of its parameters is not what the caller thinks it is."""
+
+
+class Bars(NamedTuple):
+    """What a strategy may see: one instrument, adjusted prices, oldest bar first."""
+
+    time_ns: NDArray[np.int64]  # [T] UTC nanoseconds at which the bar is complete
+    open: NDArray[np.float64]  # [T]
+    high: NDArray[np.float64]  # [T]
+    low: NDArray[np.float64]  # [T]
+    close: NDArray[np.float64]  # [T]
+    volume: NDArray[np.float64]  # [T] shares or contracts
+
+
+class Signal(NamedTuple):
+    """A wish, never an order. Prices are in the adjusted currency; 0.0 means none."""
+
+    target: float  # -1..1 of full size; 0 = flat; NaN = no opinion, keep what is
+    order_type: int  # MARKET, LIMIT, STOP, STOP_LIMIT or TRAIL
+    limit: float  # price
+    stop_loss: float  # price
+    take_profit: float  # price
+    trail: float  # distance from the best price since entry
+
+
+Prepare = Callable[[Bars, Any], NDArray[np.float64]]
+OnBar = Callable[[Bars, NDArray[np.float64], int, NDArray[np.float64], Any], Signal]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """Everything the other rooms need to know about one strategy."""
+
+    name: str
+    params: Any  # a NamedTuple class of int and float fields, each with a default
+    prepare: Prepare  # (bars, params) -> float64[k, T]; row k, value known at bar T
+    on_bar: OnBar  # (bars, columns, t, state, params) -> Signal; causal
+    warmup: Callable[[Any], int]  # bars before the first opinion; live loads this many
+    state_size: int  # length of the float64 workspace, zeros at the start of a run
+    summary: str  # one sentence for people who choose a strategy
+    allow_short: bool  # False: no parameter can ever make this strategy go short
+    pyramiding: bool = False  # True: may add to a position that is already open
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # inclusive
+    check: Callable[[Any], str] | None = None  # "" when the parameters fit together
+
+
+@jit
+def market(target: float) -> Signal:
+    """Return the plainest signal: reach `target` with a market order."""
+    return Signal(target, MARKET, 0.0, 0.0, 0.0, 0.0)
+
+
+@jit
+def no_opinion() -> Signal:
+    """Return the signal that leaves position and working orders as they are."""
+    return Signal(np.nan, MARKET, 0.0, 0.0, 0.0, 0.0)
+
+
+@jit
+def no_columns(bars: Bars, params: Any) -> NDArray[np.float64]:
+    """Return float64[0, T]: the `prepare` of a strategy that needs no indicators."""
+    return np.empty((0, bars.close.shape[0]), np.float64)
+
+
+def head(bars: Bars, count: int) -> Bars:
+    """Return the first `count` bars as contiguous copies: the past and nothing else."""
+    prices = [column[:count].copy() for column in bars[1:]]
+    return Bars(bars.time_ns[:count].copy(), *prices)
+
+
+def may_short(strategy: Strategy, params: Any) -> bool:
+    """Tell whether these parameters can ask for a negative target at all."""
+    return strategy.allow_short and bool(getattr(params, "allow_short", 1))
+
+
+def known_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return `name` if it is known; otherwise raise and list near names first."""
+    names = sorted(known)
+    if name in names:
+        return name
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise StrategyError(f"unknown {kind} {name!r}; {hint}known: {', '.join(names) or 'none'}")
+
+
+def parse_params(strategy: Strategy, texts: Iterable[str]) -> Any:
+    """Build the parameters of `strategy` from texts such as `fast=10`.
+
+    Args:
+        strategy: whose `params` class gives names, types and defaults.
+        texts: one `name=value` each; a name left out keeps its default.
+    Returns:
+        An instance of `strategy.params`, checked alone and together.
+    Raises:
+        StrategyError: names the parameter, the value, the expected type and range.
+    """
+    types = get_type_hints(strategy.params)
+    values: dict[str, int | float] = {}
+    for text in texts:
+        name, equals, raw = (part.strip() for part in text.partition("="))
+        if not equals or not name:
+            raise StrategyError(f"{strategy.name}: {text!r} is not of the form name=value, as in fast=10")
+        known_name(f"parameter of {strategy.name}", name, types)
+        if name in values:
+            raise StrategyError(f"{strategy.name}: parameter {name} is given twice; keep one")
+        values[name] = _number(strategy, name, raw, types[name])
+    return checked(strategy, strategy.params(**values))
+
+
+def checked(strategy: Strategy, params: Any) -> Any:
+    """Return `params` unchanged, or raise StrategyError if a value or a pair is wrong."""
+    for name, value in params._asdict().items():
+        low, high = strategy.ranges.get(name, (-math.inf, math.inf))
+        if not low <= value <= high:
+            raise StrategyError(_expected(strategy, name, value, get_type_hints(strategy.params)[name]))
+    complaint = strategy.check(params) if strategy.check else ""
+    if complaint:
+        raise StrategyError(f"{strategy.name}: {complaint}")
+    return params
+
+
+def _number(strategy: Strategy, name: str, raw: str, kind: type) -> int | float:
+    """Read one value; int() alone would take `1_0` and float() alone would take `nan`."""
+    if kind is int:
+        if WHOLE.fullmatch(raw):
+            return int(raw)
+    else:
+        try:
+            value = float(raw)
+        except ValueError:
+            value = math.nan
+        if math.isfinite(value):
+            return value
+    raise StrategyError(_expected(strategy, name, raw, kind))
+
+
+def _expected(strategy: Strategy, name: str, value: object, kind: type) -> str:
+    noun = "a whole number" if kind is int else "a number"
+    text = f"{strategy.name}: parameter {name}={value} is wrong; expected {noun}"
+    if name not in strategy.ranges:
+        return text
+    low, high = strategy.ranges[name]
+    return f"{text} from {low:g} to {high:g}"

@@ -1,0 +1,63 @@
+"""Does a strategy see the future? Run it on cut histories and compare its wishes.
+
+Theory of operation. `signals` is the plain loop that every runner must agree with:
+prepare once, then one call a bar with one workspace. `differences` runs it on the
+whole history and again on prefixes of it. A causal strategy answers every bar of the
+prefix exactly as before; a strategy whose columns look ahead does not. Signals are
+compared and not fills, because fills also depend on cash and on other instruments.
+
+Floats are compared by their bits: two NaN are the same wish, and a difference in the
+last place is a difference, since it is enough to flip a comparison one day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategies.api import Bars, Signal, Strategy, head
+
+
+class Difference(NamedTuple):
+    """One bar on which a cut history gave another wish."""
+
+    cut: int  # how many bars the prefix had
+    bar: int
+    whole: Signal
+    prefix: Signal
+
+
+def signals(strategy: Strategy, bars: Bars, params: Any) -> NDArray[np.float64]:
+    """Return float64[T, 6]: the fields of the signal of every bar, in the order of Signal."""
+    count = bars.close.shape[0]
+    columns = strategy.prepare(bars, params)
+    state = np.zeros(strategy.state_size)
+    rows = np.empty((count, len(Signal._fields)))
+    for t in range(count):
+        rows[t] = strategy.on_bar(bars, columns, t, state, params)
+    return rows
+
+
+def differences(strategy: Strategy, bars: Bars, params: Any, cuts: Iterable[int]) -> list[Difference]:
+    """Return the first differing bar of every prefix that disagrees; empty means causal.
+
+    Args:
+        cuts: prefix lengths in bars, each 0..T.
+    """
+    whole = signals(strategy, bars, params)
+    found = []
+    for cut in cuts:
+        prefix = signals(strategy, head(bars, cut), params)
+        unlike = (prefix.view(np.int64) != whole[:cut].view(np.int64)).any(axis=1)
+        if unlike.any():
+            bar = int(unlike.argmax())
+            found.append(Difference(cut, bar, _signal(whole[bar]), _signal(prefix[bar])))
+    return found
+
+
+def _signal(row: NDArray[np.float64]) -> Signal:
+    target, order_type, *prices = (float(value) for value in row)
+    return Signal(target, int(order_type), *prices)

@@ -1,0 +1,207 @@
+"""Indicators: float64[T] in, float64[T] out, NaN until there are enough bars.
+
+Theory of operation. Two families, and the difference matters in live trading.
+
+Window indicators (`sma`, `std`, `highest`, `lowest`) are functions of the last n bars
+and of nothing else: each value is bit for bit the same wherever the history starts
+and wherever it ends. A running sum carried from bar 0 would be faster and wrong: its
+rounding depends on bars long gone, so paper trading, which loads less history than
+the backtest, would see other signals. A NaN in the window makes that value NaN and
+heals when it leaves the window.
+
+Recursive indicators (`ema`, `rsi`, `atr`) remember their first bar for ever, with a
+weight that decays. `bars_to_forget` says after how many bars the seed no longer
+matters; a strategy that uses one declares at least that as its warm-up. A NaN in the
+input stays, because a recursion has no way to heal that is not an invention.
+
+`above` compares two means and calls a difference of rounding size a tie, so flat
+prices never cross, and a crossover on prices that stand on a tick grid agrees with
+the exact comparison of integer sums. A bare `>` does neither.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.kernel import jit
+
+Floats = NDArray[np.float64]
+
+# About 45 units in the last place: far above the rounding of two means (a few units each),
+# far below the smallest true difference of two means of prices on a tick grid.
+TIE = 1e-14
+
+
+@jit
+def above(a: float, b: float) -> bool:
+    """Tell whether `a` exceeds `b` by more than rounding; False when either is NaN."""
+    return a - b > TIE * max(abs(a), abs(b))
+
+
+@jit
+def sma(x: Floats, n: int) -> Floats:
+    """Return the simple moving average: mean of x[t-n+1..t], NaN before bar n-1.
+
+    Sums of 1, 2, 4, 8, ... bars are built by doubling, and those that the binary digits
+    of n name are laid end to end. The cost grows with log2(n), and so does the rounding:
+    a mean of a thousand positive prices is right to six units in the last place.
+    """
+    if n < 1:
+        raise ValueError("a window needs at least one bar")
+    out = np.full(x.shape[0], np.nan)
+    count = x.shape[0] - n + 1
+    if count < 1:
+        return out
+    total = np.zeros(count)
+    block = x  # block[i] is the sum of `span` bars from bar i on
+    span = 1
+    done = 0  # how many bars of every window are in `total` already
+    while done < n:
+        if n & span:
+            total += block[done : done + count]
+            done += span
+        if done < n:
+            block = block[:-span] + block[span:]
+            span *= 2
+    out[n - 1 :] = total / n
+    return out
+
+
+@jit
+def std(x: Floats, n: int, ddof: int) -> Floats:
+    """Return the standard deviation of x[t-n+1..t] with divisor n - ddof, in two passes.
+
+    Both passes look at differences to the newest value, so equal values give exactly 0.
+    """
+    if n <= ddof or n < 1:
+        raise ValueError("a standard deviation needs more bars than ddof")
+    out = np.full(x.shape[0], np.nan)
+    for t in range(n - 1, x.shape[0]):
+        mean = 0.0
+        for i in range(t - n + 1, t):
+            mean += (x[i] - x[t]) / n
+        total = mean * mean  # the newest value itself
+        for i in range(t - n + 1, t):
+            total += (x[i] - x[t] - mean) ** 2
+        out[t] = math.sqrt(total / (n - ddof))
+    return out
+
+
+@jit
+def ema(x: Floats, n: int) -> Floats:
+    """Return the exponential average with weight 2/(n+1), seeded by the mean of x[0..n-1].
+
+    The seed stands at bar n-1, as in TA-Lib; pandas' adjust=False seeds with x[0].
+    """
+    return _smooth(x, n, 2.0 / (n + 1.0), 0)
+
+
+@jit
+def rsi(close: Floats, n: int) -> Floats:
+    """Return Wilder's relative strength index, 0..100, first value at bar n.
+
+    Gains and losses are smoothed with weight 1/n, seeded by the mean of the first n
+    changes. No loss gives 100; neither gain nor loss gives 50, the undecided middle.
+    """
+    size = close.shape[0]
+    gain = np.zeros(size)
+    loss = np.zeros(size)
+    for t in range(1, size):
+        change = close[t] - close[t - 1]
+        # Written so that a NaN price makes both NaN and not a quiet zero.
+        gain[t] = change * 0.0 if change < 0.0 else change
+        loss[t] = change * 0.0 if change > 0.0 else -change
+    up = _smooth(gain, n, 1.0 / n, 1)
+    down = _smooth(loss, n, 1.0 / n, 1)
+    out = np.full(size, np.nan)
+    for t in range(n, size):
+        both = up[t] + down[t]
+        out[t] = 50.0 if both == 0.0 else 100.0 * up[t] / both
+    return out
+
+
+@jit
+def atr(high: Floats, low: Floats, close: Floats, n: int) -> Floats:
+    """Return Wilder's average true range in price units, first value at bar n.
+
+    The true range needs the close before, so bar 0 has none and the seed is the mean
+    of bars 1..n.
+    """
+    size = close.shape[0]
+    reach = np.zeros(size)
+    for t in range(1, size):
+        top = max(high[t], close[t - 1])
+        bottom = min(low[t], close[t - 1])
+        # The last term is zero, or NaN when any of the three prices is unknown.
+        reach[t] = top - bottom + (high[t] + low[t] + close[t - 1]) * 0.0
+    return _smooth(reach, n, 1.0 / n, 1)
+
+
+@jit
+def _smooth(x: Floats, n: int, weight: float, first: int) -> Floats:
+    """Return y[t] = y[t-1] + weight * (x[t] - y[t-1]), seeded by the mean of x[first..first+n-1]."""
+    if n < 1:
+        raise ValueError("a window needs at least one bar")
+    size = x.shape[0]
+    out = np.full(size, np.nan)
+    seed = first + n - 1
+    if seed >= size:
+        return out
+    total = 0.0
+    for t in range(first, seed):
+        total += x[t] - x[seed]
+    out[seed] = x[seed] + total / n
+    for t in range(seed + 1, size):
+        out[t] = out[t - 1] + weight * (x[t] - out[t - 1])
+    return out
+
+
+@jit
+def highest(x: Floats, n: int) -> Floats:
+    """Return the greatest of x[t-n+1..t]: the upper Donchian line when x is the high.
+
+    The window includes bar t, so a breakout compares the close of t with the line of
+    t - 1; against the line of t it could never break out.
+    """
+    if n < 1:
+        raise ValueError("a window needs at least one bar")
+    size = x.shape[0]
+    out = np.full(size, np.nan)
+    queue = np.empty(size, np.int64)  # bars that may still become the greatest, falling
+    first = last = 0
+    unknown = -n  # the latest NaN; a window that holds it has no greatest value
+    for t in range(size):
+        if math.isnan(x[t]):
+            unknown = t
+            first = last
+            continue
+        while last > first and x[queue[last - 1]] <= x[t]:
+            last -= 1
+        queue[last] = t
+        last += 1
+        if queue[first] <= t - n:
+            first += 1
+        if t >= n - 1 and t - unknown >= n:
+            out[t] = x[queue[first]]
+    return out
+
+
+@jit
+def lowest(x: Floats, n: int) -> Floats:
+    """Return the least of x[t-n+1..t]: the lower Donchian line when x is the low."""
+    return -highest(-x, n)
+
+
+def bars_to_forget(weight: float, tolerance: float) -> int:
+    """Return after how many bars a recursion's seed counts less than `tolerance`.
+
+    Args:
+        weight: of the newest bar: 2/(n+1) for `ema`, 1/n for `rsi` and `atr`; 0 < weight <= 1.
+        tolerance: what is left of a difference in the seed, for example 1e-9.
+    """
+    if weight >= 1.0:
+        return 1
+    return math.ceil(math.log(tolerance) / math.log1p(-weight))

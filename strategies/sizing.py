@@ -1,0 +1,111 @@
+"""From a wish to a number of lots: integers only, rounded so that it never costs more.
+
+Theory of operation. A target arrives as an integer at 1e-6 of full size, because a
+float must not decide how many shares are bought. Both functions return the signed
+position in lots that the target means, a multiple of `lot_step`, rounded toward
+zero: half a share too few is a rounding, half a share too many may be a refusal.
+
+Units. A lot is 10**-qty_exp of a share, so whole shares mean lot_step =
+10**qty_exp. The value of a position is price_ticks * lots * value_scale at 1e-8 of
+the currency with value_scale = 10**(8 - price_exp - qty_exp); when that exponent is
+negative pass value_scale = 1 and value_divisor = 10**(price_exp + qty_exp - 8). For
+stocks (4 and 4) both are 1.
+
+Room for fees and for the next open. The percentage is spent on the position alone;
+the commission comes on top, and a market order that is sized at this close fills at
+the next open. So 10,000 basis points of a cash account is an order that the gate may
+refuse with NO_CASH. `ROOM_BPS` leaves 2 %: 1 % for the largest commission of IBKR
+and 1 % for the gap.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ledger.kernel import jit
+from ledger.units import muldiv
+
+ONE_E6 = 1_000_000
+ONE_BPS = 10_000
+ROOM_BPS = 9_800
+
+
+@jit
+def fraction_e6(target: float) -> int:
+    """Return the target of a signal at 1e-6, rounded half to even.
+
+    Raises:
+        ValueError: NaN (the caller keeps what is) or outside -1..1.
+    """
+    if not -1.0 <= target <= 1.0:
+        raise ValueError("a target is a fraction from -1 to 1; NaN means no opinion and has no size")
+    scaled = target * 1e6
+    whole = math.floor(scaled)
+    rest = scaled - whole
+    if rest > 0.5 or (rest == 0.5 and int(whole) % 2 == 1):
+        whole += 1
+    return int(whole)
+
+
+@jit
+def fixed(target_e6: int, qty_lots: int, lot_step: int) -> int:
+    """Return the lots of `target_e6` of a full size that is a fixed number of lots.
+
+    Args:
+        target_e6: -1,000,000..1,000,000. qty_lots: full size, >= 0. lot_step: >= 1.
+    """
+    return _signed(target_e6, _whole_steps(floor_muldiv(qty_lots, abs(target_e6), ONE_E6), lot_step))
+
+
+@jit
+def percent_of_equity(
+    target_e6: int,
+    percent_bps: int,
+    equity_e8: int,
+    price_ticks: int,
+    value_scale: int,
+    value_divisor: int,
+    lot_step: int,
+) -> int:
+    """Return the lots whose value is at most the wanted share of equity.
+
+    The budget is equity * percent * |target|, rounded down to 1e-8 of the currency; the
+    answer is the largest multiple of `lot_step` whose exact value is within the budget.
+
+    Args:
+        target_e6: -1,000,000..1,000,000. percent_bps: full size in 1e-4 of equity, >= 0.
+        equity_e8: money; 0 or less gives 0 lots. price_ticks: >= 1.
+        value_scale, value_divisor: see the units above. lot_step: >= 1.
+    Raises:
+        ValueError: no price. OverflowError: a count of lots that does not fit int64.
+    """
+    if price_ticks < 1:
+        raise ValueError("a position is sized by a price of at least one tick")
+    if equity_e8 <= 0 or target_e6 == 0:
+        return 0
+    budget_e8 = floor_muldiv(equity_e8, percent_bps * abs(target_e6), ONE_BPS * ONE_E6)
+    lots = floor_muldiv(budget_e8, value_divisor, price_ticks * value_scale)
+    return _signed(target_e6, _whole_steps(lots, lot_step))
+
+
+@jit
+def floor_muldiv(a: int, b: int, c: int) -> int:
+    """Return floor(a * b / c) exactly for a, b >= 0 and c >= 1.
+
+    `muldiv` rounds to nearest, so it is at most one too high. Whether it is shows in the
+    sign of a*b - q*c, which lies within c/2 of zero and is therefore right even though
+    each product may wrap around 2**64.
+    """
+    quotient = muldiv(a, b, c)
+    return quotient - 1 if a * b - quotient * c < 0 else quotient
+
+
+@jit
+def _whole_steps(lots: int, lot_step: int) -> int:
+    """Return `lots` without the part of a step that is left over; nobody gets the rest."""
+    return lots // lot_step * lot_step
+
+
+@jit
+def _signed(target_e6: int, lots: int) -> int:
+    return -lots if target_e6 < 0 else lots
