@@ -28,6 +28,7 @@ from ledger.units import muldiv
 ONE_E6 = 1_000_000
 ONE_BPS = 10_000
 ROOM_BPS = 9_800
+PERCENT_BPS_MAX = 1_000_000
 
 
 @jit
@@ -73,18 +74,21 @@ def percent_of_equity(
     answer is the largest multiple of `lot_step` whose exact value is within the budget.
 
     Args:
-        target_e6: -1,000,000..1,000,000. percent_bps: full size in 1e-4 of equity, >= 0.
+        target_e6: -1,000,000..1,000,000. percent_bps: full size in 1e-4 of equity, 0..1,000,000.
         equity_e8: money; 0 or less gives 0 lots. price_ticks: >= 1.
         value_scale, value_divisor: see the units above. lot_step: >= 1.
     Raises:
-        ValueError: no price. OverflowError: a count of lots that does not fit int64.
+        ValueError: no price, or a share out of range. OverflowError: a count of lots that does not fit int64.
     """
     if price_ticks < 1:
         raise ValueError("a position is sized by a price of at least one tick")
+    if not 0 <= percent_bps <= PERCENT_BPS_MAX:
+        raise ValueError("the share of equity is from 0 to 1,000,000 basis points")
     if equity_e8 <= 0 or target_e6 == 0:
         return 0
     budget_e8 = floor_muldiv(equity_e8, percent_bps * abs(target_e6), ONE_BPS * ONE_E6)
-    lots = floor_muldiv(budget_e8, value_divisor, price_ticks * value_scale)
+    lot_price = muldiv(price_ticks, value_scale, 1)  # raises where a plain product would wrap
+    lots = floor_muldiv(budget_e8, value_divisor, lot_price)
     return _signed(target_e6, _whole_steps(lots, lot_step))
 
 
@@ -97,7 +101,7 @@ def floor_muldiv(a: int, b: int, c: int) -> int:
     each product may wrap around 2**64.
     """
     quotient = muldiv(a, b, c)
-    return quotient - 1 if a * b - quotient * c < 0 else quotient
+    return quotient - 1 if int(a) * int(b) - int(quotient) * int(c) < 0 else quotient
 
 
 @jit
