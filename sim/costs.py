@@ -133,7 +133,9 @@ def _per_share(number: str) -> CostModel:
 def _checked(units: int, units_max: int, name: str, number: str) -> int:
     if 0 <= units <= units_max:
         return units
-    raise UnitError(f"cost model {name}:{number} is out of range; a fee is zero or more, up to the whole value")
+    raise UnitError(
+        f"cost model {name}:{number} is out of range; a fee is zero or more, up to the whole value"
+    )
 
 
 NAMED = {"ibkr-fixed": IBKR_FIXED, "zero": ZERO}

@@ -6,9 +6,9 @@ position in lots that the target means, a multiple of `lot_step`, rounded toward
 zero: half a share too few is a rounding, half a share too many may be a refusal.
 
 Units. A lot is 10**-qty_exp of a share, so whole shares mean lot_step =
-10**qty_exp. The value of a position is price_ticks * lots * value_scale at 1e-8 of
-the currency with value_scale = 10**(8 - price_exp - qty_exp); when that exponent is
-negative pass value_scale = 1 and value_divisor = 10**(price_exp + qty_exp - 8). For
+10**qty_exp. The value of a position is price_ticks * lots * multiply at 1e-8 of
+the currency with multiply = 10**(8 - price_exp - qty_exp); when that exponent is
+negative pass multiply = 1 and divide = 10**(price_exp + qty_exp - 8). For
 stocks (4 and 4) both are 1.
 
 Room for fees and for the next open. The percentage is spent on the position alone;
@@ -64,8 +64,8 @@ def percent_of_equity(
     percent_bps: int,
     equity_e8: int,
     price_ticks: int,
-    value_scale: int,
-    value_divisor: int,
+    multiply: int,
+    divide: int,
     lot_step: int,
 ) -> int:
     """Return the lots whose value is at most the wanted share of equity.
@@ -76,7 +76,7 @@ def percent_of_equity(
     Args:
         target_e6: -1,000,000..1,000,000. percent_bps: full size in 1e-4 of equity, 0..1,000,000.
         equity_e8: money; 0 or less gives 0 lots. price_ticks: >= 1.
-        value_scale, value_divisor: see the units above. lot_step: >= 1.
+        multiply, divide: see the units above. lot_step: >= 1.
     Raises:
         ValueError: no price, or a share out of range. OverflowError: a count of lots that does not fit int64.
     """
@@ -87,8 +87,8 @@ def percent_of_equity(
     if equity_e8 <= 0 or target_e6 == 0:
         return 0
     budget_e8 = floor_muldiv(equity_e8, percent_bps * abs(target_e6), ONE_BPS * ONE_E6)
-    lot_price = muldiv(price_ticks, value_scale, 1)  # raises where a plain product would wrap
-    lots = floor_muldiv(budget_e8, value_divisor, lot_price)
+    lot_price = muldiv(price_ticks, multiply, 1)  # raises where a plain product would wrap
+    lots = floor_muldiv(budget_e8, divide, lot_price)
     return _signed(target_e6, _whole_steps(lots, lot_step))
 
 

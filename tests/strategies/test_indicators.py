@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -84,7 +85,9 @@ def test_a_window_indicator_has_the_same_bits_wherever_the_history_starts(
 @pytest.mark.parametrize("name", EVERY)
 @settings(deadline=None)
 @given(x=prices, n=windows, cut=st.integers(0, 60))
-def test_no_indicator_changes_its_past_when_bars_are_added(name: str, x: list[float], n: int, cut: int) -> None:
+def test_no_indicator_changes_its_past_when_bars_are_added(
+    name: str, x: list[float], n: int, cut: int
+) -> None:
     fast = EVERY[name]
     assert same_bits(fast(np.array(x[:cut]), n), fast(np.array(x), n)[:cut])
 
@@ -92,7 +95,9 @@ def test_no_indicator_changes_its_past_when_bars_are_added(name: str, x: list[fl
 @pytest.mark.parametrize("name", WINDOWED)
 @given(x=prices, n=windows, hole=st.integers(0, 59))
 @settings(deadline=None)
-def test_a_window_with_an_unknown_price_is_unknown_and_heals(name: str, x: list[float], n: int, hole: int) -> None:
+def test_a_window_with_an_unknown_price_is_unknown_and_heals(
+    name: str, x: list[float], n: int, hole: int
+) -> None:
     fast = WINDOWED[name][0]
     holed = np.array(x)
     holed[hole % len(x)] = np.nan
@@ -127,7 +132,7 @@ def test_ema_equals_the_textbook_recursion_from_its_seed(x: list[float], n: int)
 def test_rsi_equals_wilders_sums_of_gains_and_losses(x: list[float], n: int) -> None:
     got = rsi(np.array(x), n)
     assert np.isnan(got[:n]).all()
-    changes = [b - a for a, b in zip(x, x[1:], strict=False)]
+    changes = [b - a for a, b in pairwise(x)]
     for t in range(n, len(x)):
         up = sum(max(c, 0.0) for c in changes[:n]) / n
         down = sum(max(-c, 0.0) for c in changes[:n]) / n

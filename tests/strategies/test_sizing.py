@@ -15,9 +15,7 @@ targets = st.integers(-ONE_E6, ONE_E6)
 steps = st.sampled_from([1, 7, 100, 10_000])
 
 
-def slow_percent(
-    target: int, bps: int, equity: int, price: int, scale: int, divisor: int, step: int
-) -> int:
+def slow_percent(target: int, bps: int, equity: int, price: int, scale: int, divisor: int, step: int) -> int:
     budget = floor(Fraction(max(equity, 0)) * Fraction(bps, ONE_BPS) * Fraction(abs(target), ONE_E6))
     lots = floor(Fraction(budget * divisor, price * scale))
     return (lots - lots % step) * (-1 if target < 0 else 1)

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import strategies
-from strategies.api import ORDER_TYPES, Bars, Strategy, StrategyError, checked, market, may_short, parse_params
+from strategies.api import (
+    ORDER_TYPES,
+    Bars,
+    Strategy,
+    StrategyError,
+    checked,
+    market,
+    may_short,
+    parse_params,
+)
 from strategies.causality import differences, signals
 
 SMALL = {"sma_cross": ["fast=3", "slow=8", "allow_short=1"]}
@@ -45,7 +54,9 @@ def test_a_strategy_never_sees_the_future(name: str, ticks: list[int], cut: int)
 @pytest.mark.parametrize("name", strategies.names())
 @settings(deadline=None, max_examples=40)
 @given(ticks=paths)
-def test_a_signal_is_a_known_order_type_and_a_fraction_the_strategy_allows(name: str, ticks: list[int]) -> None:
+def test_a_signal_is_a_known_order_type_and_a_fraction_the_strategy_allows(
+    name: str, ticks: list[int]
+) -> None:
     strategy, params = small(name)
     rows = signals(strategy, bars_of(ticks), params)
     targets = rows[:, 0][~np.isnan(rows[:, 0])]
@@ -78,7 +89,9 @@ def test_every_default_is_inside_its_own_range_and_every_range_names_a_parameter
     ticks=st.lists(st.integers(995, 1_005), min_size=8, max_size=60),
     allow_short=st.integers(0, 1),
 )
-def test_sma_cross_is_long_exactly_while_the_exact_fast_mean_is_greater(ticks: list[int], allow_short: int) -> None:
+def test_sma_cross_is_long_exactly_while_the_exact_fast_mean_is_greater(
+    ticks: list[int], allow_short: int
+) -> None:
     strategy = strategies.get("sma_cross")
     params = parse_params(strategy, ["fast=3", "slow=8", f"allow_short={allow_short}"])
     targets = signals(strategy, bars_of(ticks), params)[:, 0]
@@ -120,7 +133,9 @@ def test_the_check_finds_a_strategy_that_looks_one_bar_ahead() -> None:
         (["fast=30", "slow=30"], ["fast=30", "slow=30", "smaller"]),
     ],
 )
-def test_a_wrong_parameter_is_refused_by_name_value_and_expectation(texts: list[str], words: list[str]) -> None:
+def test_a_wrong_parameter_is_refused_by_name_value_and_expectation(
+    texts: list[str], words: list[str]
+) -> None:
     with pytest.raises(StrategyError) as error:
         parse_params(strategies.get("sma_cross"), texts)
     for word in ["sma_cross", *words]:
