@@ -119,7 +119,7 @@ def rsi(close: Floats, n: int) -> Floats:
     out = np.full(size, np.nan)
     for t in range(n, size):
         both = up[t] + down[t]
-        out[t] = 50.0 if both == 0.0 else 100.0 * up[t] / both
+        out[t] = 50.0 if both == 0.0 else 100.0 * (up[t] / both)
     return out
 
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 
 from ledger.kernel import jit
-from ledger.units import muldiv
+from ledger.units import compare_ratios, muldiv
 
 ONE_E6 = 1_000_000
 ONE_BPS = 10_000
@@ -96,12 +96,12 @@ def percent_of_equity(
 def floor_muldiv(a: int, b: int, c: int) -> int:
     """Return floor(a * b / c) exactly for a, b >= 0 and c >= 1.
 
-    `muldiv` rounds to nearest, so it is at most one too high. Whether it is shows in the
-    sign of a*b - q*c, which lies within c/2 of zero and is therefore right even though
-    each product may wrap around 2**64.
+    `muldiv` rounds to nearest, so it is at most one too high. Whether it is, 128-bit products
+    tell. A wrapped difference of int64 products would not: numba promises the compiler that
+    signed arithmetic never wraps, and the compiler then rewrites the comparison wrongly.
     """
     quotient = muldiv(a, b, c)
-    return quotient - 1 if int(a) * int(b) - int(quotient) * int(c) < 0 else quotient
+    return quotient - 1 if compare_ratios(a, c, quotient, max(b, 1)) < 0 else quotient
 
 
 @jit
