@@ -1,0 +1,7 @@
+"""The data room: readers, validation, corporate actions, calendar. See README.md in this folder."""
+
+from sim.data.errors import REPAIRS, DataError
+from sim.data.history import Action, History, Repair
+from sim.data.load import load
+
+__all__ = ["REPAIRS", "Action", "DataError", "History", "Repair", "load"]

@@ -1,0 +1,1 @@
+"""Folders in the layout of QuantConnect LEAN: zips of bars, factor files, map files."""

@@ -1,0 +1,190 @@
+"""Times to their place: UTC instants, trading dates, bar length, when a bar is known.
+
+Theory of operation. A time stamps the start of its bar. Dates (or midnights only)
+are daily bars: of New York sessions by default, else of the local day of the
+declared zone. Anything with a time of day needs a declared zone unless it carries
+its own (Z, an offset, an epoch number). The length of an intraday bar is the most
+frequent distance of neighbours; the last bar of a New York session ends with it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from sim.data.errors import DataError
+from sim.data.gate import Gate
+from sim.data.history import Int64Array
+from sim.data.sessions import NEW_YORK, Sessions, new_york_sessions
+from sim.data.text.times import DAY_NS, EPOCH_ORDINAL, MINUTE_NS, Times
+from sim.data.zones import localize, zone_of
+
+FIRST_NS = DAY_NS  # 1970-01-02: what is before looks like an epoch number of the wrong unit
+BAR_NAME = re.compile(r"([1-9]\d{0,3})(s|m|h|d)")
+UNIT_NS = {"s": 10**9, "m": MINUTE_NS, "h": 60 * MINUTE_NS, "d": DAY_NS}
+
+
+class Placed(NamedTuple):
+    """Sort keys of the rows: local midnight for daily bars, UTC instants else."""
+
+    ns: Int64Array
+    daily: bool
+    timezone: str
+
+
+class Spans(NamedTuple):
+    """When each bar starts and is complete, its trading date, and the name of the bar length."""
+
+    start_ns: Int64Array
+    end_ns: Int64Array
+    day: Int64Array
+    bar: str
+    spacing_ns: int
+
+
+def bar_ns(bar: str) -> int:
+    """Return the length of a bar name such as 1d, 1h, 5m."""
+    match = BAR_NAME.fullmatch(bar)
+    if match is None or (match[2] == "d" and match[1] != "1"):
+        raise DataError("this bar length is not known", column="bar", value=bar, fix="use 1d, 1h, 1m, 5m, 30s ...")
+    return int(match[1]) * UNIT_NS[match[2]]
+
+
+def bar_name(spacing_ns: int) -> str:
+    """Return the name of a bar length: 5m, 1h, 1d."""
+    for unit in "dhms":
+        if spacing_ns % UNIT_NS[unit] == 0 and (unit != "d" or spacing_ns == DAY_NS):
+            return f"{spacing_ns // UNIT_NS[unit]}{unit}"
+    return f"{spacing_ns}ns"
+
+
+def place(times: Times, timezone: str | None, gate: Gate, row: Int64Array, column: str) -> Placed:
+    """Return the sort keys of the rows.
+
+    Raises:
+        DataError: undeclared zone, mixed offsets, repeated or missing local hour, times near 1970.
+    """
+    _check_1970(times, gate, row, column)
+    if times.kind != "instant" and not (times.ns % DAY_NS).any():
+        return Placed(times.ns, True, timezone or NEW_YORK)
+    if times.kind == "naive":
+        if timezone is None:
+            raise DataError("times of day without a time zone", file=gate.file, row=int(row[0]), column=column,
+                            fix="pass timezone='America/New_York' (or the zone of the file)")
+        return Placed(_to_utc(times, timezone, gate, row, column), False, timezone)
+    if timezone is None:
+        if times.offset_ns is not None and times.offset_ns.any():
+            mixed = "mixed " if (times.offset_ns != times.offset_ns[0]).any() else ""
+            raise DataError(f"{mixed}UTC offsets without a declared time zone: the trading date is not known",
+                            file=gate.file, row=int(row[0]), column=column,
+                            fix="pass timezone='America/New_York' (or the zone of the exchange)")
+        timezone = "UTC"
+    return _place_instants(times, timezone, gate, row, column)
+
+
+def _place_instants(times: Times, timezone: str, gate: Gate, row: Int64Array, column: str) -> Placed:
+    zone = zone_of(timezone, int(times.ns.min()), int(times.ns.max()))
+    offsets = times.offset_ns
+    if offsets is not None and (offsets != offsets[0]).any():
+        gate.judge(offsets != zone.offset_at(times.ns), row, f"mixed UTC offsets that are not those of {timezone}",
+                   column=column, value=lambda at: f"{int(offsets[at]) / UNIT_NS['h']:+g} h",
+                   fix="write all times in UTC, or declare the zone they are in")
+    local = zone.to_local(times.ns)
+    if not (local % DAY_NS).any():
+        return Placed(local, True, timezone)
+    return Placed(times.ns, False, timezone)
+
+
+def _check_1970(times: Times, gate: Gate, row: Int64Array, column: str) -> None:
+    """Refuse 1970-01-01, the mark of a wrong epoch unit; dates before it are real, instants are not."""
+    early = times.ns // DAY_NS == 0 if times.kind == "date" else times.ns < FIRST_NS
+    gate.judge(early, row, "the time is not after 1970-01-01: an epoch number read in the wrong unit looks like this",
+               column=column, value=lambda at: str(np.datetime64(int(times.ns[at]), "ns")),
+               fix="declare the unit with date_format='epoch-s', 'epoch-ms', 'epoch-us' or 'epoch-ns'")
+
+
+def _to_utc(times: Times, timezone: str, gate: Gate, row: Int64Array, column: str) -> Int64Array:
+    local = localize(times.ns, zone_of(timezone, int(times.ns.min()), int(times.ns.max())))
+
+    def text(at: int) -> str:
+        return str(np.datetime64(int(times.ns[at]), "s"))
+
+    gate.judge(local.missing, row, f"this local time does not exist in {timezone}: the clock was set forward",
+               column=column, value=text, fix="declare the zone the file was really written in")
+    twice = local.first != local.second
+    if not gate.judge(twice, row, f"this local time happens twice in {timezone}: the clock was set back",
+                      column=column, value=text, repair="split-repeated-hour", fix="write the times in UTC"):
+        return local.first
+    # Within one day the second pass begins where the local clock stops rising.
+    at = np.flatnonzero(twice)
+    day = times.ns[at] // DAY_NS
+    falls = np.diff(times.ns[at], prepend=times.ns[at[0]] - 1) <= 0
+    new_day = np.diff(day, prepend=day[0] - 1) != 0
+    passes = np.cumsum(falls & ~new_day)
+    second_pass = passes > np.maximum.accumulate(np.where(new_day, passes, -1))
+    result = local.first.copy()
+    result[at[second_pass]] = local.second[at[second_pass]]
+    return result
+
+
+def days_of(placed: Placed) -> Int64Array:
+    """Return the trading date (ordinal) of each row."""
+    if placed.daily or not len(placed.ns):
+        return placed.ns // DAY_NS + EPOCH_ORDINAL
+    zone = zone_of(placed.timezone, int(placed.ns.min()), int(placed.ns.max()))
+    result: Int64Array = zone.to_local(placed.ns) // DAY_NS + EPOCH_ORDINAL
+    return result
+
+
+def span(ns: Int64Array, daily: bool, timezone: str, row: Int64Array, gate: Gate, spacing_ns: int = 0) -> Spans:
+    """Return start, end and date of strictly increasing bars; `spacing_ns` 0 infers the bar length."""
+    day = days_of(Placed(ns, daily, timezone))
+    if daily:
+        return _daily_spans(ns, day, timezone)
+    spacing = spacing_ns or _usual(np.diff(ns))
+    step = np.diff(ns, append=ns[-1] + spacing)
+    first_of_day = np.diff(day, prepend=day[0] - 1) != 0
+    gate.judge((step < spacing) & ~first_of_day, row, f"two bars of {bar_name(spacing)} overlap", column="time",
+               value=lambda at: str(np.datetime64(int(ns[at]), "s")), fix="keep bars of one length only")
+    end = ns + np.minimum(step, spacing)
+    if timezone == NEW_YORK:
+        end = _close_with_session(ns, end, day)
+    return Spans(ns, end, day, bar_name(spacing), spacing)
+
+
+def _usual(steps: Int64Array) -> int:
+    """Return the most frequent distance, the smallest of equals; one lone bar counts as a minute."""
+    if not len(steps):
+        return MINUTE_NS
+    values, counts = np.unique(steps, return_counts=True)
+    return int(values[counts.argmax()])
+
+
+def _daily_spans(local_ns: Int64Array, day: Int64Array, timezone: str) -> Spans:
+    zone = zone_of(timezone, int(local_ns.min()), int(local_ns.max()))
+    if timezone == NEW_YORK:
+        open_minute, close_minute = sessions_for(day).minutes(day)
+        start = localize(local_ns + open_minute * MINUTE_NS, zone).first
+        end = localize(local_ns + close_minute * MINUTE_NS, zone).first
+    else:
+        start = localize(local_ns, zone).first
+        end = localize(local_ns + DAY_NS, zone).first
+    return Spans(start, end, day, "1d", DAY_NS)
+
+
+def sessions_for(day: Int64Array) -> Sessions:
+    """Return the sessions that cover these days."""
+    return new_york_sessions(int(day.max()))
+
+
+def _close_with_session(start: Int64Array, end: Int64Array, day: Int64Array) -> Int64Array:
+    """Cut the last bar of a day at the close, when it began before it."""
+    zone = zone_of(NEW_YORK, int(start.min()), int(start.max()))
+    close = sessions_for(day).minutes(day)[1]
+    close_ns = localize((day - EPOCH_ORDINAL) * DAY_NS + close * MINUTE_NS, zone).first
+    last = np.diff(day, append=day[-1] + 1) != 0
+    cut = last & (start < close_ns)
+    result: Int64Array = np.where(cut, np.minimum(end, close_ns), end)
+    return result

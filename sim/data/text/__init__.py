@@ -1,0 +1,1 @@
+"""Strict text: columns of bytes, decimals and times, parsed without a guess."""
