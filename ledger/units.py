@@ -12,7 +12,7 @@ division crashes inside numba, so the division is Knuth's algorithm D in base
 2**32. `try_muldiv` gives OVERFLOWED instead of raising: the core must be able
 to refuse an event without an exception.
 
-Bounds. Every amount the core accepts is within +-AMOUNT_MAX = 2**62, so the sum
+Bounds. Every amount the core keeps is within +-AMOUNT_MAX = 2**62 - 1, so the sum
 of any two is representable; sums are checked against the same bound.
 """
 
@@ -27,7 +27,7 @@ from ledger.kernel import jit
 
 MONEY_EXP = 8
 MONEY_SCALE = 10**MONEY_EXP
-AMOUNT_MAX = 2**62
+AMOUNT_MAX = 2**62 - 1
 EXP_MAX = 8
 INT64_MAX = 2**63 - 1
 OVERFLOWED = -(2**63)
@@ -177,7 +177,7 @@ def to_grid(value: int | str | Decimal, exp: int, what: str = "amount") -> int:
     Args:
         value: text, Decimal or int. exp: 0..8. what: named in the message.
     Raises:
-        UnitError: not a number, not on the grid, or beyond +-2**62 units.
+        UnitError: not a number, not on the grid, or beyond +-(2**62 - 1) units.
     """
     scaled = _decimal(value, what).scaleb(exp)
     if scaled.adjusted() > 19:
@@ -189,7 +189,7 @@ def to_grid(value: int | str | Decimal, exp: int, what: str = "amount") -> int:
             "round it first or give the instrument a finer exponent"
         )
     if abs(whole) > AMOUNT_MAX:
-        raise UnitError(f"{what} {value} is beyond +-2^62 units of 10^-{exp}")
+        raise UnitError(f"{what} {value} is beyond +-(2^62 - 1) units of 10^-{exp}")
     return int(whole)
 
 
