@@ -4,7 +4,8 @@ Theory of operation. Every rule of this folder ends in the same way: a `DataErro
 that names the file, the row (the 1-based line, so that an editor can jump there),
 the column, the value, the rule, and what to do. Some faults have a repair; a
 repair has a name, stands in `REPAIRS`, must be asked for by that name, and is
-counted in `History.repairs`. Nothing is ever repaired because it looked easy.
+counted in `History.repairs`. Nothing is ever repaired because it looked easy. What a
+LEAN folder is by its nature (`NOTES`) is counted there too, without being asked for.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ REPAIRS: dict[str, str] = {
     "allow-partial-range": "accept data that covers only part of start..end",
     "allow-delisted": "accept a history that ends because the symbol was delisted",
     "allow-no-factors": "treat a symbol without a factor file as never adjusted",
+    "allow-reference": "keep bars whose close is not the reference price of the factor file",
     "drop-duplicates": "keep one of several identical rows",
     "drop-missing": "drop rows with an empty or NaN price",
     "drop-infinite": "drop rows with an infinite price",
@@ -43,6 +45,13 @@ REPAIRS: dict[str, str] = {
 }
 
 
+NOTES: dict[str, str] = {
+    "no-trade-no-bar": "LEAN writes no bar for an hour or minute without a trade",
+    "regular-hours": "LEAN bars outside the hours of the session were left out",
+    "ticker-not-in-data": "the data has no file for an earlier or later ticker; the history is shorter",
+}
+
+
 class DataError(Exception):
     """A file or a request that was refused; str() names everything and what to do.
 
@@ -52,8 +61,9 @@ class DataError(Exception):
         rule: what must hold; fix: what to do about it.
     """
 
-    def __init__(self, rule: str, *, file: str = "", row: int = 0, column: str = "", value: object = "",
-                 fix: str = "") -> None:
+    def __init__(
+        self, rule: str, *, file: str = "", row: int = 0, column: str = "", value: object = "", fix: str = ""
+    ) -> None:
         self.file, self.row, self.column = file, int(row), column
         self.value, self.rule, self.fix = shown(value), rule, fix
         super().__init__(self._sentence())
@@ -100,10 +110,16 @@ def check_repairs(repairs: Iterable[str]) -> frozenset[str]:
         repairs = [part.strip() for part in repairs.split(",") if part.strip()]
     names = frozenset(repairs)
     for name in sorted(names - REPAIRS.keys()):
-        raise DataError("this repair name is not known", column="repairs", value=name,
-                        fix=f"use one of: {', '.join(near(name, REPAIRS) or sorted(REPAIRS))}")
+        raise DataError(
+            "this repair name is not known",
+            column="repairs",
+            value=name,
+            fix=f"use one of: {', '.join(near(name, REPAIRS) or sorted(REPAIRS))}",
+        )
     if {"keep-first", "keep-last"} <= names:
-        raise DataError("keep-first and keep-last exclude each other", column="repairs", fix="pass only one of them")
+        raise DataError(
+            "keep-first and keep-last exclude each other", column="repairs", fix="pass one of them"
+        )
     return names
 
 
@@ -118,6 +134,12 @@ def refuse_symbol(symbol: str, known: Iterable[str], source: str) -> NoReturn:
     """Raise the DataError of a symbol that a source has not, with near names."""
     names = sorted(known)
     hint = near(symbol, names) or names[:12]
-    raise DataError("this symbol is not in the data", file=base_name(source), column="symbol", value=symbol,
-                    fix=f"use one of {len(names)} symbols, for example {', '.join(hint)}" if names
-                    else "choose a source that holds bars")
+    raise DataError(
+        "this symbol is not in the data",
+        file=base_name(source),
+        column="symbol",
+        value=symbol,
+        fix=f"use one of {len(names)} symbols, for example {', '.join(hint)}"
+        if names
+        else "choose a source that holds bars",
+    )

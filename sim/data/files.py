@@ -22,7 +22,7 @@ from sim.data.errors import DataError, near
 from sim.data.text.table import Column, Table, assign_roles
 
 if TYPE_CHECKING:
-    import pyarrow
+    import pyarrow  # type: ignore[import-untyped]
 
 BYTES_MAX = 2**31
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -34,13 +34,15 @@ def read_bytes(path: Path, bytes_max: int = BYTES_MAX) -> bytes:
         raise DataError("this is a folder, a file is expected", file=path.name, fix="name the file")
     try:
         if path.stat().st_size > bytes_max:
-            raise DataError(f"the file is larger than {bytes_max} bytes", file=path.name, fix="split it by symbol or year")
+            raise DataError(f"the file is larger than {bytes_max} bytes", file=path.name, fix="split it")
         return path.read_bytes()
     except FileNotFoundError:
         raise DataError("this file does not exist", file=path.name, fix=_near_files(path)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
-        raise DataError(f"the file cannot be read ({reason})", file=path.name, fix="check its permissions") from None
+        raise DataError(
+            f"the file cannot be read ({reason})", file=path.name, fix="check its permissions"
+        ) from None
 
 
 def _near_files(path: Path) -> str:
@@ -56,8 +58,11 @@ def text_of(data: bytes, path: Path, bytes_max: int = BYTES_MAX) -> bytes:
     """Return the CSV text of a .csv or .csv.gz file."""
     if not path.name.lower().endswith(".gz"):
         if data[:2] == b"\x1f\x8b" or data[:4] in (b"PK\x03\x04", b"PAR1"):
-            raise DataError("the file is not text: its name says CSV, its bytes are gzip, zip or Parquet",
-                            file=path.name, fix="give it the right ending (.csv.gz, .parquet) or unpack it")
+            raise DataError(
+                "the file is not text: its name says CSV, its bytes are gzip, zip or Parquet",
+                file=path.name,
+                fix="give it the right ending (.csv.gz, .parquet) or unpack it",
+            )
         return data
     try:
         with gzip.open(io.BytesIO(data)) as stream:
@@ -70,14 +75,18 @@ def text_of(data: bytes, path: Path, bytes_max: int = BYTES_MAX) -> bytes:
 
 
 def unzip_one(data: bytes, file: str, bytes_max: int = BYTES_MAX) -> bytes:
-    """Return the only member of a zip; nothing is ever written to disk, so names in it cannot lead anywhere."""
+    """Return the only member of a zip; nothing is written to disk, so its names cannot lead anywhere."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
             if len(members) != 1:
-                raise DataError(f"the zip holds {len(members)} files, one is expected", file=file, fix="pack one CSV")
+                raise DataError(
+                    f"the zip holds {len(members)} files, one is expected", file=file, fix="pack one CSV"
+                )
             if members[0].file_size > bytes_max:
-                raise DataError(f"the unpacked file is larger than {bytes_max} bytes", file=file, fix="split it")
+                raise DataError(
+                    f"the unpacked file is larger than {bytes_max} bytes", file=file, fix="split it"
+                )
             return archive.read(members[0])
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as error:
         raise DataError(f"the zip is unreadable ({error})", file=file, fix="copy it again") from None
@@ -96,7 +105,7 @@ def sha256_of(parts: list[bytes]) -> str:
 def read_parquet(data: bytes, file: str) -> Table:
     """Return a Parquet file as text columns; row n is the n-th record."""
     import pyarrow
-    import pyarrow.parquet
+    import pyarrow.parquet  # type: ignore[import-untyped]
 
     if not data:
         raise DataError("the file is empty", file=file, fix="write it again")
@@ -106,17 +115,26 @@ def read_parquet(data: bytes, file: str) -> Table:
         roles = assign_roles(names, file)
         whole = stored.read(columns=[names[at] for at in roles.values()])
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise DataError("the file is not readable as Parquet", file=file, value=str(error).split("\n")[0],
-                        fix="write it again, or pass the CSV") from None
+        raise DataError(
+            "the file is not readable as Parquet",
+            file=file,
+            value=str(error).split("\n")[0],
+            fix="write it again, or pass the CSV",
+        ) from None
     columns = {role: _text_column(whole.column(names[at]), file, names[at]) for role, at in roles.items()}
-    return Table(file, columns, {role: names[at] for role, at in roles.items()},
-                 np.arange(1, whole.num_rows + 1, dtype=np.int64), False)
+    return Table(
+        file,
+        columns,
+        {role: names[at] for role, at in roles.items()},
+        np.arange(1, whole.num_rows + 1, dtype=np.int64),
+        False,
+    )
 
 
 def _text_column(values: pyarrow.ChunkedArray, file: str, name: str) -> Column:
     """Return a Parquet column as text: floats in their shortest form, times as ISO, null as empty."""
     import pyarrow
-    import pyarrow.compute
+    import pyarrow.compute  # type: ignore[import-untyped]
 
     kind = values.type
     if pyarrow.types.is_timestamp(kind) and kind.tz is not None:
@@ -124,11 +142,21 @@ def _text_column(values: pyarrow.ChunkedArray, file: str, name: str) -> Column:
     try:
         texts = pyarrow.compute.fill_null(values.cast(pyarrow.large_string()), "").combine_chunks()
     except (pyarrow.ArrowException, NotImplementedError):
-        raise DataError(f"the column has the type {kind}", file=file, column=name,
-                        fix="store prices as decimal, float or text, times as timestamp, date or text") from None
+        raise DataError(
+            f"the column has the type {kind}",
+            file=file,
+            column=name,
+            fix="store prices as decimal, float or text, times as timestamp, date or text",
+        ) from None
     if isinstance(texts, pyarrow.ChunkedArray):
-        texts = pyarrow.concat_arrays(texts.chunks) if texts.num_chunks else pyarrow.array([], pyarrow.large_string())
-    offsets = np.frombuffer(texts.buffers()[1] or b"\0" * 8, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
+        texts = (
+            pyarrow.concat_arrays(texts.chunks)
+            if texts.num_chunks
+            else pyarrow.array([], pyarrow.large_string())
+        )
+    offsets = np.frombuffer(texts.buffers()[1] or b"\0" * 8, dtype=np.int64)[
+        texts.offset : texts.offset + len(texts) + 1
+    ]
     content = texts.buffers()[2]
     buffer = np.frombuffer(content if content is not None and content.size else b"\n", dtype=np.uint8)
     return Column(buffer, offsets[:-1].copy(), np.diff(offsets))

@@ -44,9 +44,18 @@ def check_gaps(spans: Spans, timezone: str, row: Int64Array, gate: Gate, thin: b
 
 def _check_sessions(days: Int64Array, row: Int64Array, gate: Gate) -> None:
     sessions = sessions_for(days)
-    gate.judge(~sessions.find(days)[1], row, "there was no session of the exchange on this day", column="time",
-               value=lambda at: _iso(days[at]), repair="allow-off-calendar", fix="correct the date or the time zone")
-    _refuse_missing(np.setdiff1d(sessions.between(int(days[0]), int(days[-1])), days), days, row, gate, "sessions")
+    gate.judge(
+        ~sessions.find(days)[1],
+        row,
+        "there was no session of the exchange on this day",
+        column="time",
+        value=lambda at: _iso(days[at]),
+        repair="allow-off-calendar",
+        fix="correct the date or the time zone",
+    )
+    _refuse_missing(
+        np.setdiff1d(sessions.between(int(days[0]), int(days[-1])), days), days, row, gate, "sessions"
+    )
 
 
 def _check_rhythm(days: Int64Array, row: Int64Array, gate: Gate) -> None:
@@ -72,10 +81,17 @@ def _refuse_missing(missing: Int64Array, days: Int64Array, row: Int64Array, gate
     if gate.allows("allow-gaps", len(missing), at):
         return
     low, high = _longest_run(missing, days)
-    raise DataError(f"{len(missing)} {word} are missing between {_iso(days[0])} and {_iso(days[-1])}, the first before"
-                    " this row", file=gate.file, row=at, column="time", value=_iso(first),
-                    fix=repair_hint("allow-gaps", f"load the longest part without a gap, start='{_iso(low)}',"
-                                    f" end='{_iso(high)}'"))
+    raise DataError(
+        f"{len(missing)} {word} are missing between {_iso(days[0])} and {_iso(days[-1])}, the first before"
+        " this row",
+        file=gate.file,
+        row=at,
+        column="time",
+        value=_iso(first),
+        fix=repair_hint(
+            "allow-gaps", f"load the longest part without a gap, start='{_iso(low)}', end='{_iso(high)}'"
+        ),
+    )
 
 
 def _longest_run(missing: Int64Array, days: Int64Array) -> tuple[int, int]:
@@ -102,9 +118,14 @@ def _check_within(spans: Spans, timezone: str, row: Int64Array, gate: Gate, thin
         gate.note("no-trade-no-bar", max(lost, 1), int(row[at]))
         return
     if not gate.allows("allow-gaps", max(lost, int(late.sum())), int(row[at])):
-        raise DataError(f"bars are missing within a day ({max(lost, int(late.sum()))} in all), the first at this row",
-                        file=gate.file, row=int(row[at]), column="time",
-                        value=str(np.datetime64(int(spans.start_ns[at]), "s")) + " UTC", fix=repair_hint("allow-gaps"))
+        raise DataError(
+            f"bars are missing within a day ({max(lost, int(late.sum()))} in all), the first at this row",
+            file=gate.file,
+            row=int(row[at]),
+            column="time",
+            value=str(np.datetime64(int(spans.start_ns[at]), "s")) + " UTC",
+            fix=repair_hint("allow-gaps"),
+        )
 
 
 def _odd_edges(spans: Spans, timezone: str, same_day: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -124,7 +145,9 @@ def _odd_edges(spans: Spans, timezone: str, same_day: NDArray[np.bool_]) -> NDAr
         usual_first, usual_last = _most_frequent(minute[first[mine]]), _most_frequent(minute[last[mine]])
         latest = np.full(len(mine), usual_last)
         if timezone == NEW_YORK:
-            latest = np.minimum(latest, sessions_for(days).minutes(days[mine])[1] - spans.spacing_ns // MINUTE_NS)
+            latest = np.minimum(
+                latest, sessions_for(days).minutes(days[mine])[1] - spans.spacing_ns // MINUTE_NS
+            )
         odd[first[mine]] |= (minute[first[mine]] > usual_first) & (mine != 0)
         odd[last[mine]] |= (minute[last[mine]] < latest) & (mine != len(days) - 1)
     return odd

@@ -39,8 +39,17 @@ class Gate:
         self.note(name, count, first_row)
         return True
 
-    def judge(self, wrong: NDArray[np.bool_], row: Int64Array, rule: str, *, column: str = "",
-              value: Callable[[int], object] = lambda at: "", repair: str = "", fix: str = "") -> bool:
+    def judge(
+        self,
+        wrong: NDArray[np.bool_],
+        row: Int64Array,
+        rule: str,
+        *,
+        column: str = "",
+        value: Callable[[int], object] = lambda at: "",
+        repair: str = "",
+        fix: str = "",
+    ) -> bool:
         """Return False when no row is wrong, True when the repair shall be made; else raise DataError.
 
         Args:
@@ -54,8 +63,14 @@ class Gate:
         if repair and self.allows(repair, count, int(row[at])):
             return True
         many = f" ({count} rows)" if count > 1 else ""
-        raise DataError(rule + many, file=self.file, row=int(row[at]), column=column, value=value(at),
-                        fix=repair_hint(repair, fix) if repair else fix)
+        raise DataError(
+            rule + many,
+            file=self.file,
+            row=int(row[at]),
+            column=column,
+            value=value(at),
+            fix=repair_hint(repair, fix) if repair else fix,
+        )
 
     def made(self) -> tuple[Repair, ...]:
         """Return the repairs made, by name."""

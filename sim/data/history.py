@@ -37,7 +37,7 @@ class Repair(NamedTuple):
     """One named repair that was made: how many rows, and the first of them (1-based line of the file)."""
 
     name: str
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody calls on a Repair
     first_row: int
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from sim.data import files, place, rules
 from sim.data.errors import DataError, base_name, check_repairs, refuse_symbol, repair_hint
 from sim.data.gaps import check_gaps
 from sim.data.gate import Gate
-from sim.data.history import History, Int64Array, frozen
+from sim.data.history import Float64Array, History, Int64Array, frozen
 from sim.data.prices import read_draft
 from sim.data.sessions import NEW_YORK
 from sim.data.text.table import Table, check_last_line, check_width, read_csv
@@ -49,9 +49,19 @@ class Request(NamedTuple):
     now_ns: int
 
 
-def load(source: str, symbols: Sequence[str] = (), *, start: Day = None, end: Day = None, bar: str | None = None,
-         prices: str = "adjusted", timezone: str | None = None, repairs: Sequence[str] = (),
-         date_format: str | None = None, now_ns: int | None = None) -> list[History]:
+def load(
+    source: str,
+    symbols: Sequence[str] = (),
+    *,
+    start: Day = None,
+    end: Day = None,
+    bar: str | None = None,
+    prices: str = "adjusted",
+    timezone: str | None = None,
+    repairs: Sequence[str] = (),
+    date_format: str | None = None,
+    now_ns: int | None = None,
+) -> list[History]:
     """Return the validated bars of each symbol, in the order asked for.
 
     Args:
@@ -71,7 +81,9 @@ def load(source: str, symbols: Sequence[str] = (), *, start: Day = None, end: Da
     wanted = [check_symbol(symbol) for symbol in ([symbols] if isinstance(symbols, str) else symbols)]
     twice = [symbol for at, symbol in enumerate(wanted) if symbol in wanted[:at]]
     if twice:
-        raise DataError("this symbol is asked for twice", column="symbols", value=twice[0], fix="name it once")
+        raise DataError(
+            "this symbol is asked for twice", column="symbols", value=twice[0], fix="name it once"
+        )
     if request.source in BUNDLED:
         return _load_bundled(request, wanted)
     path = Path(request.source)
@@ -82,12 +94,25 @@ def load(source: str, symbols: Sequence[str] = (), *, start: Day = None, end: Da
     return _load_file(path, wanted, request)
 
 
-def _request(source: str, start: Day, end: Day, bar: str | None, prices: str, timezone: str | None,
-             repairs: Sequence[str], date_format: str | None, now_ns: int | None) -> Request:
+def _request(
+    source: str,
+    start: Day,
+    end: Day,
+    bar: str | None,
+    prices: str,
+    timezone: str | None,
+    repairs: Sequence[str],
+    date_format: str | None,
+    now_ns: int | None,
+) -> Request:
     if not source or "\0" in source:
-        raise DataError("a source is needed", column="source", fix="pass 'sp500', 'nasdaq', a folder or a file")
+        raise DataError(
+            "a source is needed", column="source", fix="pass 'sp500', 'nasdaq', a folder or a file"
+        )
     if prices not in ("adjusted", "raw"):
-        raise DataError("prices are 'adjusted' or 'raw'", column="prices", value=prices, fix="pass one of the two")
+        raise DataError(
+            "prices are 'adjusted' or 'raw'", column="prices", value=prices, fix="pass one of the two"
+        )
     if bar is not None:
         bar = place.bar_name(place.bar_ns(bar))
     first, last = _ordinal(start, "start"), _ordinal(end, "end")
@@ -113,8 +138,12 @@ def _ordinal(day: Day, name: str) -> int:
 def check_symbol(symbol: str) -> str:
     """Return a symbol that is safe in a file name; DataError for anything that could be a path."""
     if not isinstance(symbol, str) or not SYMBOL.fullmatch(symbol) or ".." in symbol:
-        raise DataError("a symbol has 1 to 32 letters, digits, dots, dashes", column="symbol", value=symbol,
-                        fix="pass the ticker only, not a path")
+        raise DataError(
+            "a symbol has 1 to 32 letters, digits, dots, dashes",
+            column="symbol",
+            value=symbol,
+            fix="pass the ticker only, not a path",
+        )
     return symbol
 
 
@@ -126,8 +155,11 @@ def _load_bundled(request: Request, wanted: Sequence[str]) -> list[History]:
             refuse_symbol(other, [symbol], request.source)
     spec = importlib.util.find_spec("arch")
     if spec is None or not spec.submodule_search_locations:
-        raise DataError("the package arch with the bundled prices is not installed", file=request.source,
-                        fix="install arch, or name a file")
+        raise DataError(
+            "the package arch with the bundled prices is not installed",
+            file=request.source,
+            fix="install arch, or name a file",
+        )
     path = Path(spec.submodule_search_locations[0], "data", request.source, f"{request.source}.csv.gz")
     data = files.read_bytes(path)
     table = read_csv(files.text_of(data, path), path.name)
@@ -140,8 +172,11 @@ def _load_file(path: Path, wanted: Sequence[str], request: Request) -> list[Hist
     suffix = next((suffix for suffix in files.SUFFIXES if name.endswith(suffix)), "")
     data = files.read_bytes(path) if suffix or not path.exists() else b""
     if not suffix:
-        raise DataError("this kind of file is not read here", file=path.name,
-                        fix=f"pass {', '.join(files.SUFFIXES)}, a LEAN folder, 'sp500' or 'nasdaq'")
+        raise DataError(
+            "this kind of file is not read here",
+            file=path.name,
+            fix=f"pass {', '.join(files.SUFFIXES)}, a LEAN folder, 'sp500' or 'nasdaq'",
+        )
     parquet = suffix == ".parquet"
     table = files.read_parquet(data, path.name) if parquet else read_csv(files.text_of(data, path), path.name)
     digest = files.sha256_of([data])
@@ -160,8 +195,14 @@ def _by_symbol(table: Table, wanted: Sequence[str]) -> list[tuple[str, Table]]:
     known, first, inverse = np.unique(texts, return_index=True, return_inverse=True)
     for at in np.argsort(first).tolist():
         if not SYMBOL.fullmatch(str(known[at])):
-            raise DataError("the symbol is missing or not a ticker", file=table.file, row=int(table.row[first[at]]),
-                            column=table.names["symbol"], value=str(known[at]) or "(empty)", fix="correct the row")
+            raise DataError(
+                "the symbol is missing or not a ticker",
+                file=table.file,
+                row=int(table.row[first[at]]),
+                column=table.names["symbol"],
+                value=str(known[at]) or "(empty)",
+                fix="correct the row",
+            )
     exact = {str(symbol): at for at, symbol in enumerate(known)}
     order = wanted or [str(known[at]) for at in np.argsort(first).tolist()]
     parts = []
@@ -176,21 +217,35 @@ class Extra(NamedTuple):
     """What a LEAN folder knows beyond its table."""
 
     gate: Gate
-    regular: bool = False  # keep bars of regular trading hours only
-    thin: bool = False  # no trade, no bar
-    declared: bool = False  # splits are declared in a factor file
+    thin: bool  # no trade, no bar
+    factor_of: Callable[[Int64Array], Float64Array]  # what turns the prices of each day into signals
+    declared: bool  # splits are declared in a factor file
 
 
-def finish(table: Table, symbol: str, request: Request, digest: str, exp: int | None = None,
-           extra: Extra | None = None) -> History:
+def finish(
+    table: Table,
+    symbol: str,
+    request: Request,
+    digest: str,
+    exp: int | None = None,
+    extra: Extra | None = None,
+) -> History:
     """Apply every rule to one instrument's rows and return its History (prices as the table has them)."""
     gate = extra.gate if extra is not None else Gate(table.file, request.repairs)
     if not len(table.row):
-        raise DataError("the file has no bars", file=table.file, fix="write at least two bars below the header")
+        raise DataError(
+            "the file has no bars", file=table.file, fix="write at least two bars below the header"
+        )
     check_last_line(table, gate.allows)
     column, name = table.columns["time"], table.names["time"]
-    times = parse_times(column, check_width(column, table.row, table.file, name), table.row, table.file, name,
-                        request.date_format)
+    times = parse_times(
+        column,
+        check_width(column, table.row, table.file, name),
+        table.row,
+        table.file,
+        name,
+        request.date_format,
+    )
     placed = place.place(times, request.timezone, gate, table.row, name)
     day = place.days_of(placed)
     keep = _in_range(day, request, gate)
@@ -201,21 +256,43 @@ def finish(table: Table, symbol: str, request: Request, digest: str, exp: int | 
     spacing = place.bar_ns(request.bar) if request.bar and extra is not None and not placed.daily else 0
     spans = place.span(draft.ns, placed.daily, placed.timezone, draft.row, gate, spacing)
     if request.bar is not None and spans.bar != request.bar:
-        raise DataError(f"the bars are {spans.bar}, asked for were {request.bar}", file=table.file, column="bar",
-                        value=request.bar, fix=f"pass bar='{spans.bar}' or leave it out")
+        raise DataError(
+            f"the bars are {spans.bar}, asked for were {request.bar}",
+            file=table.file,
+            column="bar",
+            value=request.bar,
+            fix=f"pass bar='{spans.bar}' or leave it out",
+        )
     past = rules.is_past(draft, spans.end_ns, request.now_ns, gate, name)
     if not past.all():
-        draft, spans = draft.take(past), spans._replace(
-            start_ns=spans.start_ns[past], end_ns=spans.end_ns[past], day=spans.day[past])
+        draft, spans = (
+            draft.take(past),
+            spans._replace(start_ns=spans.start_ns[past], end_ns=spans.end_ns[past], day=spans.day[past]),
+        )
         rules.enough(len(draft.ns), 0, gate)
     check_gaps(spans, placed.timezone, draft.row, gate, extra is not None and extra.thin)
-    ones = np.ones(len(draft.ns), np.float64)
-    if extra is None:
-        rules.no_jumps(draft, ones, False, gate)
-    ones.setflags(write=False)
-    return History(symbol, request.source, spans.bar, placed.timezone, exp, frozen(spans.start_ns),
-                   frozen(spans.end_ns), frozen(spans.day), frozen(draft.open), frozen(draft.high), frozen(draft.low),
-                   frozen(draft.close), frozen(draft.volume), ones, (), gate.made(), digest)
+    factor = extra.factor_of(spans.day) if extra is not None else np.ones(len(draft.ns), np.float64)
+    rules.no_jumps(draft, factor, extra is not None and extra.declared, gate)
+    factor.setflags(write=False)
+    return History(
+        symbol,
+        request.source,
+        spans.bar,
+        placed.timezone,
+        exp,
+        frozen(spans.start_ns),
+        frozen(spans.end_ns),
+        frozen(spans.day),
+        frozen(draft.open),
+        frozen(draft.high),
+        frozen(draft.low),
+        frozen(draft.close),
+        frozen(draft.volume),
+        factor,
+        (),
+        gate.made(),
+        digest,
+    )
 
 
 def _in_range(day: Int64Array, request: Request, gate: Gate) -> NDArray[np.bool_]:
@@ -228,15 +305,30 @@ def _in_range(day: Int64Array, request: Request, gate: Gate) -> NDArray[np.bool_
         keep &= day <= request.end_day
     have = f"{date.fromordinal(first)}..{date.fromordinal(last)}"
     if not keep.any():
-        raise DataError("the data has no bars between start and end", file=base_name(gate.file), column="start..end",
-                        value=f"{_iso(request.start_day)}..{_iso(request.end_day)}", fix=f"choose dates in {have}")
+        raise DataError(
+            "the data has no bars between start and end",
+            file=base_name(gate.file),
+            column="start..end",
+            value=f"{_iso(request.start_day)}..{_iso(request.end_day)}",
+            fix=f"choose dates in {have}",
+        )
     # A start on the weekend before the first bar is fine; four days hold the longest of those.
-    short = [name for name, out in (("start", request.start_day and request.start_day < first - 4),
-                                    ("end", request.end_day and request.end_day > last + 4)) if out]
+    short = [
+        name
+        for name, out in (
+            ("start", request.start_day and request.start_day < first - 4),
+            ("end", request.end_day and request.end_day > last + 4),
+        )
+        if out
+    ]
     if short and not gate.allows("allow-partial-range", 1, 0):
-        raise DataError(f"the data does not reach {short[0]}", file=base_name(gate.file), column=short[0],
-                        value=_iso(request.start_day if short[0] == "start" else request.end_day),
-                        fix=repair_hint("allow-partial-range", f"choose dates in {have}"))
+        raise DataError(
+            f"the data does not reach {short[0]}",
+            file=base_name(gate.file),
+            column=short[0],
+            value=_iso(request.start_day if short[0] == "start" else request.end_day),
+            fix=repair_hint("allow-partial-range", f"choose dates in {have}"),
+        )
     return keep
 
 

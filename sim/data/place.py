@@ -48,7 +48,9 @@ def bar_ns(bar: str) -> int:
     """Return the length of a bar name such as 1d, 1h, 5m."""
     match = BAR_NAME.fullmatch(bar)
     if match is None or (match[2] == "d" and match[1] != "1"):
-        raise DataError("this bar length is not known", column="bar", value=bar, fix="use 1d, 1h, 1m, 5m, 30s ...")
+        raise DataError(
+            "this bar length is not known", column="bar", value=bar, fix="use 1d, 1h, 1m, 5m, 30s ..."
+        )
     return int(match[1]) * UNIT_NS[match[2]]
 
 
@@ -71,15 +73,24 @@ def place(times: Times, timezone: str | None, gate: Gate, row: Int64Array, colum
         return Placed(times.ns, True, timezone or NEW_YORK)
     if times.kind == "naive":
         if timezone is None:
-            raise DataError("times of day without a time zone", file=gate.file, row=int(row[0]), column=column,
-                            fix="pass timezone='America/New_York' (or the zone of the file)")
+            raise DataError(
+                "times of day without a time zone",
+                file=gate.file,
+                row=int(row[0]),
+                column=column,
+                fix="pass timezone='America/New_York' (or the zone of the file)",
+            )
         return Placed(_to_utc(times, timezone, gate, row, column), False, timezone)
     if timezone is None:
         if times.offset_ns is not None and times.offset_ns.any():
             mixed = "mixed " if (times.offset_ns != times.offset_ns[0]).any() else ""
-            raise DataError(f"{mixed}UTC offsets without a declared time zone: the trading date is not known",
-                            file=gate.file, row=int(row[0]), column=column,
-                            fix="pass timezone='America/New_York' (or the zone of the exchange)")
+            raise DataError(
+                f"{mixed}UTC offsets without a declared time zone: the trading date is not known",
+                file=gate.file,
+                row=int(row[0]),
+                column=column,
+                fix="pass timezone='America/New_York' (or the zone of the exchange)",
+            )
         timezone = "UTC"
     return _place_instants(times, timezone, gate, row, column)
 
@@ -88,9 +99,14 @@ def _place_instants(times: Times, timezone: str, gate: Gate, row: Int64Array, co
     zone = zone_of(timezone, int(times.ns.min()), int(times.ns.max()))
     offsets = times.offset_ns
     if offsets is not None and (offsets != offsets[0]).any():
-        gate.judge(offsets != zone.offset_at(times.ns), row, f"mixed UTC offsets that are not those of {timezone}",
-                   column=column, value=lambda at: f"{int(offsets[at]) / UNIT_NS['h']:+g} h",
-                   fix="write all times in UTC, or declare the zone they are in")
+        gate.judge(
+            offsets != zone.offset_at(times.ns),
+            row,
+            f"mixed UTC offsets that are not those of {timezone}",
+            column=column,
+            value=lambda at: f"{int(offsets[at]) / UNIT_NS['h']:+g} h",
+            fix="write all times in UTC, or declare the zone they are in",
+        )
     local = zone.to_local(times.ns)
     if not (local % DAY_NS).any():
         return Placed(local, True, timezone)
@@ -100,9 +116,14 @@ def _place_instants(times: Times, timezone: str, gate: Gate, row: Int64Array, co
 def _check_1970(times: Times, gate: Gate, row: Int64Array, column: str) -> None:
     """Refuse 1970-01-01, the mark of a wrong epoch unit; dates before it are real, instants are not."""
     early = times.ns // DAY_NS == 0 if times.kind == "date" else times.ns < FIRST_NS
-    gate.judge(early, row, "the time is not after 1970-01-01: an epoch number read in the wrong unit looks like this",
-               column=column, value=lambda at: str(np.datetime64(int(times.ns[at]), "ns")),
-               fix="declare the unit with date_format='epoch-s', 'epoch-ms', 'epoch-us' or 'epoch-ns'")
+    gate.judge(
+        early,
+        row,
+        "the time is not after 1970-01-01: an epoch number read in the wrong unit looks like this",
+        column=column,
+        value=lambda at: str(np.datetime64(int(times.ns[at]), "ns")),
+        fix="declare the unit with date_format='epoch-s', 'epoch-ms', 'epoch-us' or 'epoch-ns'",
+    )
 
 
 def _to_utc(times: Times, timezone: str, gate: Gate, row: Int64Array, column: str) -> Int64Array:
@@ -111,11 +132,24 @@ def _to_utc(times: Times, timezone: str, gate: Gate, row: Int64Array, column: st
     def text(at: int) -> str:
         return str(np.datetime64(int(times.ns[at]), "s"))
 
-    gate.judge(local.missing, row, f"this local time does not exist in {timezone}: the clock was set forward",
-               column=column, value=text, fix="declare the zone the file was really written in")
+    gate.judge(
+        local.missing,
+        row,
+        f"this local time does not exist in {timezone}: the clock was set forward",
+        column=column,
+        value=text,
+        fix="declare the zone the file was really written in",
+    )
     twice = local.first != local.second
-    if not gate.judge(twice, row, f"this local time happens twice in {timezone}: the clock was set back",
-                      column=column, value=text, repair="split-repeated-hour", fix="write the times in UTC"):
+    if not gate.judge(
+        twice,
+        row,
+        f"this local time happens twice in {timezone}: the clock was set back",
+        column=column,
+        value=text,
+        repair="split-repeated-hour",
+        fix="write the times in UTC",
+    ):
         return local.first
     # Within one day the second pass begins where the local clock stops rising.
     at = np.flatnonzero(twice)
@@ -138,7 +172,9 @@ def days_of(placed: Placed) -> Int64Array:
     return result
 
 
-def span(ns: Int64Array, daily: bool, timezone: str, row: Int64Array, gate: Gate, spacing_ns: int = 0) -> Spans:
+def span(
+    ns: Int64Array, daily: bool, timezone: str, row: Int64Array, gate: Gate, spacing_ns: int = 0
+) -> Spans:
     """Return start, end and date of strictly increasing bars; `spacing_ns` 0 infers the bar length."""
     day = days_of(Placed(ns, daily, timezone))
     if daily:
@@ -146,9 +182,17 @@ def span(ns: Int64Array, daily: bool, timezone: str, row: Int64Array, gate: Gate
     spacing = spacing_ns or _usual(np.diff(ns))
     step = np.diff(ns, append=ns[-1] + spacing)
     first_of_day = np.diff(day, prepend=day[0] - 1) != 0
-    gate.judge((step < spacing) & ~first_of_day, row, f"two bars of {bar_name(spacing)} overlap", column="time",
-               value=lambda at: str(np.datetime64(int(ns[at]), "s")), fix="keep bars of one length only")
-    end = ns + np.minimum(step, spacing)
+    gate.judge(
+        (step < spacing) & ~first_of_day,
+        row,
+        f"two bars of {bar_name(spacing)} overlap",
+        column="time",
+        value=lambda at: str(np.datetime64(int(ns[at]), "s")),
+        fix="keep bars of one length only",
+    )
+    # A declared length means a grid: the hour that opens at 09:30 ends at 10:00 even if no hour follows.
+    full = spacing - ns % spacing if spacing_ns else np.int64(spacing)
+    end = ns + np.minimum(step, full)
     if timezone == NEW_YORK:
         end = _close_with_session(ns, end, day)
     return Spans(ns, end, day, bar_name(spacing), spacing)

@@ -56,11 +56,13 @@ def read_draft(table: Table, ns: Int64Array, gate: Gate, exp: int | None = None)
         keep &= ~_judge_status(table, role, column, gate)
     if not keep.all():
         table, ns = table.take(keep), ns[keep]
-        numbers = [Decimals(*(part[keep] for part in column)) for column in numbers]
+        numbers = [column.take(keep) for column in numbers]
     if exp is None:
         exp = decimals.choose_exp(numbers)
-    ticks = [_ticks(table, role, column, exp, gate) for role, column in zip(PRICE_ROLES, numbers, strict=True)]
-    return Draft(table.row, ns, *ticks, _volume(table, gate)), exp
+    opens, highs, lows, closes = (
+        _ticks(table, role, column, exp, gate) for role, column in zip(PRICE_ROLES, numbers, strict=True)
+    )
+    return Draft(table.row, ns, opens, highs, lows, closes, _volume(table, gate)), exp
 
 
 def _parse(table: Table, role: str, gate: Gate) -> Decimals:
@@ -75,10 +77,22 @@ def _judge_text(table: Table, role: str, numbers: Decimals, gate: Gate) -> None:
     column, name = table.columns[role], table.names[role]
     if not numbers.status.any():
         return
-    gate.judge(numbers.status == decimals.TEXT, table.row, "this is not a plain decimal number", column=name,
-               value=column.text, fix="write the number with digits, one point and at most 18 digits")
-    if gate.judge(numbers.status == decimals.THOUSANDS, table.row, "the number has thousands separators",
-                  column=name, value=column.text, repair="strip-thousands"):
+    gate.judge(
+        numbers.status == decimals.TEXT,
+        table.row,
+        "this is not a plain decimal number",
+        column=name,
+        value=column.text,
+        fix="write the number with digits, one point and at most 18 digits",
+    )
+    if gate.judge(
+        numbers.status == decimals.THOUSANDS,
+        table.row,
+        "the number has thousands separators",
+        column=name,
+        value=column.text,
+        repair="strip-thousands",
+    ):
         numbers.status[numbers.status == decimals.THOUSANDS] = decimals.OK
 
 
@@ -89,8 +103,11 @@ def _judge_status(table: Table, role: str, numbers: Decimals, gate: Gate) -> NDA
     bad_rules = (
         (numbers.status == decimals.MISSING, "the price is missing (empty or NaN)", "drop-missing"),
         (numbers.status == decimals.INFINITE, "the price is infinite", "drop-infinite"),
-        ((numbers.status == decimals.OK) & (numbers.mantissa <= 0), "a price must be greater than zero",
-         "drop-nonpositive"),
+        (
+            (numbers.status == decimals.OK) & (numbers.mantissa <= 0),
+            "a price must be greater than zero",
+            "drop-nonpositive",
+        ),
     )
     for wrong, rule, repair in bad_rules:
         if gate.judge(wrong, table.row, rule, column=name, value=_value_of(column), repair=repair):
@@ -104,15 +121,37 @@ def _value_of(column: Column) -> Callable[[int], str]:
 
 def _ticks(table: Table, role: str, numbers: Decimals, exp: int, gate: Gate) -> Int64Array:
     column, name = table.columns[role], table.names[role]
-    large = np.abs(numbers.mantissa) // decimals.POWERS[np.minimum(numbers.scale, 18)] > decimals.TICKS_MAX // 10**exp
-    gate.judge(large, table.row, f"the price is too large for a grid of 1e-{exp}", column=name, value=column.text,
-               fix="quote it in a larger unit")
+    large = (
+        np.abs(numbers.mantissa) // decimals.POWERS[np.minimum(numbers.scale, 18)]
+        > decimals.TICKS_MAX // 10**exp
+    )
+    gate.judge(
+        large,
+        table.row,
+        f"the price is too large for a grid of 1e-{exp}",
+        column=name,
+        value=column.text,
+        fix="quote it in a larger unit",
+    )
     off = ~decimals.fits(numbers, exp)
-    gate.judge(off, table.row, "the price is on no grid up to 1e-8", column=name, value=column.text,
-               repair="round-prices", fix="write the price with at most 8 decimals")
+    gate.judge(
+        off,
+        table.row,
+        "the price is on no grid up to 1e-8",
+        column=name,
+        value=column.text,
+        repair="round-prices",
+        fix="write the price with at most 8 decimals",
+    )
     ticks = decimals.to_ticks(numbers, exp)
-    gate.judge(ticks <= 0, table.row, "a price must be greater than zero on its grid", column=name,
-               value=column.text, fix="quote it in a smaller unit")
+    gate.judge(
+        ticks <= 0,
+        table.row,
+        "a price must be greater than zero on its grid",
+        column=name,
+        value=column.text,
+        fix="quote it in a smaller unit",
+    )
     return ticks
 
 
@@ -121,20 +160,55 @@ def _volume(table: Table, gate: Gate) -> Int64Array:
     count = len(table.row)
     if "volume" not in table.columns:
         if not gate.allows("no-volume", count, int(table.row[0]) if count else 1):
-            raise DataError("the column volume is missing", file=table.file, row=1, column="volume",
-                            fix="add the column, or pass repairs=['no-volume'] to set it to 0")
+            raise DataError(
+                "the column volume is missing",
+                file=table.file,
+                row=1,
+                column="volume",
+                fix="add the column, or pass repairs=['no-volume'] to set it to 0",
+            )
         return np.zeros(count, np.int64)
     numbers, column, name = _parse(table, "volume", gate), table.columns["volume"], table.names["volume"]
-    gate.judge(numbers.status == decimals.INFINITE, table.row, "the volume is infinite", column=name,
-               value=column.text, fix="correct the row")
-    gate.judge(numbers.status == decimals.MISSING, table.row, "the volume is missing (empty or NaN)", column=name,
-               value=_value_of(column), repair="zero-volume")
-    gate.judge(numbers.mantissa < 0, table.row, "a volume must not be negative", column=name, value=column.text,
-               fix="correct the row")
+    gate.judge(
+        numbers.status == decimals.INFINITE,
+        table.row,
+        "the volume is infinite",
+        column=name,
+        value=column.text,
+        fix="correct the row",
+    )
+    gate.judge(
+        numbers.status == decimals.MISSING,
+        table.row,
+        "the volume is missing (empty or NaN)",
+        column=name,
+        value=_value_of(column),
+        repair="zero-volume",
+    )
+    gate.judge(
+        numbers.mantissa < 0,
+        table.row,
+        "a volume must not be negative",
+        column=name,
+        value=column.text,
+        fix="correct the row",
+    )
     whole = decimals.fits(numbers, 0)
     large = numbers.mantissa // decimals.POWERS[np.minimum(numbers.scale, 18)] > VOLUME_MAX
-    gate.judge(large, table.row, f"a volume must not exceed {VOLUME_MAX}", column=name, value=column.text,
-               fix="correct the row")
-    gate.judge(~whole, table.row, "a volume must be a whole number", column=name, value=column.text,
-               repair="round-volume")
+    gate.judge(
+        large,
+        table.row,
+        f"a volume must not exceed {VOLUME_MAX}",
+        column=name,
+        value=column.text,
+        fix="correct the row",
+    )
+    gate.judge(
+        ~whole,
+        table.row,
+        "a volume must be a whole number",
+        column=name,
+        value=column.text,
+        repair="round-volume",
+    )
     return decimals.to_ticks(numbers, 0)

@@ -8,6 +8,8 @@ rows, it never invents a price.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,9 +20,10 @@ from sim.data.prices import Draft
 
 JUMP = 0.6  # a price below 0.6 or above 1/0.6 of the one before is a jump of more than 40 %
 RATIO_TOLERANCE = 0.05  # a split opens within a few per cent of its ratio
+PRINT_TOLERANCE = 0.01  # a wrong multiple is exact; real panics of declared stocks are not
 
 
-def _stamp(draft: Draft) -> object:
+def _stamp(draft: Draft) -> Callable[[int], str]:
     return lambda at: str(np.datetime64(int(draft.ns[at]), "s"))
 
 
@@ -28,8 +31,14 @@ def in_order(draft: Draft, gate: Gate, column: str) -> Draft:
     """Demand rising times; `sort` sorts them (stable)."""
     back = np.zeros(len(draft.ns), np.bool_)
     back[1:] = draft.ns[1:] < draft.ns[:-1]
-    if gate.judge(back, draft.row, "the rows are not in order of time", column=column, value=_stamp(draft),
-                  repair="sort"):
+    if gate.judge(
+        back,
+        draft.row,
+        "the rows are not in order of time",
+        column=column,
+        value=_stamp(draft),
+        repair="sort",
+    ):
         return draft.take(np.argsort(draft.ns, kind="stable"))
     return draft
 
@@ -45,11 +54,24 @@ def without_doubles(draft: Draft, gate: Gate, column: str) -> Draft:
         equal[1:] &= values[1:] == values[:-1]
     keep_one = next((name for name in ("keep-first", "keep-last") if name in gate.asked), "")
     if equal.any() and (not keep_one or "drop-duplicates" in gate.asked):
-        gate.judge(equal, draft.row, "the same row stands twice", column=column, value=_stamp(draft),
-                   repair="drop-duplicates")
+        gate.judge(
+            equal,
+            draft.row,
+            "the same row stands twice",
+            column=column,
+            value=_stamp(draft),
+            repair="drop-duplicates",
+        )
         return without_doubles(draft.take(~equal), gate, column)
-    gate.judge(same, draft.row, "two different rows have the same time", column=column, value=_stamp(draft),
-               repair=keep_one or "keep-first", fix=repair_hint("keep-last"))
+    gate.judge(
+        same,
+        draft.row,
+        "two different rows have the same time",
+        column=column,
+        value=_stamp(draft),
+        repair=keep_one or "keep-first",
+        fix=repair_hint("keep-last"),
+    )
     if keep_one == "keep-last":
         return draft.take(np.append(~same[1:], True))
     return draft.take(~same)
@@ -63,13 +85,19 @@ def in_range(draft: Draft, gate: Gate) -> Draft:
         ("open", (draft.open < draft.low) | (draft.open > draft.high), "open is outside low..high"),
         ("close", (draft.close < draft.low) | (draft.close > draft.high), "close is outside low..high"),
     ):
-        if gate.judge(wrong & ~drop, draft.row, rule, column=name, value=_ticks_of(draft, name),
-                      repair="drop-inconsistent"):
+        if gate.judge(
+            wrong & ~drop,
+            draft.row,
+            rule,
+            column=name,
+            value=_ticks_of(draft, name),
+            repair="drop-inconsistent",
+        ):
             drop |= wrong
     return draft.take(~drop) if drop.any() else draft
 
 
-def _ticks_of(draft: Draft, name: str) -> object:
+def _ticks_of(draft: Draft, name: str) -> Callable[[int], str]:
     values: Int64Array = getattr(draft, name)
     return lambda at: f"{values[at]} ticks, low {draft.low[at]}, high {draft.high[at]}"
 
@@ -77,17 +105,30 @@ def _ticks_of(draft: Draft, name: str) -> object:
 def enough(count: int, row: int, gate: Gate) -> None:
     """Demand two bars: nothing can be decided on one and filled on the next otherwise."""
     if count == 0:
-        raise DataError("no bars are left", file=gate.file, fix="choose a file, a range or repairs that leave bars")
+        raise DataError(
+            "no bars are left", file=gate.file, fix="choose a file, a range or repairs that leave bars"
+        )
     if count == 1 and not gate.allows("allow-one-bar", 1, row):
-        raise DataError("there is only one bar", file=gate.file, row=row,
-                        fix=repair_hint("allow-one-bar", "choose a longer history"))
+        raise DataError(
+            "there is only one bar",
+            file=gate.file,
+            row=row,
+            fix=repair_hint("allow-one-bar", "choose a longer history"),
+        )
 
 
 def is_past(draft: Draft, end_ns: Int64Array, now_ns: int, gate: Gate, column: str) -> NDArray[np.bool_]:
     """Return the bars to keep: those that are complete at `now_ns`."""
     late = end_ns > now_ns
-    gate.judge(late, draft.row, "the bar ends in the future", column=column, value=_stamp(draft),
-               repair="drop-unfinished", fix="correct the date")
+    gate.judge(
+        late,
+        draft.row,
+        "the bar ends in the future",
+        column=column,
+        value=_stamp(draft),
+        repair="drop-unfinished",
+        fix="correct the date",
+    )
     return ~late
 
 
@@ -104,29 +145,43 @@ def no_jumps(draft: Draft, factor: Float64Array, declared: bool, gate: Gate) -> 
     before = closes[:-1]
     open_ratio, close_ratio = opens[1:] / before, closes[1:] / before
     next_open = np.append(opens[2:] / before[:-1], 1.0)
-    suspect_open, suspect_close = _is_split_like(open_ratio), _is_split_like(close_ratio)
+    tolerance = PRINT_TOLERANCE if declared else RATIO_TOLERANCE
+    suspect_open, suspect_close = (
+        _is_split_like(open_ratio, tolerance),
+        _is_split_like(close_ratio, tolerance),
+    )
     if declared:
         suspect_open &= ~_is_jump(close_ratio)
         suspect_close &= ~_is_jump(next_open) & _is_jump(close_ratio)
     wrong = np.zeros(len(draft.ns), np.bool_)
     wrong[1:] = suspect_open | suspect_close
-    rule = ("the price jumps by an integer ratio and comes back: a bad print" if declared else
-            "the price jumps by an integer ratio: it looks like an unadjusted split")
+    rule = (
+        "the price jumps by an integer ratio and comes back: a bad print"
+        if declared
+        else "the price jumps by an integer ratio: it looks like an unadjusted split"
+    )
 
     def text(at: int) -> str:
         use = open_ratio if suspect_open[at - 1] else close_ratio
         return f"{use[at - 1]:.4f} x the close before"
 
-    gate.judge(wrong, draft.row, rule, column="open/close", value=text, repair="allow-jumps",
-               fix="adjust the prices, correct the row, choose start or end around it")
+    gate.judge(
+        wrong,
+        draft.row,
+        rule,
+        column="open/close",
+        value=text,
+        repair="allow-jumps",
+        fix="adjust the prices, correct the row, choose start or end around it",
+    )
 
 
 def _is_jump(ratio: Float64Array) -> NDArray[np.bool_]:
     return (ratio < JUMP) | (ratio > 1 / JUMP)
 
 
-def _is_split_like(ratio: Float64Array) -> NDArray[np.bool_]:
-    """Return which ratios are more than 40 % and within RATIO_TOLERANCE of n:1 or 1:n."""
+def _is_split_like(ratio: Float64Array, tolerance: float) -> NDArray[np.bool_]:
+    """Return which ratios are more than 40 % and within `tolerance` of n:1 or 1:n."""
     large = np.maximum(ratio, 1 / ratio)
     whole = np.maximum(np.rint(large), 2.0)
-    return _is_jump(ratio) & (np.abs(large / whole - 1) <= RATIO_TOLERANCE)
+    return _is_jump(ratio) & (np.abs(large / whole - 1) <= tolerance)

@@ -46,8 +46,10 @@ class Sessions(NamedTuple):
         """Return open and close minute of each day; the usual ones where the day is no session."""
         at = np.minimum(np.searchsorted(self.day, day), len(self.day) - 1)
         known = self.day[at] == day
-        return (np.where(known, self.open_minute[at], OPEN_MINUTE),
-                np.where(known, self.close_minute[at], CLOSE_MINUTE))
+        return (
+            np.where(known, self.open_minute[at], OPEN_MINUTE),
+            np.where(known, self.close_minute[at], CLOSE_MINUTE),
+        )
 
     def between(self, first: int, last: int) -> Int64Array:
         """Return the sessions from `first` to `last`, both included."""
@@ -75,7 +77,8 @@ def _sessions(last_day: int, folder: str) -> Sessions:
     path = Path(folder) / f"xnys-{FORMAT}.npy"
     table = _read(path, last_day)
     if table is None:
-        table = _build(last_day)
+        # No bar may end in the future, so a table up to this year serves all data until the next.
+        table = _build(max(last_day, date(date.today().year, 12, 31).toordinal()))
         _write(path, table)
     return Sessions(*(np.ascontiguousarray(column) for column in table.T))
 
@@ -107,11 +110,20 @@ def _write(path: Path, table: Int64Array) -> None:
 
 def _build(last_day: int) -> Int64Array:
     """Ask exchange_calendars; this is the only place that imports it."""
-    from exchange_calendars.exchange_calendar_xnys import XNYSExchangeCalendar
+    from exchange_calendars.exchange_calendar_xnys import (  # type: ignore[import-untyped]
+        XNYSExchangeCalendar,
+    )
 
-    calendar = XNYSExchangeCalendar(start=date.fromordinal(FIRST_DAY).isoformat(),
-                                    end=date.fromordinal(last_day).isoformat())
+    calendar = XNYSExchangeCalendar(
+        start=date.fromordinal(FIRST_DAY).isoformat(), end=date.fromordinal(last_day).isoformat()
+    )
     day = calendar.sessions.to_numpy("datetime64[D]").astype(np.int64) + EPOCH_ORDINAL
     opens, closes = (times.dt.tz_convert(NEW_YORK) for times in (calendar.opens, calendar.closes))
-    return np.stack([day, (opens.dt.hour * 60 + opens.dt.minute).to_numpy(np.int64),
-                     (closes.dt.hour * 60 + closes.dt.minute).to_numpy(np.int64)], axis=1)
+    return np.stack(
+        [
+            day,
+            (opens.dt.hour * 60 + opens.dt.minute).to_numpy(np.int64),
+            (closes.dt.hour * 60 + closes.dt.minute).to_numpy(np.int64),
+        ],
+        axis=1,
+    )

@@ -62,8 +62,12 @@ def _zone(name: str, first_year: int, last_year: int) -> Zone:
     try:
         info = ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise DataError("this time zone is not known", column="timezone", value=name,
-                        fix="use an IANA name such as 'America/New_York' or 'UTC'") from None
+        raise DataError(
+            "this time zone is not known",
+            column="timezone",
+            value=name,
+            fix="use an IANA name such as 'America/New_York' or 'UTC'",
+        ) from None
     start, stop = _seconds(first_year), _seconds(last_year)
     since, offsets = [start], [_offset(info, start)]
     for probe in range(start + PROBE_SECONDS, stop + PROBE_SECONDS, PROBE_SECONDS):
@@ -99,5 +103,6 @@ def localize(local_ns: Int64Array, zone: Zone) -> Localized:
     late = local_ns - zone.offset_at(local_ns + day)  # by the offset after it
     early_holds = zone.to_local(early) == local_ns
     late_holds = zone.to_local(late) == local_ns
-    return Localized(np.where(early_holds, early, late), np.where(late_holds, late, early),
-                     ~early_holds & ~late_holds)
+    return Localized(
+        np.where(early_holds, early, late), np.where(late_holds, late, early), ~early_holds & ~late_holds
+    )

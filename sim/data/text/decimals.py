@@ -39,6 +39,10 @@ class Decimals(NamedTuple):
     scale: NDArray[np.int8]
     status: NDArray[np.int8]
 
+    def take(self, rows: NDArray[np.bool_]) -> Decimals:
+        """Return the numbers of a selection of rows."""
+        return Decimals(self.mantissa[rows], self.scale[rows], self.status[rows])
+
 
 def parse(column: Column, width: int) -> Decimals:
     """Parse a column of at most `width` characters a row; nothing is raised, see `Decimals.status`."""
@@ -110,7 +114,8 @@ def fits(numbers: Decimals, exp: int) -> NDArray[np.bool_]:
     up = np.maximum(exp - numbers.scale, 0)
     down = POWERS[np.maximum(numbers.scale - exp, 0)]
     small = np.abs(numbers.mantissa) // down <= TICKS_MAX // POWERS[up]
-    return small & (numbers.mantissa % down == 0)
+    on_grid: NDArray[np.bool_] = small & (numbers.mantissa % down == 0)
+    return on_grid
 
 
 def choose_exp(columns: list[Decimals]) -> int:
@@ -159,7 +164,8 @@ def scale_exact(values: Int64Array, factor: Fraction) -> Int64Array:
 
 def _round_half_even(value: int, divisor: int) -> int:
     quotient, remainder = divmod(value, divisor)
-    return quotient + (remainder * 2 > divisor or (remainder * 2 == divisor and quotient % 2 == 1))
+    above = remainder * 2 > divisor or (remainder * 2 == divisor and quotient % 2 == 1)
+    return quotient + int(above)
 
 
 def decimal_fraction(text: str) -> Fraction:
@@ -175,5 +181,8 @@ def shortest_between(low: Fraction, high: Fraction, digits_max: int = 8) -> int:
         if low <= Fraction(value, 10**digits) <= high:
             return value * 10 ** (8 - digits)
     middle = (low + high) / 2
-    return int((Decimal(middle.numerator) / Decimal(middle.denominator)).scaleb(8)
-               .quantize(Decimal(1), ROUND_HALF_EVEN))
+    return int(
+        (Decimal(middle.numerator) / Decimal(middle.denominator))
+        .scaleb(8)
+        .quantize(Decimal(1), ROUND_HALF_EVEN)
+    )

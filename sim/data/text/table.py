@@ -24,8 +24,12 @@ from sim.data.history import Int64Array
 
 ROLES: dict[str, tuple[str, ...]] = {
     "time": ("date", "time", "timestamp", "datetime"),
-    "open": ("open",), "high": ("high",), "low": ("low",), "close": ("close",),
-    "volume": ("volume",), "symbol": ("symbol",),
+    "open": ("open",),
+    "high": ("high",),
+    "low": ("low",),
+    "close": ("close",),
+    "volume": ("volume",),
+    "symbol": ("symbol",),
 }
 REQUIRED = ("time", "open", "high", "low", "close")
 FIELD_MAX = 64
@@ -51,8 +55,10 @@ class Column(NamedTuple):
     def texts(self) -> list[str]:
         """Return all rows as text."""
         whole = self.buffer.tobytes()
-        return [whole[s : s + n].decode("utf-8", "replace")
-                for s, n in zip(self.start.tolist(), self.length.tolist(), strict=True)]
+        return [
+            whole[s : s + n].decode("utf-8", "replace")
+            for s, n in zip(self.start.tolist(), self.length.tolist(), strict=True)
+        ]
 
 
 class Table(NamedTuple):
@@ -86,8 +92,13 @@ def read_csv(data: bytes, file: str, header: Sequence[str] | None = None) -> Tab
     else:
         names, columns, row = _plain(body, file, header)
     roles = assign_roles(names, file)
-    return Table(file, {role: columns[at] for role, at in roles.items()},
-                 {role: names[at] for role, at in roles.items()}, row, unfinished)
+    return Table(
+        file,
+        {role: columns[at] for role, at in roles.items()},
+        {role: names[at] for role, at in roles.items()},
+        row,
+        unfinished,
+    )
 
 
 def assign_roles(names: Sequence[str], file: str) -> dict[str, int]:
@@ -95,19 +106,36 @@ def assign_roles(names: Sequence[str], file: str) -> dict[str, int]:
     plain = [name.strip().lower() for name in names]
     for index, name in enumerate(plain):
         if name in plain[:index]:
-            raise DataError("column names must differ (without regard to case)", file=file, row=1, column=name,
-                            fix="rename or remove one of the two columns")
+            raise DataError(
+                "column names must differ (without regard to case)",
+                file=file,
+                row=1,
+                column=name,
+                fix="rename or remove one of the two columns",
+            )
     roles: dict[str, int] = {}
     for role, known in ROLES.items():
         found = [at for at, name in enumerate(plain) if name in known]
         if len(found) > 1:
-            raise DataError(f"more than one column could be the {role}", file=file, row=1,
-                            column=", ".join(names[at] for at in found), fix="keep only one of them")
-        roles.update({role: at for at in found})
+            raise DataError(
+                f"more than one column could be the {role}",
+                file=file,
+                row=1,
+                column=", ".join(names[at] for at in found),
+                fix="keep only one of them",
+            )
+        if found:
+            roles[role] = found[0]
     missing = [role for role in REQUIRED if role not in roles]
     if missing:
-        raise DataError(f"the column {missing[0]} is missing", file=file, row=1, column=missing[0],
-                        value=",".join(names), fix=_missing_hint(plain, missing[0]))
+        raise DataError(
+            f"the column {missing[0]} is missing",
+            file=file,
+            row=1,
+            column=missing[0],
+            value=",".join(names),
+            fix=_missing_hint(plain, missing[0]),
+        )
     return roles
 
 
@@ -123,20 +151,32 @@ def _check_bytes(data: bytes, file: str) -> bytes:
         raise DataError("the file is UTF-16, UTF-8 is expected", file=file, fix="save it as UTF-8")
     data = data.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in data:
-        raise DataError("the file contains NUL bytes: it is damaged, binary or UTF-16", file=file,
-                        row=_line_of(data, data.index(b"\0")), fix="export it again as UTF-8 text")
+        raise DataError(
+            "the file contains NUL bytes: it is damaged, binary or UTF-16",
+            file=file,
+            row=_line_of(data, data.index(b"\0")),
+            fix="export it again as UTF-8 text",
+        )
     if not data.isascii():
         try:
             data.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise DataError("the file is not UTF-8 (Latin-1 perhaps, or binary)", file=file,
-                            row=_line_of(data, error.start), value=f"byte 0x{data[error.start]:02x}",
-                            fix="save it as UTF-8") from None
+            raise DataError(
+                "the file is not UTF-8 (Latin-1 perhaps, or binary)",
+                file=file,
+                row=_line_of(data, error.start),
+                value=f"byte 0x{data[error.start]:02x}",
+                fix="save it as UTF-8",
+            ) from None
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
         if b"\r" in data:
-            raise DataError("a carriage return stands without a newline", file=file,
-                            row=_line_of(data, data.index(b"\r")), fix="use \\n or \\r\\n line ends")
+            raise DataError(
+                "a carriage return stands without a newline",
+                file=file,
+                row=_line_of(data, data.index(b"\r")),
+                fix="use \\n or \\r\\n line ends",
+            )
     return data
 
 
@@ -144,7 +184,9 @@ def _line_of(data: bytes, offset: int) -> int:
     return data.count(b"\n", 0, offset) + 1
 
 
-def _plain(data: bytes, file: str, header: Sequence[str] | None) -> tuple[list[str], list[Column], Int64Array]:
+def _plain(
+    data: bytes, file: str, header: Sequence[str] | None
+) -> tuple[list[str], list[Column], Int64Array]:
     """Split a file without quotes; one pass finds all separators."""
     buffer = np.frombuffer(data, dtype=np.uint8)
     end = np.flatnonzero((buffer == COMMA) | (buffer == NEWLINE))
@@ -161,8 +203,10 @@ def _plain(data: bytes, file: str, header: Sequence[str] | None) -> tuple[list[s
     start[0], start[1:] = 0, end[:-1] + 1
     starts, ends = start.reshape(-1, len(names)), end.reshape(-1, len(names))
     skip = 0 if header is not None else 1
-    columns = [Column(buffer, starts[skip:, at].copy(), ends[skip:, at] - starts[skip:, at])
-               for at in range(len(names))]
+    columns = [
+        Column(buffer, starts[skip:, at].copy(), ends[skip:, at] - starts[skip:, at])
+        for at in range(len(names))
+    ]
     return names, columns, np.arange(1 + skip, len(starts) + 1, dtype=np.int64)
 
 
@@ -170,11 +214,18 @@ def _refuse_count(file: str, row: int, have: int, want: int, text: str) -> None:
     if not text.strip():
         raise DataError("an empty line stands in the file", file=file, row=row, fix="remove the line")
     word = "too many" if have > want else "too few"
-    raise DataError(f"{word} fields: {have} where the header has {want}", file=file, row=row, value=text,
-                    fix="correct the line; a number with a comma in it must stand in quotes")
+    raise DataError(
+        f"{word} fields: {have} where the header has {want}",
+        file=file,
+        row=row,
+        value=text,
+        fix="correct the line; a number with a comma in it must stand in quotes",
+    )
 
 
-def _quoted(data: bytes, file: str, header: Sequence[str] | None) -> tuple[list[str], list[Column], Int64Array]:
+def _quoted(
+    data: bytes, file: str, header: Sequence[str] | None
+) -> tuple[list[str], list[Column], Int64Array]:
     """Split a file with quotes by the csv module; a quoted newline would make line numbers lie."""
     reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True)
     records: list[list[str]] = []
@@ -182,14 +233,22 @@ def _quoted(data: bytes, file: str, header: Sequence[str] | None) -> tuple[list[
         for record in reader:
             records.append(record)
             if reader.line_num != len(records):
-                raise DataError("a quoted field runs over a line end", file=file, row=len(records),
-                                fix="close the quote or remove the newline")
+                raise DataError(
+                    "a quoted field runs over a line end",
+                    file=file,
+                    row=len(records),
+                    fix="close the quote or remove the newline",
+                )
             want = len(header) if header is not None else len(records[0])
             if len(record) != want:
                 _refuse_count(file, len(records), len(record), want, ",".join(record))
     except csv.Error as error:
-        raise DataError(f"the quotes of the line do not close ({error})", file=file, row=len(records) + 1,
-                        fix="correct the quotes") from None
+        raise DataError(
+            f"the quotes of the line do not close ({error})",
+            file=file,
+            row=len(records) + 1,
+            fix="correct the quotes",
+        ) from None
     names = list(header) if header is not None else records[0]
     skip = 0 if header is not None else 1
     columns = [column_of([record[at] for record in records[skip:]]) for at in range(len(names))]
@@ -211,14 +270,23 @@ def check_width(column: Column, row: Int64Array, file: str, name: str) -> int:
     width = int(column.length.max())
     if width > FIELD_MAX:
         at = int(column.length.argmax())
-        raise DataError(f"the field is longer than {FIELD_MAX} characters", file=file, row=int(row[at]),
-                        column=name, value=column.text(at), fix="correct the field")
+        raise DataError(
+            f"the field is longer than {FIELD_MAX} characters",
+            file=file,
+            row=int(row[at]),
+            column=name,
+            value=column.text(at),
+            fix="correct the field",
+        )
     return width
 
 
 def check_last_line(table: Table, allow: Callable[[str, int, int], bool]) -> None:
     """Refuse a file that stops in the middle of a line; `allow` counts the opt-in repair."""
     if table.unfinished and not allow("allow-unfinished-last-line", 1, int(table.row[-1])):
-        raise DataError("the last line has no newline: the file may be truncated", file=table.file,
-                        row=int(table.row[-1]),
-                        fix=repair_hint("allow-unfinished-last-line", "copy the file again"))
+        raise DataError(
+            "the last line has no newline: the file may be truncated",
+            file=table.file,
+            row=int(table.row[-1]),
+            fix=repair_hint("allow-unfinished-last-line", "copy the file again"),
+        )

@@ -48,12 +48,19 @@ class _Context(NamedTuple):
 
     def refuse(self, wrong: NDArray[np.bool_], rule: str, fix: str) -> NoReturn:
         at = int(np.flatnonzero(wrong)[0])
-        raise DataError(f"{rule} ({int(wrong.sum())} rows)", file=self.file, row=int(self.row[at]), column=self.name,
-                        value=self.column.text(at), fix=fix)
+        raise DataError(
+            f"{rule} ({int(wrong.sum())} rows)",
+            file=self.file,
+            row=int(self.row[at]),
+            column=self.name,
+            value=self.column.text(at),
+            fix=fix,
+        )
 
 
-def parse_times(column: Column, width: int, row: Int64Array, file: str, name: str,
-                date_format: str | None) -> Times:
+def parse_times(
+    column: Column, width: int, row: Int64Array, file: str, name: str, date_format: str | None
+) -> Times:
     """Return the times of a column.
 
     Raises:
@@ -62,19 +69,29 @@ def parse_times(column: Column, width: int, row: Int64Array, file: str, name: st
     """
     where = _Context(column, row, file, name)
     if date_format is not None and date_format not in DATE_FORMATS:
-        raise DataError("this date format is not known", column="date_format", value=date_format,
-                        fix=f"use one of {', '.join(DATE_FORMATS)}")
+        raise DataError(
+            "this date format is not known",
+            column="date_format",
+            value=date_format,
+            fix=f"use one of {', '.join(DATE_FORMATS)}",
+        )
     value, digits, marks = _groups(column, width)
     empty = (column.length == 0) | (digits[0] == 0)
     if empty.any():
         where.refuse(empty, "the time is missing or not a time", "correct the row")
     mixed = marks != marks[0]
     if mixed.any():
-        where.refuse(mixed, "mixed date formats or time zones: every row must be written like the first one,"
-                     f" '{shape(column.text(0))}'", "write all times in one format and one zone (UTC is the safest)")
+        where.refuse(
+            mixed,
+            "mixed date formats or time zones: every row must be written like the first one,"
+            f" '{shape(column.text(0))}'",
+            "write all times in one format and one zone (UTC is the safest)",
+        )
     form = FORM.fullmatch("".join(char for char in column.text(0) if char not in "0123456789"))
     if form is None:
-        where.refuse(marks == marks[0], "this is not a date", "write dates as 2025-04-03 or 2025-04-03T14:30:00Z")
+        where.refuse(
+            marks == marks[0], "this is not a date", "write dates as 2025-04-03 or 2025-04-03T14:30:00Z"
+        )
     if form[0] == "" and (date_format in EPOCH_NS or not _compact(value[0], digits[0]).all()):
         return _epoch(value[0], digits[0], where, date_format)
     return _calendar(value, digits, form, where, date_format)
@@ -113,25 +130,41 @@ def _groups(column: Column, width: int) -> tuple[Int64Array, NDArray[np.int8], N
 
 def _compact(value: Int64Array, digits: NDArray[np.int8]) -> NDArray[np.bool_]:
     """Return which numbers are YYYYMMDD."""
-    return (digits == 8) & (value // 10_000 >= YEAR_MIN) & (value // 10_000 <= YEAR_MAX)
+    compact: NDArray[np.bool_] = (digits == 8) & (value // 10_000 >= YEAR_MIN) & (value // 10_000 <= YEAR_MAX)
+    return compact
 
 
 def _epoch(value: Int64Array, digits: NDArray[np.int8], where: _Context, date_format: str | None) -> Times:
     """Read epoch numbers of the declared unit; without one, say which unit the median looks like."""
     if date_format not in EPOCH_NS:
         size = int(np.median(digits))
-        guess = "epoch-s" if size <= 11 else "epoch-ms" if size <= 14 else "epoch-us" if size <= 17 else "epoch-ns"
-        where.refuse(digits > 0, "epoch numbers have no declared unit", f"pass date_format='{guess}'"
-                     f" if the values are {guess.removeprefix('epoch-')} since 1970 (the size looks like it)")
+        guess = (
+            "epoch-s"
+            if size <= 11
+            else "epoch-ms"
+            if size <= 14
+            else "epoch-us"
+            if size <= 17
+            else "epoch-ns"
+        )
+        where.refuse(
+            digits > 0,
+            "epoch numbers have no declared unit",
+            f"pass date_format='{guess}'"
+            f" if the values are {guess.removeprefix('epoch-')} since 1970 (the size looks like it)",
+        )
     unit = EPOCH_NS[date_format]
     wrong = (digits > 18 + (unit == 1)) | (value > (2**63 - 1) // unit // 2)
     if wrong.any():
-        where.refuse(wrong, f"the number is too large for {date_format}", "declare the unit the file really uses")
+        where.refuse(
+            wrong, f"the number is too large for {date_format}", "declare the unit the file really uses"
+        )
     return Times("instant", value * unit, None)
 
 
-def _calendar(value: Int64Array, digits: NDArray[np.int8], form: re.Match[str], where: _Context,
-              date_format: str | None) -> Times:
+def _calendar(
+    value: Int64Array, digits: NDArray[np.int8], form: re.Match[str], where: _Context, date_format: str | None
+) -> Times:
     """Read calendar dates, with or without a time of day and an offset."""
     if form[1]:
         year, month, day = _order(value[:3], digits[:3], where, date_format)
@@ -145,7 +178,9 @@ def _calendar(value: Int64Array, digits: NDArray[np.int8], form: re.Match[str], 
     ns = _days(year, month, day, where) * DAY_NS
     if not form[2]:
         if form[5]:
-            where.refuse(digits[0] > 0, "a date without a time of day carries a zone", "write the time of day too")
+            where.refuse(
+                digits[0] > 0, "a date without a time of day carries a zone", "write the time of day too"
+            )
         return Times("date", ns, None)
     ns += _clock(value[rest:], digits[rest:], bool(form[3]), bool(form[4]), where)
     if not form[5]:
@@ -155,8 +190,9 @@ def _calendar(value: Int64Array, digits: NDArray[np.int8], form: re.Match[str], 
     return Times("instant", ns - offset, offset)
 
 
-def _order(value: Int64Array, digits: NDArray[np.int8], where: _Context,
-           date_format: str | None) -> tuple[Int64Array, Int64Array, Int64Array]:
+def _order(
+    value: Int64Array, digits: NDArray[np.int8], where: _Context, date_format: str | None
+) -> tuple[Int64Array, Int64Array, Int64Array]:
     """Return year, month, day; refuse two-digit years and two possible readings."""
     if bool((digits[0] == 4).all()) and date_format in (None, "iso"):
         return value[0], value[1], value[2]
@@ -166,10 +202,14 @@ def _order(value: Int64Array, digits: NDArray[np.int8], where: _Context,
     if date_format is None:
         month_first, day_first = bool((value[0] <= 12).all()), bool((value[1] <= 12).all())
         if month_first and day_first:
-            where.refuse(short | True, "ambiguous date: day or month first", "pass date_format='d/m/y' or 'm/d/y'")
+            where.refuse(
+                short | True, "ambiguous date: day or month first", "pass date_format='d/m/y' or 'm/d/y'"
+            )
         date_format = "m/d/y" if month_first else "d/m/y"
     if date_format == "iso":
-        where.refuse(short | True, "the dates are not written year first", "pass date_format='d/m/y' or 'm/d/y'")
+        where.refuse(
+            short | True, "the dates are not written year first", "pass date_format='d/m/y' or 'm/d/y'"
+        )
     return (value[2], value[0], value[1]) if date_format == "m/d/y" else (value[2], value[1], value[0])
 
 
@@ -191,7 +231,9 @@ def _days(year: Int64Array, month: Int64Array, day: Int64Array, where: _Context)
     return result
 
 
-def _clock(value: Int64Array, digits: NDArray[np.int8], seconds: bool, fraction: bool, where: _Context) -> Int64Array:
+def _clock(
+    value: Int64Array, digits: NDArray[np.int8], seconds: bool, fraction: bool, where: _Context
+) -> Int64Array:
     """Return the time of day in ns."""
     second = value[2] if seconds else np.zeros_like(value[0])
     wrong = (value[0] > 23) | (value[1] > 59) | (second > 59) | (digits[0] == 0) | (digits[1] != 2)
