@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.kernel import jit
+from ledger.kernel import kernel
 from ledger.units import AMOUNT_MAX
 from ledger.vocabulary import INSTRUMENT_LIMITS, LIMITS, OUTCOMES, Limit, Method
 
@@ -113,25 +113,25 @@ class Capacity(NamedTuple):
     unmatched: int = 16
 
 
-@jit
+@kernel
 def row(a: Arena, section: int, number: int) -> int:
     """Return the address of row `number` of a section."""
     return a[3 * section] + number * WIDTHS[section]
 
 
-@jit
+@kernel
 def used(a: Arena, section: int) -> int:
     """Return how many rows a section uses."""
     return a[3 * section + 2]
 
 
-@jit
+@kernel
 def room(a: Arena, section: int) -> int:
     """Return how many rows a section can still take."""
     return a[3 * section + 1] - a[3 * section + 2]
 
 
-@jit
+@kernel
 def append(a: Arena, section: int) -> int:
     """Take the next free row of a section and return its number; the caller has checked `room`."""
     number = a[3 * section + 2]
@@ -139,17 +139,22 @@ def append(a: Arena, section: int) -> int:
     return number
 
 
-@jit
+@kernel
 def slot_of(a: Arena, index: int, wanted: int, section: int) -> int:
     """Return the arena address in a hash index where `wanted` stands, or the free place where it would.
 
     Args:
         index: S_KEYS (over O_KEY of orders) or S_IDS (over N_ID of entries); open addressing.
         wanted: the key or id, > 0. section: the rows the index points into, row + 1, 0 = free.
+
+    Ids are interned, so dense: they are their own hash, and neighbours share a cache line.
+    Keys are packed fields and need mixing; 31-bit halves keep the products within int64.
     """
     base, mask = a[3 * index], a[3 * index + 1] - 1
-    mixed = ((wanted & 0x7FFFFFFF) * 0x45D9F3B) ^ ((wanted >> 31) * 0x3C6EF35F)
-    place = (mixed ^ (mixed >> 29)) & mask
+    place = wanted & mask
+    if index == S_KEYS:
+        mixed = ((wanted & 0x7FFFFFFF) * 0x45D9F3B) ^ ((wanted >> 31) * 0x3C6EF35F)
+        place = (mixed ^ (mixed >> 29)) & mask
     while a[base + place] != 0:
         if a[row(a, section, a[base + place] - 1)] == wanted:
             break
@@ -157,13 +162,13 @@ def slot_of(a: Arena, index: int, wanted: int, section: int) -> int:
     return base + place
 
 
-@jit
+@kernel
 def find(a: Arena, index: int, wanted: int, section: int) -> int:
     """Return the row number that carries `wanted`, or -1."""
     return a[slot_of(a, index, wanted, section)] - 1
 
 
-@jit
+@kernel
 def _fill_indexes(a: Arena) -> None:
     """Point both hash indexes (modified in place, empty before) at the rows; the last entry of an id wins."""
     for number in range(used(a, S_ORDER)):

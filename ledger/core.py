@@ -28,7 +28,7 @@ from ledger.book import (
     O_TAKE, O_TARGET, O_TIME, O_TRAIL, O_TYPE, S_BURST, S_INSTRUMENT, S_KEYS, S_ORDER, UNSET, Arena, Book, Row, append,
     doubled, room, row, slot_of, used,
 )  # fmt: skip
-from ledger.kernel import jit
+from ledger.kernel import kernel
 from ledger.kernels import facts
 from ledger.kernels.gate import notional, size
 from ledger.kernels.orders import apply_step, ask_cancel, change
@@ -41,7 +41,7 @@ _POWERS = np.array([10**n for n in range(2 * EXP_MAX + 1)], np.int64)
 _LAST_REFUSAL = int(Outcome.NO_CASH)
 
 
-@jit
+@kernel
 def decide_into(a: Arena, signal: Row, intent: Row) -> Outcome:
     """Decide on a signal; write the claim to record into `intent` (modified in place). The book is read only.
 
@@ -51,7 +51,8 @@ def decide_into(a: Arena, signal: Row, intent: Row) -> Outcome:
         APPLIED with `intent` a CLAIM to apply, or the refusal with `intent` a REFUSED event to apply.
     """
     answer, side, qty, opening, reserve = size(a, signal)
-    intent[:] = signal
+    for column in range(EVENT_WIDTH):
+        intent[column] = signal[column]
     if answer == Outcome.APPLIED:
         intent[E_KIND], intent[E_SIDE], intent[E_QTY], intent[E_CASH] = EventKind.CLAIM, side, qty, reserve
         intent[E_REASON] = 1 if opening > 0 else 0
@@ -60,7 +61,7 @@ def decide_into(a: Arena, signal: Row, intent: Row) -> Outcome:
     return answer
 
 
-@jit
+@kernel
 def _claim(a: Arena, e: Row) -> Outcome:
     """Claim an order (book modified in place): the gate decides again, and must come to the event's own numbers."""
     answer, side, qty, opening, reserve = size(a, e)
@@ -87,7 +88,7 @@ def _claim(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _count_claim(a: Arena, instrument: int, e: Row, side: int, opening: int) -> None:
     """Move the counters that limits are checked against (modified in place)."""
     a[H_DAY_ORDERS] += 1
@@ -102,7 +103,7 @@ def _count_claim(a: Arena, instrument: int, e: Row, side: int, opening: int) -> 
         a[H_OVERDRAWN] = 0
 
 
-@jit
+@kernel
 def _refuse(a: Arena, e: Row) -> Outcome:
     """Count a refusal (book modified in place); a burst may trip the kill switch, and that is kept like any event."""
     reason = e[E_REASON]
@@ -114,7 +115,7 @@ def _refuse(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _define(a: Arena, e: Row) -> Outcome:
     """Define an instrument (book modified in place).
 
@@ -141,7 +142,7 @@ def _define(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _redefine(a: Arena, instrument: int, e: Row) -> Outcome:
     """Judge a definition of an instrument that exists: the same again, or a conflict; grids never change."""
     same = (
@@ -154,7 +155,7 @@ def _redefine(a: Arena, instrument: int, e: Row) -> Outcome:
     return Outcome.DUPLICATE if same else Outcome.KEY_CONFLICT
 
 
-@jit
+@kernel
 def _set_limit(a: Arena, e: Row) -> Outcome:
     """Set a limit (book modified in place): reason = Limit, cash_e8 = value, instrument 0 = the account.
 
@@ -183,7 +184,7 @@ def _set_limit(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _set_gate(a: Arena, e: Row) -> Outcome:
     """Raise (side +1) or lower (side -1) a gate (book modified in place): reason = Gate bits, instrument 0 = account.
 
@@ -204,7 +205,7 @@ def _set_gate(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _begin_day(a: Arena, e: Row) -> Outcome:
     """Begin a trading day (book modified in place): revision = its ordinal, later than the last one."""
     if e[E_REVISION] < 1:
@@ -219,7 +220,7 @@ def _begin_day(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _dispatch(a: Arena, e: Row) -> Outcome:
     """Hand an event to the one function that knows its kind, the most frequent kinds first."""
     kind = e[E_KIND]
@@ -240,7 +241,7 @@ def _dispatch(a: Arena, e: Row) -> Outcome:
     return _dispatch_rare(a, e)
 
 
-@jit
+@kernel
 def _dispatch_rare(a: Arena, e: Row) -> Outcome:
     """Hand over the kinds that come once a day or once a book."""
     kind = e[E_KIND]
@@ -261,7 +262,7 @@ def _dispatch_rare(a: Arena, e: Row) -> Outcome:
     return Outcome.BAD_EVENT
 
 
-@jit
+@kernel
 def apply_event(a: Arena, e: Row) -> Outcome:
     """Apply one event to the book, modified in place; change nothing unless APPLIED.
 
@@ -276,13 +277,13 @@ def apply_event(a: Arena, e: Row) -> Outcome:
     return answer
 
 
-@jit
+@kernel
 def _step(a: Arena, e: Row) -> int:
     """Apply one event and return the outcome's number: a plain int is cheap to hand back to Python."""
     return apply_event(a, e).value
 
 
-@jit
+@kernel
 def replay(a: Arena, events: np.ndarray, start: int) -> int:
     """Apply rows int64[n, EVENT_WIDTH] from `start` (book modified in place) until one is not APPLIED.
 

@@ -1,7 +1,7 @@
-"""The one `jit` decorator, and where compiled kernels are kept.
+"""The decorators of compiled functions, and where the compiled code is kept.
 
-Theory of operation. Every compiled function in onebook is decorated with `jit`
-from this file, so that the flags of the compiler live in one place. numba keys
+Theory of operation. Every compiled function in onebook is decorated with `jit`,
+or with `kernel` if it allocates nothing, from this file, so that the flags of the compiler live in one place. numba keys
 its disk cache by the file a function stands in, not by the files of the
 functions it calls: an edited callee would leave a stale caller behind. So the
 cache directory carries a hash of every source file that can hold a kernel;
@@ -10,7 +10,7 @@ one edit anywhere and all kernels are compiled anew.
 A kernel that takes another kernel as an argument (the backtest loop takes the
 strategy's `on_bar`) is looked up in that cache by the identity of the argument,
 and numba gives each process a fresh identity: the cache would never hit. So
-`jit` names the identity by module, function and source instead; the second run
+they name the identity by module, function and source instead; the second run
 of a backtest then compiles nothing.
 
 Flags: `nogil`, so that threads may run sweeps side by side; no `fastmath`
@@ -38,12 +38,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @lru_cache(maxsize=1)
 def kernel_hash() -> str:
-    """Return 16 hex digits over the text of every file of ours that mentions `jit`."""
+    """Return 16 hex digits over the text of every file of ours that can hold a compiled function."""
     digest = hashlib.sha256()
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
             text = path.read_bytes()
-            if b"jit" in text:
+            if b"ledger.kernel import" in text:
                 digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + text)
     return digest.hexdigest()[:16]
 
@@ -61,17 +61,32 @@ if not config.DISABLE_JIT:
 
 
 def jit(function: F) -> F:
-    """Compile `function` with the flags every kernel of onebook shares.
+    """Compile `function` with the flags every compiled function of onebook shares.
 
     Args:
         function: takes scalars, arrays and NamedTuples of them; nothing else.
     Returns:
         The dispatcher, or `function` itself under NUMBA_DISABLE_JIT=1.
     """
-    kernel = numba.njit(cache=True, nogil=True)(function)
+    return _named(numba.njit(cache=True, nogil=True)(function), function)
+
+
+def kernel(function: F) -> F:
+    """Compile a function that allocates nothing, like `jit`, but without reference counts.
+
+    Each call between compiled functions would count references to its arrays with
+    atomic additions: measured, that is more than half of the time of one event.
+    A kernel borrows its arrays from the caller, which outlives it. numba refuses to
+    compile one that allocates.
+    """
+    return _named(numba.njit(cache=True, nogil=True, _nrt=False, forceinline=True)(function), function)
+
+
+def _named(dispatcher: Any, function: F) -> F:
+    """Give a dispatcher an identity that is the same in every process."""
     if not config.DISABLE_JIT:
-        kernel._set_uuid(f"{function.__module__}.{function.__qualname__}:{_source_hash(function)}")
-    return kernel  # type: ignore[no-any-return]
+        dispatcher._set_uuid(f"{function.__module__}.{function.__qualname__}:{_source_hash(function)}")
+    return dispatcher  # type: ignore[no-any-return]
 
 
 def _source_hash(function: Callable[..., Any]) -> str:

@@ -23,7 +23,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 import numpy as np
 from numba.extending import overload
 
-from ledger.kernel import jit
+from ledger.kernel import jit, kernel
 
 MONEY_EXP = 8
 MONEY_SCALE = 10**MONEY_EXP
@@ -57,7 +57,7 @@ def try_muldiv(a: int, b: int, c: int) -> int:
     return -quotient if product < 0 else quotient
 
 
-@jit
+@kernel
 def _multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     """Return the 128-bit product of two uint64 as (high, low) words."""
     a_low, a_high, b_low, b_high = a & _LOW, a >> _U32, b & _LOW, b >> _U32
@@ -67,7 +67,7 @@ def _multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     return high, (low & _LOW) | (middle << _U32)
 
 
-@jit
+@kernel
 def _digit(high: np.uint64, next_digit: np.uint64, d_high: np.uint64, d_low: np.uint64) -> np.uint64:
     """Return one base-2**32 quotient digit (Knuth D3): estimate by the top digit, then correct."""
     digit = high // d_high
@@ -80,13 +80,22 @@ def _digit(high: np.uint64, next_digit: np.uint64, d_high: np.uint64, d_low: np.
     return digit
 
 
-@jit
+@kernel
+def _leading_zeros(d: np.uint64) -> np.uint64:
+    """Return the number of leading zero bits of d > 0, by halving."""
+    zeros = _U0
+    for width in (32, 16, 8, 4, 2, 1):
+        if d >> np.uint64(64 - width) == _U0:
+            zeros += np.uint64(width)
+            d = d << np.uint64(width)
+    return zeros
+
+
+@kernel
 def _divide(high: np.uint64, low: np.uint64, d: np.uint64) -> tuple[np.uint64, np.uint64]:
     """Return (quotient, remainder) of the 128-bit (high, low) by d; needs high < d."""
-    shift = _U0
-    while (d >> np.uint64(63)) == _U0:
-        d = d << _U1
-        shift += _U1
+    shift = _leading_zeros(d)
+    d = d << shift
     if shift > _U0:
         high = (high << shift) | (low >> (np.uint64(64) - shift))
         low = low << shift
@@ -110,7 +119,9 @@ def _try_muldiv_compiled(a, b, c):  # type: ignore[no-untyped-def]
         high, low = _multiply(size_a, size_b)
         if high >= divisor:
             return OVERFLOWED
-        if high == _U0:
+        if divisor == _U1:
+            quotient, rest = low, _U0
+        elif high == _U0:
             quotient = low // divisor
             rest = low - quotient * divisor
         else:
@@ -140,13 +151,13 @@ def muldiv(a: int, b: int, c: int) -> int:
     return result
 
 
-@jit
+@kernel
 def within(a: int, b: int) -> bool:
     """Say whether the sum of two amounts (each within +-AMOUNT_MAX) is within +-AMOUNT_MAX."""
     return -AMOUNT_MAX <= a + b <= AMOUNT_MAX
 
 
-@jit
+@kernel
 def compare_ratios(a: int, b: int, c: int, d: int) -> int:
     """Return the sign of a/b - c/d for a, c >= 0 and b, d > 0, by 128-bit products."""
     left_high, left_low = _multiply(np.uint64(a), np.uint64(d))

@@ -23,7 +23,7 @@ from ledger.book import (
     N_QTY, N_REF, N_REVISION, N_SEQ, N_SIDE, N_TIME, N_VALUE, O_FILLED, O_FILLED_VALUE, O_FLAGS, O_INSTRUMENT, O_QTY,
     O_STATUS, S_ENTRY, S_IDS, S_INSTRUMENT, S_KEYS, S_ORDER, Arena, Row, append, find, room, row, slot_of, used,
 )  # fmt: skip
-from ledger.kernel import jit
+from ledger.kernel import kernel
 from ledger.kernels.gate import VALUE_MAX, free_cash, limit_of, notional
 from ledger.kernels.lots import fits, has_room, post, rebook, unlink_entry
 from ledger.kernels.orders import COMPLETE, NEXT, change, live, refresh_open
@@ -31,7 +31,7 @@ from ledger.units import AMOUNT_MAX, OVERFLOWED, try_muldiv
 from ledger.vocabulary import EntryFlag, EventKind, Gate, Limit, OrderFlag, Outcome
 
 
-@jit
+@kernel
 def _instrument_of(a: Arena, e: Row) -> int:
     """Return the address of the event's instrument, or 0 when the book has none such."""
     number = e[E_INSTRUMENT]
@@ -41,13 +41,13 @@ def _instrument_of(a: Arena, e: Row) -> int:
     return instrument if a[instrument + I_DEFINED] == 1 else np.int64(0)
 
 
-@jit
+@kernel
 def _valued(a: Arena, instrument: int, mark: int, position: int) -> int:
     """Return a position's worth at a mark, 0 when there is no position or no mark; OVERFLOWED possible."""
     return notional(a, instrument, mark, position) if mark > 0 and position != 0 else np.int64(0)
 
 
-@jit
+@kernel
 def refresh(a: Arena, instrument: int) -> None:
     """Bring value, short hold and open flag of an instrument up to its position (modified in place)."""
     position, mark = a[instrument + I_POSITION], a[instrument + I_MARK]
@@ -62,20 +62,20 @@ def refresh(a: Arena, instrument: int) -> None:
     refresh_open(a, instrument)
 
 
-@jit
+@kernel
 def _unmarked(a: Arena, instrument: int) -> int:
     """Return 1 when the instrument has a position and no mark, so that its worth is unknown."""
     return np.int64(1) if a[instrument + I_POSITION] != 0 and a[instrument + I_MARK] == 0 else np.int64(0)
 
 
-@jit
+@kernel
 def _after_fact(a: Arena) -> None:
     """Note (modified in place) when a fact left less free cash than nothing: reservations then exceed cash."""
     if a[H_RESERVED] > 0 and free_cash(a) < 0:
         a[H_OVERDRAWN] = 1
 
 
-@jit
+@kernel
 def _write_entry(a: Arena, e: Row, value: int) -> int:
     """Append an entry row from an event (modified in place), point the id index at it, return its number."""
     number = append(a, S_ENTRY)
@@ -90,13 +90,13 @@ def _write_entry(a: Arena, e: Row, value: int) -> int:
     return number
 
 
-@jit
+@kernel
 def _seen(a: Arena, e: Row) -> int:
     """Return the entry number of the event's execution id, or -1."""
     return find(a, S_IDS, e[E_EXEC], S_ENTRY) if e[E_EXEC] > 0 else np.int64(-1)
 
 
-@jit
+@kernel
 def _repeat(a: Arena, e: Row, old: int) -> Outcome:
     """Judge an execution whose id is known: APPLIED means that it is a correction to be booked."""
     entry = row(a, S_ENTRY, old)
@@ -110,7 +110,7 @@ def _repeat(a: Arena, e: Row, old: int) -> Outcome:
     return Outcome.DUPLICATE if same else Outcome.KEY_CONFLICT
 
 
-@jit
+@kernel
 def _bookable(a: Arena, instrument: int, value: int, qty: int, rebooking: bool) -> Outcome:
     """Check rows and sums before an entry changes lots."""
     if room(a, S_ENTRY) < 1 or not has_room(a, instrument, rebooking):
@@ -125,13 +125,13 @@ def _bookable(a: Arena, instrument: int, value: int, qty: int, rebooking: bool) 
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _is_late(a: Arena, instrument: int, time_ns: int, last: int) -> bool:
     """Say whether an entry of this time comes before the instrument's last one."""
     return last > 0 and a[row(a, S_ENTRY, last - 1) + N_TIME] > time_ns
 
 
-@jit
+@kernel
 def _fill_order(a: Arena, number: int, qty: int, value: int, entry: int) -> None:
     """Add an execution to its order (modified in place): filled, status, flags for late and over."""
     order = row(a, S_ORDER, number)
@@ -149,7 +149,7 @@ def _fill_order(a: Arena, number: int, qty: int, value: int, entry: int) -> None
         a[order + O_FLAGS] |= OrderFlag.LATE_FILL
 
 
-@jit
+@kernel
 def _own_order(a: Arena, e: Row) -> int:
     """Return the order an execution belongs to, or -1 when it is foreign."""
     number = find(a, S_KEYS, e[E_KEY], S_ORDER) if e[E_KEY] > 0 else np.int64(-1)
@@ -158,7 +158,7 @@ def _own_order(a: Arena, e: Row) -> int:
     return number
 
 
-@jit
+@kernel
 def fill(a: Arena, e: Row) -> Outcome:
     """Book an execution or a correction of one (book modified in place).
 
@@ -182,7 +182,7 @@ def fill(a: Arena, e: Row) -> Outcome:
     return _first_fill(a, e, instrument)
 
 
-@jit
+@kernel
 def _first_fill(a: Arena, e: Row, instrument: int) -> Outcome:
     """Book an execution never seen before."""
     value = notional(a, instrument, e[E_PRICE], e[E_QTY])
@@ -213,7 +213,7 @@ def _first_fill(a: Arena, e: Row, instrument: int) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _correct(a: Arena, e: Row, instrument: int, old: int) -> Outcome:
     """Put a higher revision in the place of an execution: reverse the old one, book the new, re-book the lots."""
     before = row(a, S_ENTRY, old)
@@ -247,7 +247,7 @@ def _correct(a: Arena, e: Row, instrument: int, old: int) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _correct_order(a: Arena, number: int, before: int, entry: int) -> None:
     """Move an order's filled quantity from the old revision to the new one (modified in place).
 
@@ -264,7 +264,7 @@ def _correct_order(a: Arena, number: int, before: int, entry: int) -> None:
         a[order + O_FLAGS] |= OrderFlag.OVERFILL
 
 
-@jit
+@kernel
 def commission(a: Arena, e: Row) -> Outcome:
     """Book the fee of an execution, whenever it comes; a second report replaces the first (book modified in place).
 
@@ -291,7 +291,7 @@ def commission(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _cash_column(kind: int) -> int:
     """Return the account column that explains a cash movement of this kind."""
     if kind == EventKind.DEPOSIT or kind == EventKind.WITHDRAWAL:
@@ -299,7 +299,7 @@ def _cash_column(kind: int) -> int:
     return H_ADJUSTED if kind == EventKind.ADJUST_CASH else H_INCOME
 
 
-@jit
+@kernel
 def cash(a: Arena, e: Row) -> Outcome:
     """Book money that came or went without a trade (book modified in place).
 
@@ -340,7 +340,7 @@ def cash(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def adjust_position(a: Arena, e: Row) -> Outcome:
     """Book shares that came or went without a trade: an opening balance, a correction by an operator, a transfer.
 
@@ -380,7 +380,7 @@ def adjust_position(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def split(a: Arena, e: Row) -> Outcome:
     """Book a stock split: qty_lots new shares for every price_ticks old ones (book modified in place).
 
@@ -421,7 +421,7 @@ def split(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def mark(a: Arena, e: Row) -> Outcome:
     """Take a price to value positions with (book modified in place).
 

@@ -24,7 +24,7 @@ from ledger.book import (
     I_STEP, I_TICK, I_WORKING, O_FLAGS, O_PARENT, O_PRICE, O_STOP, O_TAKE, O_TARGET, O_TRAIL, O_TYPE, S_BURST,
     S_INSTRUMENT, S_KEYS, S_ORDER, UNSET, Arena, Row, find, row, used,
 )  # fmt: skip
-from ledger.kernel import jit
+from ledger.kernel import kernel
 from ledger.kernels.orders import claimed_quantity, parent_leaves, protective
 from ledger.keys import instrument_of, purpose_of
 from ledger.units import AMOUNT_MAX, OVERFLOWED, try_muldiv
@@ -36,26 +36,27 @@ VALUE_MAX = 2**60
 WISHES = int(OrderFlag.PYRAMID | OrderFlag.GTC | OrderFlag.OUTSIDE_RTH)
 
 
-@jit
+@kernel
 def notional(a: Arena, instrument: int, price_ticks: int, qty_lots: int) -> int:
     """Return price x quantity x multiplier in e8, rounded half-even once, or OVERFLOWED beyond VALUE_MAX."""
-    scaled = try_muldiv(price_ticks, a[instrument + I_MULTIPLY], 1)
-    if scaled == OVERFLOWED:
-        return OVERFLOWED
-    value = try_muldiv(scaled, qty_lots, a[instrument + I_DIVIDE])
+    if a[instrument + I_MULTIPLY] != 1:
+        price_ticks = try_muldiv(price_ticks, a[instrument + I_MULTIPLY], 1)
+        if price_ticks == OVERFLOWED:
+            return OVERFLOWED
+    value = try_muldiv(price_ticks, qty_lots, a[instrument + I_DIVIDE])
     if value == OVERFLOWED or abs(value) > VALUE_MAX:
         return OVERFLOWED
     return value
 
 
-@jit
+@kernel
 def limit_of(a: Arena, instrument: int, which: int) -> int:
     """Return a limit for an instrument: its own, or the account's."""
     own = a[instrument + I_LIMIT + which]
     return a[H_LIMIT + which] if own == UNSET else own
 
 
-@jit
+@kernel
 def _same_body(a: Arena, order: int, s: Row) -> bool:
     """Say whether a stored order was claimed by the same wish; a market order's worst price moves with the quote."""
     same = (
@@ -70,7 +71,7 @@ def _same_body(a: Arena, order: int, s: Row) -> bool:
     return same and (s[E_TYPE] == OrderType.MARKET or a[order + O_PRICE] == s[E_PRICE])
 
 
-@jit
+@kernel
 def _malformed(a: Arena, s: Row) -> Outcome:
     """Return what makes a signal unreadable, or APPLIED."""
     if s[E_INSTRUMENT] < 1 or s[E_INSTRUMENT] >= used(a, S_INSTRUMENT):
@@ -86,7 +87,7 @@ def _malformed(a: Arena, s: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _known_key(a: Arena, s: Row) -> Outcome:
     """Return DUP_KEY or KEY_CONFLICT for a key used before, or APPLIED."""
     number = find(a, S_KEYS, s[E_KEY], S_ORDER)
@@ -95,7 +96,7 @@ def _known_key(a: Arena, s: Row) -> Outcome:
     return Outcome.DUP_KEY if _same_body(a, row(a, S_ORDER, number), s) else Outcome.KEY_CONFLICT
 
 
-@jit
+@kernel
 def _closed_gate(a: Arena, s: Row) -> Outcome:
     """Return the account gate that keeps every order in, or APPLIED; only a liquidation passes the kill switch."""
     gates = a[H_GATES]
@@ -108,7 +109,7 @@ def _closed_gate(a: Arena, s: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _wish(a: Arena, instrument: int, s: Row) -> tuple[Outcome, int, int, int]:
     """Turn a target into (outcome, side, quantity, opening part)."""
     position, working, target = a[instrument + I_POSITION], a[instrument + I_WORKING], s[E_TARGET]
@@ -130,7 +131,7 @@ def _wish(a: Arena, instrument: int, s: Row) -> tuple[Outcome, int, int, int]:
     return Outcome.APPLIED, side, qty, qty - closing
 
 
-@jit
+@kernel
 def _guard(a: Arena, instrument: int, s: Row) -> tuple[Outcome, int, int, int]:
     """Size a protective order: bounded by the position and what its live parent may still bring, less other exits."""
     position, none = a[instrument + I_POSITION], np.int64(0)
@@ -152,7 +153,7 @@ def _guard(a: Arena, instrument: int, s: Row) -> tuple[Outcome, int, int, int]:
     return Outcome.APPLIED, side, qty, none
 
 
-@jit
+@kernel
 def _priced(a: Arena, instrument: int, s: Row) -> Outcome:
     """Check the order's prices: on tick, market open, within the collar around the last mark."""
     tick = a[instrument + I_TICK]
@@ -171,7 +172,7 @@ def _priced(a: Arena, instrument: int, s: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _entry_gates(a: Arena, instrument: int, s: Row) -> Outcome:
     """Check what keeps new exposure out: old code, a blocked or unreconciled instrument, an old or missing quote."""
     if a[H_GATES] & Gate.STALE_CODE:
@@ -186,7 +187,7 @@ def _entry_gates(a: Arena, instrument: int, s: Row) -> Outcome:
     return Outcome.STALE_QUOTE if s[E_TIME] - a[instrument + I_MARK_TIME] > age else Outcome.APPLIED
 
 
-@jit
+@kernel
 def _exposure(a: Arena, instrument: int, s: Row, side: int, qty: int) -> Outcome:
     """Check position, notional and number of open positions as they would be if all that works is filled."""
     ordinary, _ = claimed_quantity(a, instrument, side, np.int64(0))
@@ -203,7 +204,7 @@ def _exposure(a: Arena, instrument: int, s: Row, side: int, qty: int) -> Outcome
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _counted(a: Arena, instrument: int, side: int) -> Outcome:
     """Check orders per day, in all and per instrument, and entries in a row on one side."""
     if a[H_DAY_ORDERS] >= a[H_LIMIT + Limit.DAILY_ORDERS]:
@@ -216,7 +217,7 @@ def _counted(a: Arena, instrument: int, side: int) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def _daily_loss(a: Arena) -> Outcome:
     """Check today's loss, realized and unrealized; an equity nobody knows is refused, not taken for zero."""
     allowed = a[H_LIMIT + Limit.DAILY_LOSS]
@@ -228,7 +229,7 @@ def _daily_loss(a: Arena) -> Outcome:
     return Outcome.DAILY_LOSS if a[H_DAY_EQUITY] + a[H_DAY_FLOWS] - equity >= allowed else Outcome.APPLIED
 
 
-@jit
+@kernel
 def _burst(a: Arena, time_ns: int, worth: int) -> Outcome:
     """Check the number and the notional of entries claimed within the window that ends now."""
     most, money = a[H_LIMIT + Limit.BURST_COUNT], a[H_LIMIT + Limit.BURST_NOTIONAL]
@@ -244,7 +245,7 @@ def _burst(a: Arena, time_ns: int, worth: int) -> Outcome:
     return Outcome.BURST if count >= most or total > money else Outcome.APPLIED
 
 
-@jit
+@kernel
 def reserve_for(a: Arena, instrument: int, s: Row, side: int, qty: int, opening: int) -> int:
     """Return the cash a claim must hold, e8: worst-case cost of the opening part less what the closing part frees.
 
@@ -265,13 +266,13 @@ def reserve_for(a: Arena, instrument: int, s: Row, side: int, qty: int, opening:
     return max(np.int64(0), need - freed) + s[E_FEE]
 
 
-@jit
+@kernel
 def free_cash(a: Arena) -> int:
     """Return cash that is neither reserved nor held against short positions, e8."""
     return a[H_CASH] - a[H_RESERVED] - a[H_SHORT_HOLD]
 
 
-@jit
+@kernel
 def _may_open(a: Arena, instrument: int, s: Row, side: int, qty: int, opening: int) -> Outcome:
     """Check everything that only an order with an opening part must pass, cash last."""
     if side < 0 and limit_of(a, instrument, Limit.ALLOW_SHORT) != 1:
@@ -286,7 +287,7 @@ def _may_open(a: Arena, instrument: int, s: Row, side: int, qty: int, opening: i
     return answer
 
 
-@jit
+@kernel
 def _affordable(a: Arena, instrument: int, s: Row, opening: int, reserve: int) -> Outcome:
     """Check the burst limits and the cash for the opening part."""
     worth = notional(a, instrument, s[E_PRICE], opening)
@@ -298,7 +299,7 @@ def _affordable(a: Arena, instrument: int, s: Row, opening: int, reserve: int) -
     return answer
 
 
-@jit
+@kernel
 def size(a: Arena, s: Row) -> tuple[Outcome, int, int, int, int]:
     """Decide on a signal; read only.
 

@@ -24,12 +24,12 @@ from ledger.book import (
     N_TIME, N_VALUE, S_ALLOC, S_ENTRY, S_INSTRUMENT, S_LOT, S_UNMATCHED, U_ENTRY, U_INSTRUMENT, U_QTY, U_REASON,
     U_VALUE, U_VERSION, Arena, append, room, row,
 )  # fmt: skip
-from ledger.kernel import jit
+from ledger.kernel import kernel
 from ledger.units import AMOUNT_MAX, OVERFLOWED, compare_ratios, muldiv, try_muldiv
 from ledger.vocabulary import EntryFlag, EventKind, InstrumentFlag, Method, Unmatched
 
 
-@jit
+@kernel
 def _dearest(a: Arena, instrument: int) -> int:
     """Return the link of the open lot with the highest unit price, the oldest of equals."""
     best = a[instrument + I_LOT_FIRST]
@@ -42,7 +42,7 @@ def _dearest(a: Arena, instrument: int) -> int:
     return best
 
 
-@jit
+@kernel
 def _pick(a: Arena, instrument: int, side: int) -> int:
     """Return the link of the lot that a closer of this side takes next, 0 when there is none."""
     first = a[instrument + I_LOT_FIRST]
@@ -55,7 +55,7 @@ def _pick(a: Arena, instrument: int, side: int) -> int:
     return first
 
 
-@jit
+@kernel
 def _drop(a: Arena, instrument: int, link: int) -> None:
     """Take an exhausted lot out of the open list (modified in place)."""
     lot = row(a, S_LOT, link - 1)
@@ -72,7 +72,7 @@ def _drop(a: Arena, instrument: int, link: int) -> None:
     a[instrument + I_LOTS] -= 1
 
 
-@jit
+@kernel
 def _new_lot(a: Arena, instrument: int, number: int, entry_number: int, side: int, qty: int, value: int) -> None:
     """Append a lot and put it at the end of the open list (modified in place)."""
     lot_number = append(a, S_LOT)
@@ -90,12 +90,24 @@ def _new_lot(a: Arena, instrument: int, number: int, entry_number: int, side: in
     a[instrument + I_LOTS] += 1
 
 
-@jit
+@kernel
+def _share(money: int, part: int, whole: int) -> int:
+    """Return the money that goes with `part` of `whole`, 0 < part <= whole, rounded half-even.
+
+    Stock prices divide without rest, and one 64-bit division is a third of a 128-bit one.
+    """
+    if part == whole:
+        return money
+    unit = money // whole
+    return unit * part if unit * whole == money else muldiv(money, part, whole)
+
+
+@kernel
 def _allocate(a: Arena, instrument: int, number: int, entry_number: int, link: int, take: int, part: int) -> None:
     """Take `take` lots of quantity for `part` of money out of a lot; append the allocation (modified in place)."""
     lot = row(a, S_LOT, link - 1)
     whole = take == a[lot + L_OPEN]
-    cost = a[lot + L_COST] if whole else muldiv(a[lot + L_COST], take, a[lot + L_OPEN])
+    cost = _share(a[lot + L_COST], take, a[lot + L_OPEN])
     alloc, side = row(a, S_ALLOC, append(a, S_ALLOC)), a[lot + L_SIDE]
     a[alloc + A_LOT], a[alloc + A_CLOSE], a[alloc + A_INSTRUMENT] = link - 1, entry_number, number
     a[alloc + A_SIDE], a[alloc + A_QTY], a[alloc + A_COST] = side, take, cost
@@ -107,7 +119,7 @@ def _allocate(a: Arena, instrument: int, number: int, entry_number: int, link: i
     _realize(a, instrument, side * (part - cost), -side * cost, -side * take)
 
 
-@jit
+@kernel
 def _realize(a: Arena, instrument: int, profit: int, cost: int, qty: int) -> None:
     """Add to realized profit, open cost and position, of the instrument and the account (modified in place)."""
     a[instrument + I_REALIZED] += profit
@@ -117,7 +129,7 @@ def _realize(a: Arena, instrument: int, profit: int, cost: int, qty: int) -> Non
     a[instrument + I_POSITION] += qty
 
 
-@jit
+@kernel
 def _open(a: Arena, instrument: int, number: int, entry_number: int, side: int, qty: int, value: int) -> None:
     """Open what no lot could close: a new lot, the pooled lot, or an unmatched closer (modified in place)."""
     if side < 0 and a[instrument + I_FLAGS] & InstrumentFlag.NO_NEGATIVE:
@@ -139,7 +151,7 @@ def _open(a: Arena, instrument: int, number: int, entry_number: int, side: int, 
     _realize(a, instrument, 0, side * value, side * qty)
 
 
-@jit
+@kernel
 def _trade(a: Arena, instrument: int, number: int, entry_number: int) -> None:
     """Book an execution or a position adjustment: close lots of the other side, open with the rest."""
     entry = row(a, S_ENTRY, entry_number)
@@ -147,7 +159,7 @@ def _trade(a: Arena, instrument: int, number: int, entry_number: int) -> None:
     link = _pick(a, instrument, side)
     while qty > 0 and link > 0:
         take = min(qty, a[row(a, S_LOT, link - 1) + L_OPEN])
-        part = value if take == qty else muldiv(value, take, qty)
+        part = _share(value, take, qty)
         _allocate(a, instrument, number, entry_number, link, take, part)
         qty -= take
         value -= part
@@ -156,7 +168,7 @@ def _trade(a: Arena, instrument: int, number: int, entry_number: int) -> None:
         _open(a, instrument, number, entry_number, side, qty, value)
 
 
-@jit
+@kernel
 def _split(a: Arena, instrument: int, number: int, entry_number: int) -> None:
     """Rescale every open lot so that the lots still add to the position; cost stays (modified in place).
 
@@ -187,14 +199,14 @@ def _split(a: Arena, instrument: int, number: int, entry_number: int) -> None:
     a[instrument + I_POSITION] = side * after
 
 
-@jit
+@kernel
 def _add_cost(a: Arena, lot: int, cost: int) -> None:
     """Move cost into a lot (modified in place)."""
     a[lot + L_COST] += cost
     a[lot + L_VALUE] += cost
 
 
-@jit
+@kernel
 def _empty(a: Arena, instrument: int, link: int, forward: bool) -> int:
     """Close a lot that a split made vanish (modified in place); return its cost for the next, or give it to the last."""
     lot = row(a, S_LOT, link - 1)
@@ -209,7 +221,7 @@ def _empty(a: Arena, instrument: int, link: int, forward: bool) -> int:
     return np.int64(0)
 
 
-@jit
+@kernel
 def _book(a: Arena, instrument: int, number: int, entry_number: int) -> None:
     """Book one entry of the list on top of the lots there are (modified in place)."""
     entry = row(a, S_ENTRY, entry_number)
@@ -219,7 +231,7 @@ def _book(a: Arena, instrument: int, number: int, entry_number: int) -> None:
         _trade(a, instrument, number, entry_number)
 
 
-@jit
+@kernel
 def _clear(a: Arena, instrument: int) -> None:
     """Begin a new version: no open lot, nothing realized; rows of older versions stay (modified in place)."""
     a[H_REALIZED] -= a[instrument + I_REALIZED]
@@ -231,7 +243,7 @@ def _clear(a: Arena, instrument: int) -> None:
     a[H_REBOOKS] += 1
 
 
-@jit
+@kernel
 def rebook(a: Arena, number: int) -> None:
     """Build an instrument's lots again from its entries, as a new version (modified in place)."""
     instrument = row(a, S_INSTRUMENT, number)
@@ -242,7 +254,7 @@ def rebook(a: Arena, number: int) -> None:
         link = a[row(a, S_ENTRY, link - 1) + N_NEXT]
 
 
-@jit
+@kernel
 def unlink_entry(a: Arena, instrument: int, entry: int) -> None:
     """Take a superseded entry out of the instrument's list (modified in place)."""
     after, before = a[entry + N_NEXT], a[entry + N_PREV]
@@ -258,7 +270,7 @@ def unlink_entry(a: Arena, instrument: int, entry: int) -> None:
     a[instrument + I_ENTRIES] -= 1
 
 
-@jit
+@kernel
 def _insert_entry(a: Arena, instrument: int, entry_number: int) -> bool:
     """Put an entry at its place by time (modified in place); return whether that is the end of the list."""
     entry = row(a, S_ENTRY, entry_number)
@@ -279,7 +291,7 @@ def _insert_entry(a: Arena, instrument: int, entry_number: int) -> bool:
     return after == 0
 
 
-@jit
+@kernel
 def has_room(a: Arena, instrument: int, rebooking: bool) -> bool:
     """Say whether one more entry can be booked, or all of them again, with the rows there are."""
     entries = a[instrument + I_ENTRIES] + 1
@@ -288,7 +300,7 @@ def has_room(a: Arena, instrument: int, rebooking: bool) -> bool:
     return room(a, S_LOT) >= lots and room(a, S_ALLOC) >= allocs and room(a, S_UNMATCHED) >= lots
 
 
-@jit
+@kernel
 def _reach(a: Arena, instrument: int, value: int, qty: int) -> tuple[int, int]:
     """Return bounds (money, quantity) no version of the instrument's lots can pass, or (OVERFLOWED, OVERFLOWED)."""
     link = a[instrument + I_ENTRY_FIRST]
@@ -304,7 +316,7 @@ def _reach(a: Arena, instrument: int, value: int, qty: int) -> tuple[int, int]:
     return value, qty
 
 
-@jit
+@kernel
 def fits(a: Arena, instrument: int, value: int, qty: int, rebooking: bool) -> bool:
     """Say whether no sum can pass AMOUNT_MAX when an entry of this value and quantity is booked.
 
@@ -325,7 +337,7 @@ def fits(a: Arena, instrument: int, value: int, qty: int, rebooking: bool) -> bo
     return totals + value <= AMOUNT_MAX
 
 
-@jit
+@kernel
 def post(a: Arena, number: int, entry_number: int, replacing: bool) -> None:
     """Enter a row into its instrument's list and book it (modified in place); the caller has checked room and sums."""
     instrument = row(a, S_INSTRUMENT, number)

@@ -15,7 +15,7 @@ from ledger.book import (
     O_CHANGED, O_FILLED, O_FLAGS, O_INSTRUMENT, O_KEY, O_NEXT, O_PARENT, O_PREV, O_QTY, O_RESERVE, O_SIDE, O_STATUS,
     S_INSTRUMENT, S_KEYS, S_ORDER, Arena, Row, find, row,
 )  # fmt: skip
-from ledger.kernel import jit
+from ledger.kernel import kernel
 from ledger.keys import purpose_of
 from ledger.units import try_muldiv
 from ledger.vocabulary import LIVE_LAST, EventKind, OrderFlag, OrderStatus, Outcome, Purpose
@@ -57,25 +57,25 @@ NEXT = _table()
 """int64[status, step] -> next status, 0 = illegal."""
 
 
-@jit
+@kernel
 def live(a: Arena, order: int) -> bool:
     """Say whether the order at this address still holds its reservation."""
     return 1 <= a[order + O_STATUS] <= LIVE_LAST
 
 
-@jit
+@kernel
 def leaves(a: Arena, order: int) -> int:
     """Return the quantity still open (FIX LeavesQty), never below 0."""
     return max(np.int64(0), a[order + O_QTY] - a[order + O_FILLED])
 
 
-@jit
+@kernel
 def protective(key: int) -> bool:
     """Say whether a key is a stop loss, take profit or trail: it guards a position and is no wish for one."""
     return Purpose.STOP_LOSS <= purpose_of(key) <= Purpose.TRAIL
 
 
-@jit
+@kernel
 def held_cash(a: Arena, order: int) -> int:
     """Return the cash a live order reserves now: its first reservation in proportion to its leaves."""
     if not live(a, order):
@@ -83,7 +83,7 @@ def held_cash(a: Arena, order: int) -> int:
     return try_muldiv(a[order + O_RESERVE], leaves(a, order), a[order + O_QTY])
 
 
-@jit
+@kernel
 def _weight(a: Arena, order: int) -> int:
     """Return the signed leaves an order adds to the instrument's working quantity."""
     if not live(a, order) or protective(a[order + O_KEY]):
@@ -91,7 +91,7 @@ def _weight(a: Arena, order: int) -> int:
     return a[order + O_SIDE] * leaves(a, order)
 
 
-@jit
+@kernel
 def _link(a: Arena, instrument: int, number: int) -> None:
     """Put an order in front of its instrument's live list (modified in place)."""
     first = a[instrument + I_LIVE_FIRST]
@@ -102,7 +102,7 @@ def _link(a: Arena, instrument: int, number: int) -> None:
     a[instrument + I_LIVE_FIRST] = number + 1
 
 
-@jit
+@kernel
 def _unlink(a: Arena, instrument: int, order: int) -> None:
     """Take an order out of its instrument's live list (modified in place)."""
     after, before = a[order + O_NEXT], a[order + O_PREV]
@@ -115,7 +115,7 @@ def _unlink(a: Arena, instrument: int, order: int) -> None:
     a[order + O_NEXT] = a[order + O_PREV] = 0
 
 
-@jit
+@kernel
 def refresh_open(a: Arena, instrument: int) -> None:
     """Count the instrument as open (modified in place) when it has a position or a live entry."""
     is_open = np.int64(1) if a[instrument + I_POSITION] != 0 or a[instrument + I_LIVE_ENTRIES] > 0 else np.int64(0)
@@ -123,7 +123,7 @@ def refresh_open(a: Arena, instrument: int) -> None:
     a[instrument + I_OPEN] = is_open
 
 
-@jit
+@kernel
 def change(a: Arena, number: int, status: int, filled: int) -> None:
     """Give an order its new status and filled quantity; reservation, working quantity and lists follow.
 
@@ -149,13 +149,13 @@ def change(a: Arena, number: int, status: int, filled: int) -> None:
     refresh_open(a, instrument)
 
 
-@jit
+@kernel
 def _group(a: Arena, order: int) -> int:
     """Return the one-cancels-all group of a protective order: its parent's key, or its own."""
     return a[order + O_PARENT] if a[order + O_PARENT] != 0 else a[order + O_KEY]
 
 
-@jit
+@kernel
 def _leads(a: Arena, instrument: int, order: int) -> bool:
     """Say whether a protective order has the most leaves of its group: only one of them can fill."""
     other = a[instrument + I_LIVE_FIRST]
@@ -170,7 +170,7 @@ def _leads(a: Arena, instrument: int, order: int) -> bool:
     return True
 
 
-@jit
+@kernel
 def claimed_quantity(a: Arena, instrument: int, side: int, group: int) -> tuple[int, int]:
     """Return what live orders of one side may still take: (ordinary orders, protective groups but `group`)."""
     ordinary, guarded = np.int64(0), np.int64(0)
@@ -186,7 +186,7 @@ def claimed_quantity(a: Arena, instrument: int, side: int, group: int) -> tuple[
     return ordinary, guarded
 
 
-@jit
+@kernel
 def parent_leaves(a: Arena, parent: int, side: int) -> int:
     """Return the leaves of a live parent order on the other side: a bracket guards what is still to come."""
     number = find(a, S_KEYS, parent, S_ORDER) if parent > 0 else np.int64(-1)
@@ -196,7 +196,7 @@ def parent_leaves(a: Arena, parent: int, side: int) -> int:
     return leaves(a, order) if live(a, order) and a[order + O_SIDE] == -side else np.int64(0)
 
 
-@jit
+@kernel
 def apply_step(a: Arena, e: Row) -> Outcome:
     """Move an order along the table (book modified in place); everything but claims and fills.
 
@@ -222,7 +222,7 @@ def apply_step(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@jit
+@kernel
 def ask_cancel(a: Arena, e: Row) -> Outcome:
     """Note that a cancel was asked for (book modified in place); the order stays what it is until the broker speaks."""
     number = find(a, S_KEYS, e[E_KEY], S_ORDER) if e[E_KEY] > 0 else np.int64(-1)
