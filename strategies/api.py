@@ -104,6 +104,23 @@ def no_columns(bars: Bars, params: Any) -> NDArray[np.float64]:
     return np.empty((0, bars.close.shape[0]), np.float64)
 
 
+def as_bars(time_ns: Any, opens: Any, high: Any, low: Any, close: Any, volume: Any) -> Bars:
+    """Return Bars of contiguous, writable arrays, whatever array-likes came in.
+
+    A pandas column may be strided or read-only. A kernel would be compiled anew for each
+    such kind of array, so there is one kind, made here.
+
+    Raises:
+        StrategyError: the columns have different lengths.
+    """
+    stamps = np.array(time_ns, np.int64, order="C")
+    prices = [np.array(column, np.float64, order="C") for column in (opens, high, low, close, volume)]
+    if any(column.shape != (stamps.size,) for column in prices):
+        shapes = ", ".join(str(column.shape) for column in (stamps, *prices))
+        raise StrategyError(f"bars need six columns of one length; got shapes {shapes}")
+    return Bars(stamps, *prices)
+
+
 def head(bars: Bars, count: int) -> Bars:
     """Return the first `count` bars as contiguous copies: the past and nothing else."""
     prices = [column[:count].copy() for column in bars[1:]]

@@ -56,7 +56,7 @@ def sma(x: Floats, n: int) -> Floats:
     if count < 1:
         return out
     total = np.zeros(count)
-    block = x  # block[i] is the sum of `span` bars from bar i on
+    block = x.copy()  # block[i] is the sum of `span` bars from bar i on
     span = 1
     done = 0  # how many bars of every window are in `total` already
     while done < n:

@@ -318,13 +318,14 @@ def test_vectorbt_agrees_wherever_its_definitions_are_ours() -> None:
     first return comes from what it is given, so the start is put before the curve.
     """
     import pandas as pd
+    from vectorbt.returns.accessors import ReturnsSRAccessor
 
     rng = np.random.default_rng(11)
     equity = np.round(1e13 * np.exp(np.cumsum(rng.normal(0.0005, 0.01, 700)))).astype(np.int64)
     got = record([int(value) for value in equity], start=10**13)
     index = pd.date_range("2020-01-01", periods=equity.size + 1, freq="D")
     curve = pd.Series(np.concatenate(([1e13], equity)), index=index)
-    theirs = curve.pct_change().iloc[1:].vbt.returns(freq="1D", year_freq="252D")
+    theirs = ReturnsSRAccessor(curve.pct_change().iloc[1:], freq="1D", year_freq="252D")
     for name, value in {
         "total_return": theirs.total(),
         "cagr": theirs.annualized(),
