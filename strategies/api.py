@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.kernel import jit
+from ledger.kernel import jit, kernel
 
 # FIX tag 40 words. Plain integers, because kernels cannot hold an Enum cheaply.
 MARKET = 0
@@ -86,13 +86,13 @@ class Strategy:
     check: Callable[[Any], str] | None = None  # "" when the parameters fit together
 
 
-@jit
+@kernel
 def market(target: float) -> Signal:
     """Return the plainest signal: reach `target` with a market order."""
     return Signal(target, MARKET, 0.0, 0.0, 0.0, 0.0)
 
 
-@jit
+@kernel
 def no_opinion() -> Signal:
     """Return the signal that leaves position and working orders as they are."""
     return Signal(np.nan, MARKET, 0.0, 0.0, 0.0, 0.0)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.kernel import jit
+from ledger.kernel import kernel
 from strategies.api import Bars, Signal, Strategy, market, no_columns
 
 
@@ -21,7 +21,7 @@ class Params(NamedTuple):
     fraction: float = 1.0  # of full size
 
 
-@jit
+@kernel
 def on_bar(
     bars: Bars, columns: NDArray[np.float64], t: int, state: NDArray[np.float64], params: Params
 ) -> Signal:

@@ -26,7 +26,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.kernel import jit
+from ledger.kernel import jit, kernel
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 TIE = 1e-14
 
 
-@jit
+@kernel
 def above(a: float, b: float) -> bool:
     """Tell whether `a` exceeds `b` by more than rounding; False when either is NaN."""
     return a - b > TIE * max(abs(a), abs(b))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.kernel import jit
+from ledger.kernel import jit, kernel
 from strategies.api import Bars, Signal, Strategy, market, no_opinion
 from strategies.indicators import above, sma
 
@@ -35,7 +35,7 @@ def prepare(bars: Bars, params: Params) -> NDArray[np.float64]:
     return columns
 
 
-@jit
+@kernel
 def on_bar(
     bars: Bars, columns: NDArray[np.float64], t: int, state: NDArray[np.float64], params: Params
 ) -> Signal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -202,3 +203,10 @@ def test_interpreted_and_compiled_signals_are_the_same_bits() -> None:
         for flag in ("0", "1")
     }
     assert len(outputs) == 1
+
+
+def test_the_example_in_the_readme_prints_what_the_readme_says() -> None:
+    text = (Path(strategies.__file__).parent / "README.md").read_text(encoding="utf-8")
+    code, output = (text.split(f"```{kind}\n")[1].split("```")[0] for kind in ("python", "text"))
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert run.stdout == output
