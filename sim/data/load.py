@@ -28,7 +28,7 @@ from sim.data.history import Float64Array, History, Int64Array, frozen
 from sim.data.prices import read_draft
 from sim.data.sessions import NEW_YORK
 from sim.data.text.table import Table, check_last_line, check_width, read_csv
-from sim.data.text.times import parse_times
+from sim.data.text.times import DAY_NS, EPOCH_ORDINAL, parse_times
 
 BUNDLED = {"sp500": "SPX", "nasdaq": "COMP"}
 SYMBOL = re.compile(r"[A-Za-z0-9^][A-Za-z0-9._=^-]{0,31}")
@@ -249,6 +249,18 @@ def finish(
     placed = place.place(times, request.timezone, gate, table.row, name)
     day = place.days_of(placed)
     keep = _in_range(day, request, gate)
+    # Whole days ahead are refused before a calendar is asked about them; the last day is judged later.
+    ahead = keep & (day > request.now_ns // DAY_NS + EPOCH_ORDINAL + 1)
+    if gate.judge(
+        ahead,
+        table.row,
+        "the bar ends in the future",
+        column=name,
+        value=column.text,
+        repair="drop-unfinished",
+        fix="correct the date",
+    ):
+        keep &= ~ahead
     draft, exp = read_draft(table.take(keep), placed.ns[keep], gate, exp)
     rules.enough(len(draft.ns), 0, gate)
     draft = rules.in_range(rules.without_doubles(rules.in_order(draft, gate, name), gate, name), gate)

@@ -34,7 +34,7 @@ NUMBER = re.compile(r"\d{1,12}(\.\d{1,18})?")
 
 
 class Factor(NamedTuple):
-    """One row of a factor file; ulp is one unit of the last decimal the price factor is written with."""
+    """One row of a factor file; ulp is one unit of the last decimal of its price factor."""
 
     day: int
     price: Fraction
@@ -53,7 +53,8 @@ class Segment(NamedTuple):
 
 def parse_factors(data: bytes, file: str) -> list[Factor]:
     """Return the rows of a factor file in order of days."""
-    rows = []
+    rows: list[Factor] = []
+    digits = 0
     for line, fields in _records(data, file):
         if len(fields) != 4 or not all(NUMBER.fullmatch(field) for field in fields[1:]):
             raise DataError(
@@ -72,10 +73,12 @@ def parse_factors(data: bytes, file: str) -> list[Factor]:
                 value=",".join(fields),
                 fix="restore the file",
             )
-        decimals = len(fields[1].partition(".")[2])
-        rows.append(Factor(_day(fields[0], file, line), price, split, reference, Fraction(1, 10**decimals)))
+        digits = max(digits, len(fields[1].partition(".")[2]))
+        rows.append(Factor(_day(fields[0], file, line), price, split, reference, Fraction(0)))
         _check_rising(rows, file, line)
-    return rows
+    # A factor may have lost its last zeros: all share the precision of the longest. 1 is exact, by definition.
+    ulp = Fraction(1, 10**digits)
+    return [row._replace(ulp=ulp if row.price != 1 else Fraction(0)) for row in rows]
 
 
 def parse_map(data: bytes, file: str) -> list[Segment]:
@@ -166,9 +169,8 @@ def _dividend_e8(this: Factor, following: Factor) -> int:
     """Return the dividend per share before any split of the day, in 1e-8; 0 when there was none."""
     if this.price == following.price:
         return 0
-    half = max(this.ulp, following.ulp) / 2
-    low = this.reference * (1 - (this.price + half) / (following.price - half))
-    high = this.reference * (1 - (this.price - half) / (following.price + half))
+    low = this.reference * (1 - (this.price + this.ulp / 2) / (following.price - following.ulp / 2))
+    high = this.reference * (1 - (this.price - this.ulp / 2) / (following.price + following.ulp / 2))
     # A factor that falls by less than its rounding has no dividend behind it.
     return shortest_between(low, high) if low > 0 else 0
 

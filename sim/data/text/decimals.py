@@ -10,7 +10,7 @@ is judged by the caller. `to_ticks` puts the values on a grid of 1e-4, 1e-6 or
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -175,14 +175,10 @@ def decimal_fraction(text: str) -> Fraction:
 
 def shortest_between(low: Fraction, high: Fraction, digits_max: int = 8) -> int:
     """Return, in 1e-8, the decimal of fewest digits in [low, high]: the amount somebody once announced."""
-    for digits in range(digits_max + 1):
-        middle = (low + high) / 2 * 10**digits
-        value = _round_half_even(middle.numerator, middle.denominator)
-        if low <= Fraction(value, 10**digits) <= high:
-            return value * 10 ** (8 - digits)
     middle = (low + high) / 2
-    return int(
-        (Decimal(middle.numerator) / Decimal(middle.denominator))
-        .scaleb(8)
-        .quantize(Decimal(1), ROUND_HALF_EVEN)
-    )
+    for digits in range(digits_max + 1):
+        scaled = middle * 10**digits
+        value = _round_half_even(scaled.numerator, scaled.denominator)
+        if digits == digits_max or low <= Fraction(value, 10**digits) <= high:
+            break
+    return value * int(10 ** (8 - digits))
