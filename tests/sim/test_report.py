@@ -187,7 +187,7 @@ def long_curve(count: int) -> list[int]:
         sheet([0, 0], start_e8=0),
         sheet(long_curve(5_000), entries=np.arange(200), exits=np.arange(200, 401)),
         sheet(long_curve(9), benchmark_e8=np.arange(9) * E8, entries=np.array([2]), exits=np.array([5])),
-        sheet([100, 110], symbol=EVIL + "$\\frac{$\n\x00" * 9),
+        sheet([100, 110], symbol="$\\frac{$\n\x00" + EVIL * 9),
     ],
     ids=["no bars", "one bar", "flat", "debt", "nothing", "many marks", "benchmark", "hostile name"],
 )

@@ -20,6 +20,7 @@ from strategies.api import (
     Bars,
     Strategy,
     StrategyError,
+    as_bars,
     checked,
     market,
     may_short,
@@ -210,3 +211,19 @@ def test_the_example_in_the_readme_prints_what_the_readme_says() -> None:
     code, output = (text.split(f"```{kind}\n")[1].split("```")[0] for kind in ("python", "text"))
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert run.stdout == output
+
+
+def test_bars_from_strided_read_only_columns_give_the_same_signals() -> None:
+    ticks = [int(v) for v in np.random.default_rng(5).integers(900, 1_100, 40)]
+    plain = bars_of(ticks)
+    strided = [np.repeat(column, 2)[::2] for column in plain]
+    for column in strided:
+        column.flags.writeable = False
+    strategy, params = small("sma_cross")
+    again = signals(strategy, as_bars(*strided), params)
+    assert again.tobytes() == signals(strategy, plain, params).tobytes()
+
+
+def test_bars_of_unequal_columns_are_refused_with_their_shapes() -> None:
+    with pytest.raises(StrategyError, match=r"one length; got shapes \(3,\), \(3,\), \(2,\)"):
+        as_bars(range(3), [1, 2, 3], [1, 2], [1, 2, 3], [1, 2, 3], [1, 2, 3])
