@@ -24,6 +24,7 @@ from sim.data.text.times import DAY_NS, MINUTE_NS
 from sim.data.zones import zone_of
 
 HOLIDAYS_MAX = 4  # working days in a row that may be missing without a calendar (Easter, Christmas)
+WEEK = 5  # days between neighbours: a bar of a week is not known on the evening of its date
 SHARE_MAX = 0.06  # of all working days
 
 
@@ -31,6 +32,13 @@ def check_gaps(spans: Spans, timezone: str, row: Int64Array, gate: Gate, thin: b
     """Refuse missing days and missing bars within days; `allow-gaps` counts and keeps them."""
     if len(spans.day) < 2:
         return
+    if len(spans.day) > 2 and np.median(np.diff(spans.day)) >= WEEK:
+        raise DataError(
+            "the bars are weekly or longer; daily and shorter ones are read",
+            file=gate.file,
+            column="time",
+            fix="choose a file of daily or intraday bars",
+        )
     new_day = np.diff(spans.day, prepend=spans.day[0] - 1) != 0
     days, day_row = spans.day[new_day], row[new_day]
     modern = days >= FIRST_DAY

@@ -30,6 +30,7 @@ from sim.data.text.decimals import decimal_fraction, shortest_between
 RATIO_ERROR = Fraction(1, 100_000)  # relative; the shortest factors have six digits
 PARTS_MAX = 50  # splits are of small whole numbers; anything else is kept as the exact decimal ratio
 ALIVE = date(2049, 12, 31).toordinal()  # a last row of 2050-12-31 means: still listed
+TICKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 NUMBER = re.compile(r"\d{1,12}(\.\d{1,18})?")
 
 
@@ -76,7 +77,7 @@ def parse_factors(data: bytes, file: str) -> list[Factor]:
         digits = max(digits, len(fields[1].partition(".")[2]))
         rows.append(Factor(_day(fields[0], file, line), price, split, reference, Fraction(0)))
         _check_rising(rows, file, line)
-    # A factor may have lost its last zeros: all share the precision of the longest. 1 is exact, by definition.
+    # A factor may have lost its last zeros: all share the precision of the longest; 1 is exact.
     ulp = Fraction(1, 10**digits)
     return [row._replace(ulp=ulp if row.price != 1 else Fraction(0)) for row in rows]
 
@@ -92,6 +93,11 @@ def parse_map(data: bytes, file: str) -> list[Segment]:
                 row=line,
                 value=",".join(fields),
                 fix="restore the file",
+            )
+        if not TICKER.fullmatch(fields[1]) or ".." in fields[1]:
+            # A ticker becomes the name of a file: it must not lead out of the folder.
+            raise DataError(
+                "this is not a ticker", file=file, row=line, value=fields[1], fix="restore the file"
             )
         rows.append((_day(fields[0], file, line), fields[1].lower()))
     segments: list[Segment] = []

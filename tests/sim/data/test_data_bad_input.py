@@ -238,6 +238,7 @@ CSV = [
         lambda: samples.text([[*line, "1"] for line in samples.rows()], samples.HEADER + ",time"),
         "more than one column",
     ),
+    Bad("weekly_bars", lambda: samples.text(samples.rows()[::5]), "weekly or longer"),
     Bad(
         "semicolons",
         lambda: samples.text(samples.rows()).replace(",", ";"),

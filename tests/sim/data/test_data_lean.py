@@ -228,3 +228,10 @@ def test_a_small_load_imports_neither_pandas_nor_arch_nor_pyarrow(arguments: str
             [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
         )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_map_file_cannot_lead_out_of_its_folder(lean: Path, tmp_path: Path) -> None:
+    source = _copied(lean, tmp_path, ("", ""))
+    (tmp_path / "map_files" / "aapl.csv").write_text("19980102,aapl,Q\n20501231,../secret,Q\n")
+    with pytest.raises(DataError, match="not a ticker"):
+        load(source, ["aapl"])

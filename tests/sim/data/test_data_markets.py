@@ -1,0 +1,160 @@
+"""Ordinary files of other markets and vendors pass without a repair; holes in them do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+import samples
+
+from sim.data import REPAIRS, DataError, History, load
+from sim.data.errors import NOTES
+from sim.data.files import read_bytes
+from sim.data.sessions import new_york_sessions
+
+NEW_YORK = "America/New_York"
+PRICES = ["10", "11", "9", "10.5", "7"]
+
+
+def _regular(step: int, first: int = 570, stop: int = 960, days: int = 12) -> list[list[str]]:
+    """Return bars of the last days of November 2024 (a half day among them), by minutes of the day."""
+    result = []
+    for day in samples.sessions(days, date(2024, 11, 18)):
+        close = min(stop, 780) if day == date(2024, 11, 29) else stop
+        for minute in [first, *range(first - first % step + step, close, step)]:
+            result.append([f"{day} {minute // 60:02d}:{minute % 60:02d}", *PRICES])
+    return result
+
+
+def _around_the_clock(hours: int, keep: Callable[[datetime], bool] = lambda moment: True) -> list[list[str]]:
+    start = datetime(2024, 3, 4, tzinfo=UTC)
+    moments = [start + timedelta(hours=at) for at in range(hours)]
+    return [[moment.strftime("%Y-%m-%dT%H:%M:%SZ"), *PRICES] for moment in moments if keep(moment)]
+
+
+def _forex(moment: datetime) -> bool:
+    """Open from Sunday 22:00 to Friday 22:00 UTC."""
+    hours = moment.isoweekday() % 7 * 24 + moment.hour
+    return 22 <= hours < 5 * 24 + 22
+
+
+def _london() -> list[list[str]]:
+    """Daily bars of 2024 without the eight bank holidays."""
+    closed = {
+        "2024-01-01",
+        "2024-03-29",
+        "2024-04-01",
+        "2024-05-06",
+        "2024-05-27",
+        "2024-08-26",
+        "2024-12-25",
+        "2024-12-26",
+    }
+    days = [date(2024, 1, 2) + timedelta(days=at) for at in range(363)]
+    return [[str(day), *PRICES] for day in days if day.isoweekday() < 6 and str(day) not in closed]
+
+
+GOOD: list[tuple[str, list[list[str]], str | None, str]] = [
+    ("minutes_of_new_york", _regular(1), NEW_YORK, "1m"),
+    ("half_hours", _regular(30), NEW_YORK, "30m"),
+    ("hours_from_half_past", [line for line in _regular(30) if line[0][14:16] == "30"], NEW_YORK, "1h"),
+    ("hours_with_a_short_first_one", _regular(60), NEW_YORK, "1h"),
+    ("minutes_with_the_hours_before_and_after", _regular(1, 240, 1200), NEW_YORK, "1m"),
+    ("coin_hours", _around_the_clock(24 * 60), None, "1h"),
+    ("forex_hours", _around_the_clock(24 * 60, _forex), None, "1h"),
+    ("london_days", _london(), "Europe/London", "1d"),
+    ("coin_days", [[str(date(2024, 1, 1) + timedelta(days=at)), *PRICES] for at in range(200)], "UTC", "1d"),
+]
+
+
+@pytest.mark.parametrize(
+    ("lines", "zone", "bar"), [case[1:] for case in GOOD], ids=[case[0] for case in GOOD]
+)
+def test_an_ordinary_file_loads_without_a_repair(
+    lines: list[list[str]], zone: str | None, bar: str, written: Callable[..., str]
+) -> None:
+    history = _load(written(samples.text(lines)), zone)
+    assert history.bar == bar and len(history.day) == len(lines) and history.repairs == ()
+    assert (history.end_ns > history.start_ns).all() and (history.end_ns[:-1] <= history.start_ns[1:]).all()
+
+
+def _load(path: str, zone: str | None, repairs: tuple[str, ...] = ()) -> History:
+    return load(path, timezone=zone, repairs=repairs)[0]
+
+
+@pytest.mark.parametrize(("lines", "zone"), [case[1:3] for case in GOOD], ids=[case[0] for case in GOOD])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.77])
+def test_a_hundred_bars_missing_anywhere_are_noticed(
+    lines: list[list[str]], zone: str | None, share: float, written: Callable[..., str]
+) -> None:
+    at, count = int(len(lines) * share), min(100, len(lines) // 8)
+    path = written(samples.text(lines[:at] + lines[at + count :]))
+    with pytest.raises(DataError, match="missing"):
+        _load(path, zone)
+    made = _load(path, zone, ("allow-gaps",)).repairs
+    assert [repair.name for repair in made] == ["allow-gaps"]
+
+
+def test_the_end_of_a_day_that_is_missing_is_noticed(written: Callable[..., str]) -> None:
+    lines = [
+        line for line in _regular(1) if not (line[0].startswith("2024-11-21") and line[0][11:] > "14:20")
+    ]
+    with pytest.raises(DataError, match="missing within a day"):
+        _load(written(samples.text(lines)), NEW_YORK)
+
+
+def test_a_time_zone_moves_the_trading_date(written: Callable[..., str]) -> None:
+    path = written(samples.text(_around_the_clock(24 * 30)))
+    assert _load(path, None).day[0] == date(2024, 3, 4).toordinal()
+    assert _load(path, "Asia/Tokyo").day[20] == date(2024, 3, 5).toordinal()
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_zoned_timestamps_of_parquet_are_instants(unit: str, tmp_path: Path) -> None:
+    moments = [datetime(2024, 1, 2, 14, 30, tzinfo=UTC) + timedelta(minutes=at) for at in range(60)]
+    columns = {
+        "timestamp": pyarrow.array(moments, pyarrow.timestamp(unit, NEW_YORK)),
+        **{
+            name: [float(value)] * 60
+            for name, value in zip(samples.HEADER.split(",")[1:], PRICES, strict=True)
+        },
+    }
+    columns["symbol"] = pyarrow.array(["NA"] * 60).dictionary_encode()
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet")
+    history = load(str(tmp_path / "x.parquet"), timezone=NEW_YORK)[0]
+    assert history.start_ns[0] == int(moments[0].timestamp()) * 10**9 and history.bar == "1m"
+    assert history.symbol == "NA"
+
+
+def test_a_damaged_calendar_cache_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEBOOK_CACHE", str(tmp_path))
+    want = new_york_sessions(date(2024, 5, 1).toordinal()).day
+    for damage in (b"not a table", np.arange(9).tobytes()):
+        (tmp_path / "xnys-1.npy").write_bytes(damage)
+        new_york_sessions.__globals__["_sessions"].cache_clear()
+        assert (new_york_sessions(date(2024, 5, 1).toordinal()).day == want).all()
+    new_york_sessions.__globals__["_sessions"].cache_clear()
+
+
+def test_a_cache_folder_that_cannot_be_written_only_costs_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ONEBOOK_CACHE", str(tmp_path / "file" / "cache"))
+    new_york_sessions.__globals__["_sessions"].cache_clear()
+    assert len(new_york_sessions(date(2024, 5, 1).toordinal()).day) > 13_000
+
+
+def test_a_file_that_is_too_large_is_refused(written: Callable[..., str]) -> None:
+    with pytest.raises(DataError, match="larger than 10 bytes"):
+        read_bytes(Path(written("x" * 11)), 10)
+
+
+def test_the_readme_names_every_repair_and_note() -> None:
+    text = (Path(__file__).resolve().parents[3] / "sim" / "data" / "README.md").read_text()
+    assert not [name for name in {**REPAIRS, **NOTES} if f"`{name}`" not in text]
