@@ -15,8 +15,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import data_samples as samples
 import pytest
-import samples
 
 from sim.data import REPAIRS, DataError, History, load
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import data_samples as samples
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-import samples
 
 from sim.data import REPAIRS, DataError, History, load
 from sim.data.errors import NOTES

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import data_samples as samples
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-import samples
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
