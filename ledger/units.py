@@ -58,6 +58,12 @@ def try_muldiv(a: int, b: int, c: int) -> int:
 
 
 @kernel
+def _size(a: int) -> np.uint64:
+    """Return |a| as uint64; in unsigned arithmetic -2**63 has a size too, in signed it would be undefined."""
+    return np.uint64(a) if a >= 0 else _U0 - np.uint64(a)
+
+
+@kernel
 def _multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     """Return the 128-bit product of two uint64 as (high, low) words."""
     a_low, a_high, b_low, b_high = a & _LOW, a >> _U32, b & _LOW, b >> _U32
@@ -115,7 +121,7 @@ def _try_muldiv_compiled(a, b, c):  # type: ignore[no-untyped-def]
         if c < 1:
             return OVERFLOWED
         negative = (a < 0) != (b < 0)
-        size_a, size_b, divisor = np.uint64(abs(a)), np.uint64(abs(b)), np.uint64(c)
+        size_a, size_b, divisor = _size(a), _size(b), np.uint64(c)
         high, low = _multiply(size_a, size_b)
         if high >= divisor:
             return OVERFLOWED

@@ -91,7 +91,7 @@ def _new_lot(a: Arena, instrument: int, number: int, entry_number: int, side: in
 
 
 @kernel
-def _share(money: int, part: int, whole: int) -> int:
+def share(money: int, part: int, whole: int) -> int:
     """Return the money that goes with `part` of `whole`, 0 < part <= whole, rounded half-even.
 
     Stock prices divide without rest, and one 64-bit division is a third of a 128-bit one.
@@ -107,7 +107,7 @@ def _allocate(a: Arena, instrument: int, number: int, entry_number: int, link: i
     """Take `take` lots of quantity for `part` of money out of a lot; append the allocation (modified in place)."""
     lot = row(a, S_LOT, link - 1)
     whole = take == a[lot + L_OPEN]
-    cost = _share(a[lot + L_COST], take, a[lot + L_OPEN])
+    cost = share(a[lot + L_COST], take, a[lot + L_OPEN])
     alloc, side = row(a, S_ALLOC, append(a, S_ALLOC)), a[lot + L_SIDE]
     a[alloc + A_LOT], a[alloc + A_CLOSE], a[alloc + A_INSTRUMENT] = link - 1, entry_number, number
     a[alloc + A_SIDE], a[alloc + A_QTY], a[alloc + A_COST] = side, take, cost
@@ -159,7 +159,7 @@ def _trade(a: Arena, instrument: int, number: int, entry_number: int) -> None:
     link = _pick(a, instrument, side)
     while qty > 0 and link > 0:
         take = min(qty, a[row(a, S_LOT, link - 1) + L_OPEN])
-        part = _share(value, take, qty)
+        part = share(value, take, qty)
         _allocate(a, instrument, number, entry_number, link, take, part)
         qty -= take
         value -= part
