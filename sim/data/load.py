@@ -1,10 +1,8 @@
 """One door for all data: `load` finds the reader, applies every rule, returns Histories.
 
 Theory of operation. A source is a bundled index ("sp500", "nasdaq"), a folder in
-LEAN layout, or a .csv, .csv.gz or .parquet file. The readers differ only in how
-they come to a text table; `finish` then applies the same rules to all: place the
-times, cut the range, parse the prices, judge the sequence. What lies outside
-start..end is not judged beyond its form, so a fault can be stepped around by name.
+LEAN layout, or a .csv, .csv.gz or .parquet file. `load` checks the request, finds
+the reader and splits a file by symbol; all rules stand behind `finish`.
 """
 
 from __future__ import annotations
@@ -12,41 +10,24 @@ from __future__ import annotations
 import importlib.util
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sim.data import files, place, rules
-from sim.data.errors import DataError, base_name, check_repairs, refuse_symbol, repair_hint
-from sim.data.gaps import check_gaps
-from sim.data.gate import Gate
-from sim.data.history import Float64Array, History, Int64Array, frozen
-from sim.data.prices import read_draft
+from sim.data import place
+from sim.data.errors import DataError, check_repairs, refuse_symbol
+from sim.data.finish import Request, finish
+from sim.data.history import History
+from sim.data.lean.folder import load_lean
 from sim.data.sessions import NEW_YORK
-from sim.data.text.table import Table, check_last_line, check_width, read_csv
-from sim.data.text.times import DAY_NS, EPOCH_ORDINAL, parse_times
+from sim.data.text import files
+from sim.data.text.table import Table, read_csv
 
 BUNDLED = {"sp500": "SPX", "nasdaq": "COMP"}
 SYMBOL = re.compile(r"[A-Za-z0-9^][A-Za-z0-9._=^-]{0,31}")
 Day = str | date | datetime | None
-
-
-class Request(NamedTuple):
-    """What was asked for, checked; days are ordinals, 0 when open."""
-
-    source: str
-    start_day: int
-    end_day: int
-    bar: str | None
-    prices: str
-    timezone: str | None
-    repairs: frozenset[str]
-    date_format: str | None
-    now_ns: int
 
 
 def load(
@@ -88,8 +69,6 @@ def load(
         return _load_bundled(request, wanted)
     path = Path(request.source)
     if path.is_dir():
-        from sim.data.lean.folder import load_lean
-
         return load_lean(path, wanted, request)
     return _load_file(path, wanted, request)
 
@@ -211,138 +190,3 @@ def _by_symbol(table: Table, wanted: Sequence[str]) -> list[tuple[str, Table]]:
             refuse_symbol(symbol, exact, table.file)
         parts.append((symbol, table.take(inverse == exact[symbol])))
     return parts
-
-
-class Extra(NamedTuple):
-    """What a LEAN folder knows beyond its table."""
-
-    gate: Gate
-    thin: bool  # no trade, no bar
-    factor_of: Callable[[Int64Array], Float64Array]  # what turns the prices of each day into signals
-    declared: bool  # splits are declared in a factor file
-
-
-def finish(
-    table: Table,
-    symbol: str,
-    request: Request,
-    digest: str,
-    exp: int | None = None,
-    extra: Extra | None = None,
-) -> History:
-    """Apply every rule to one instrument's rows and return its History (prices as the table has them)."""
-    gate = extra.gate if extra is not None else Gate(table.file, request.repairs)
-    if not len(table.row):
-        raise DataError(
-            "the file has no bars", file=table.file, fix="write at least two bars below the header"
-        )
-    check_last_line(table, gate.allows)
-    column, name = table.columns["time"], table.names["time"]
-    times = parse_times(
-        column,
-        check_width(column, table.row, table.file, name),
-        table.row,
-        table.file,
-        name,
-        request.date_format,
-    )
-    placed = place.place(times, request.timezone, gate, table.row, name)
-    day = place.days_of(placed)
-    keep = _in_range(day, request, gate)
-    # Whole days ahead are refused before a calendar is asked about them; the last day is judged later.
-    ahead = keep & (day > request.now_ns // DAY_NS + EPOCH_ORDINAL + 1)
-    if gate.judge(
-        ahead,
-        table.row,
-        "the bar ends in the future",
-        column=name,
-        value=column.text,
-        repair="drop-unfinished",
-        fix="correct the date",
-    ):
-        keep &= ~ahead
-    draft, exp = read_draft(table.take(keep), placed.ns[keep], gate, exp)
-    rules.enough(len(draft.ns), 0, gate)
-    draft = rules.in_range(rules.without_doubles(rules.in_order(draft, gate, name), gate, name), gate)
-    rules.enough(len(draft.ns), int(draft.row[0]) if len(draft.ns) else 0, gate)
-    spacing = place.bar_ns(request.bar) if request.bar and extra is not None and not placed.daily else 0
-    spans = place.span(draft.ns, placed.daily, placed.timezone, draft.row, gate, spacing)
-    if request.bar is not None and spans.bar != request.bar:
-        raise DataError(
-            f"the bars are {spans.bar}, asked for were {request.bar}",
-            file=table.file,
-            column="bar",
-            value=request.bar,
-            fix=f"pass bar='{spans.bar}' or leave it out",
-        )
-    past = rules.is_past(draft, spans.end_ns, request.now_ns, gate, name)
-    if not past.all():
-        draft, spans = (
-            draft.take(past),
-            spans._replace(start_ns=spans.start_ns[past], end_ns=spans.end_ns[past], day=spans.day[past]),
-        )
-        rules.enough(len(draft.ns), 0, gate)
-    check_gaps(spans, placed.timezone, draft.row, gate, extra is not None and extra.thin)
-    factor = extra.factor_of(spans.day) if extra is not None else np.ones(len(draft.ns), np.float64)
-    rules.no_jumps(draft, factor, extra is not None and extra.declared, gate)
-    factor.setflags(write=False)
-    return History(
-        symbol,
-        request.source,
-        spans.bar,
-        placed.timezone,
-        exp,
-        frozen(spans.start_ns),
-        frozen(spans.end_ns),
-        frozen(spans.day),
-        frozen(draft.open),
-        frozen(draft.high),
-        frozen(draft.low),
-        frozen(draft.close),
-        frozen(draft.volume),
-        factor,
-        (),
-        gate.made(),
-        digest,
-    )
-
-
-def _in_range(day: Int64Array, request: Request, gate: Gate) -> NDArray[np.bool_]:
-    """Return the rows from start to end; refuse a range that the data has not or has only in part."""
-    first, last = int(day.min()), int(day.max())
-    keep = np.ones(len(day), np.bool_)
-    if request.start_day:
-        keep &= day >= request.start_day
-    if request.end_day:
-        keep &= day <= request.end_day
-    have = f"{date.fromordinal(first)}..{date.fromordinal(last)}"
-    if not keep.any():
-        raise DataError(
-            "the data has no bars between start and end",
-            file=base_name(gate.file),
-            column="start..end",
-            value=f"{_iso(request.start_day)}..{_iso(request.end_day)}",
-            fix=f"choose dates in {have}",
-        )
-    # A start on the weekend before the first bar is fine; four days hold the longest of those.
-    short = [
-        name
-        for name, out in (
-            ("start", request.start_day and request.start_day < first - 4),
-            ("end", request.end_day and request.end_day > last + 4),
-        )
-        if out
-    ]
-    if short and not gate.allows("allow-partial-range", 1, 0):
-        raise DataError(
-            f"the data does not reach {short[0]}",
-            file=base_name(gate.file),
-            column=short[0],
-            value=_iso(request.start_day if short[0] == "start" else request.end_day),
-            fix=repair_hint("allow-partial-range", f"choose dates in {have}"),
-        )
-    return keep
-
-
-def _iso(day: int) -> str:
-    return date.fromordinal(day).isoformat() if day else ""

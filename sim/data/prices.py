@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.data.errors import DataError
+from sim.data.errors import DataError, repair_hint
 from sim.data.gate import Gate
 from sim.data.history import Int64Array
 from sim.data.text import decimals
@@ -157,58 +157,26 @@ def _ticks(table: Table, role: str, numbers: Decimals, exp: int, gate: Gate) -> 
 
 def _volume(table: Table, gate: Gate) -> Int64Array:
     """Return whole shares; a missing column or value is zero only when that was asked for."""
-    count = len(table.row)
     if "volume" not in table.columns:
-        if not gate.allows("no-volume", count, int(table.row[0]) if count else 1):
-            raise DataError(
-                "the column volume is missing",
-                file=table.file,
-                row=1,
-                column="volume",
-                fix="add the column, or pass repairs=['no-volume'] to set it to 0",
-            )
-        return np.zeros(count, np.int64)
+        return _no_volume(table, gate)
     numbers, column, name = _parse(table, "volume", gate), table.columns["volume"], table.names["volume"]
-    gate.judge(
-        numbers.status == decimals.INFINITE,
-        table.row,
-        "the volume is infinite",
-        column=name,
-        value=column.text,
-        fix="correct the row",
-    )
-    gate.judge(
-        numbers.status == decimals.MISSING,
-        table.row,
-        "the volume is missing (empty or NaN)",
-        column=name,
-        value=_value_of(column),
-        repair="zero-volume",
-    )
-    gate.judge(
-        numbers.mantissa < 0,
-        table.row,
-        "a volume must not be negative",
-        column=name,
-        value=column.text,
-        fix="correct the row",
-    )
-    whole = decimals.fits(numbers, 0)
     large = numbers.mantissa // decimals.POWERS[np.minimum(numbers.scale, 18)] > VOLUME_MAX
-    gate.judge(
-        large,
-        table.row,
-        f"a volume must not exceed {VOLUME_MAX}",
-        column=name,
-        value=column.text,
-        fix="correct the row",
-    )
-    gate.judge(
-        ~whole,
-        table.row,
-        "a volume must be a whole number",
-        column=name,
-        value=column.text,
-        repair="round-volume",
-    )
+    for wrong, rule, repair in (
+        (numbers.status == decimals.INFINITE, "the volume is infinite", ""),
+        (numbers.status == decimals.MISSING, "the volume is missing (empty or NaN)", "zero-volume"),
+        (numbers.mantissa < 0, "a volume must not be negative", ""),
+        (large, f"a volume must not exceed {VOLUME_MAX}", ""),
+        (~decimals.fits(numbers, 0), "a volume must be a whole number", "round-volume"),
+    ):
+        fix = "" if repair else "correct the row"
+        gate.judge(wrong, table.row, rule, column=name, value=_value_of(column), repair=repair, fix=fix)
     return decimals.to_ticks(numbers, 0)
+
+
+def _no_volume(table: Table, gate: Gate) -> Int64Array:
+    """Return zeros where the file has no volume column and that was asked for."""
+    count = len(table.row)
+    if not gate.allows("no-volume", count, int(table.row[0]) if count else 1):
+        fix = repair_hint("no-volume", "add the column")
+        raise DataError("the column volume is missing", file=table.file, row=1, column="volume", fix=fix)
+    return np.zeros(count, np.int64)

@@ -12,20 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from sim.data.errors import DataError, base_name, refuse_symbol, repair_hint
-from sim.data.files import read_bytes, unzip_one
+from sim.data.finish import Request
 from sim.data.gate import Gate
 from sim.data.history import Int64Array
 from sim.data.lean.factors import ALIVE, Segment, parse_map
 from sim.data.sessions import new_york_sessions
+from sim.data.text.files import read_bytes, unzip_one
 from sim.data.text.table import Column, Table, column_of, read_csv
-
-if TYPE_CHECKING:
-    from sim.data.load import Request
 
 HEADER = ("time", "open", "high", "low", "close", "volume")
 FOLDERS = {"1d": "daily", "1h": "hour", "1m": "minute"}

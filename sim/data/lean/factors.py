@@ -23,9 +23,9 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.data.errors import DataError
-from sim.data.files import read_bytes
 from sim.data.history import Action, Int64Array
 from sim.data.text.decimals import decimal_fraction, shortest_between
+from sim.data.text.files import read_bytes
 
 RATIO_ERROR = Fraction(1, 100_000)  # relative; the shortest factors have six digits
 PARTS_MAX = 50  # splits are of small whole numbers; anything else is kept as the exact decimal ratio

@@ -17,19 +17,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sim.data.errors import DataError, base_name, repair_hint
-from sim.data.files import read_bytes, sha256_of
+from sim.data.finish import Extra, Request, finish
 from sim.data.gate import Gate
 from sim.data.history import History
 from sim.data.lean.adjust import adjusted, check_references, signal_factor, with_actions
 from sim.data.lean.bars import FOLDERS, FOREVER, Lean, known_symbols, stitch
 from sim.data.lean.factors import ALIVE, Factor, Segment, former_owner, parse_factors, read_segments
 from sim.data.sessions import NEW_YORK
-
-if TYPE_CHECKING:
-    from sim.data.load import Request
+from sim.data.text.files import read_bytes, sha256_of
 
 RAW_EXP = 4  # LEAN quotes in 1/10,000 dollar
 
@@ -67,8 +64,6 @@ def load_lean(path: Path, symbols: Sequence[str], request: Request) -> list[Hist
 
 def _load_one(lean: Lean) -> History:
     """Return one symbol's History: common rules on raw prices first, then the factors."""
-    from sim.data.load import Extra, finish
-
     table = stitch(lean, _segments(lean))
     lean.gate.file = table.file
     factors = _factors(lean)

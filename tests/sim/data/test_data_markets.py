@@ -14,8 +14,8 @@ import pytest
 
 from sim.data import REPAIRS, DataError, History, load
 from sim.data.errors import NOTES
-from sim.data.files import read_bytes
 from sim.data.sessions import new_york_sessions
+from sim.data.text.files import read_bytes
 
 NEW_YORK = "America/New_York"
 PRICES = ["10", "11", "9", "10.5", "7"]
