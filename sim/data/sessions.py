@@ -103,14 +103,14 @@ def _write(path: Path, table: Int64Array) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npy", delete=False) as file:
             np.save(file, table)
-        os.replace(file.name, path)
+        Path(file.name).replace(path)
     except OSError:
         return
 
 
 def _build(last_day: int) -> Int64Array:
     """Ask exchange_calendars; this is the only place that imports it."""
-    from exchange_calendars.exchange_calendar_xnys import (  # type: ignore[import-untyped]
+    from exchange_calendars.exchange_calendar_xnys import (
         XNYSExchangeCalendar,
     )
 

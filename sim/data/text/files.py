@@ -22,7 +22,7 @@ from sim.data.errors import DataError, near
 from sim.data.text.table import Column, Table, assign_roles
 
 if TYPE_CHECKING:
-    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow
 
 BYTES_MAX = 2**31
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -105,7 +105,7 @@ def sha256_of(parts: list[bytes]) -> str:
 def read_parquet(data: bytes, file: str) -> Table:
     """Return a Parquet file as text columns; row n is the n-th record."""
     import pyarrow
-    import pyarrow.parquet  # type: ignore[import-untyped]
+    import pyarrow.parquet
 
     if not data:
         raise DataError("the file is empty", file=file, fix="write it again")
@@ -134,7 +134,7 @@ def read_parquet(data: bytes, file: str) -> Table:
 def _text_column(values: pyarrow.ChunkedArray, file: str, name: str) -> Column:
     """Return a Parquet column as text: floats in their shortest form, times as ISO, null as empty."""
     import pyarrow
-    import pyarrow.compute  # type: ignore[import-untyped]
+    import pyarrow.compute
 
     kind = values.type
     if pyarrow.types.is_timestamp(kind) and kind.tz is not None:

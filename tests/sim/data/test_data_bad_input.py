@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import data_samples as samples
+from tests.sim.data import data_samples as samples
 import pytest
 
 from sim.data import REPAIRS, DataError, load
@@ -128,6 +128,33 @@ BARS = [
     Bad(
         "09_close_above_high",
         lambda: samples.edited(20, 4, "109.00"),
+        "close is outside",
+        "drop-inconsistent",
+        {},
+        ("allow-gaps",),
+        22,
+    ),
+    Bad(
+        "09_open_above_high",
+        lambda: samples.edited(20, 1, "109.00"),
+        "open is outside",
+        "drop-inconsistent",
+        {},
+        ("allow-gaps",),
+        22,
+    ),
+    Bad(
+        "09_open_below_low",
+        lambda: samples.edited(20, 1, "70.00"),
+        "open is outside",
+        "drop-inconsistent",
+        {},
+        ("allow-gaps",),
+        22,
+    ),
+    Bad(
+        "09_close_below_low",
+        lambda: samples.edited(20, 4, "70.00"),
         "close is outside",
         "drop-inconsistent",
         {},

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import data_samples as samples
+from tests.sim.data import data_samples as samples
 import pytest
 
 from sim.data import DataError, History, load

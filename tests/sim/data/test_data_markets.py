@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import data_samples as samples
+from tests.sim.data import data_samples as samples
 import numpy as np
 import pyarrow
 import pyarrow.parquet

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import data_samples as samples
+from tests.sim.data import data_samples as samples
 import numpy as np
 import pyarrow
 import pyarrow.parquet
