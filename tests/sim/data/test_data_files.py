@@ -200,3 +200,13 @@ def test_control_characters_of_a_file_never_reach_the_terminal(written: Callable
     with pytest.raises(DataError) as caught:
         load(written(samples.edited(20, 1, "\x1b[31m9")), now_ns=NOW)
     assert "\x1b" not in str(caught.value)
+
+
+def test_a_bar_of_today_is_refused_until_its_session_has_closed(written: Callable[..., str]) -> None:
+    path = written(samples.text(samples.rows(20)))
+    close = int(load(path, now_ns=NOW)[0].end_ns[-1])
+    assert len(load(path, now_ns=close)[0].day) == 20
+    with pytest.raises(DataError, match="row 21.*ends in the future"):
+        load(path, now_ns=close - 1)
+    cut = load(path, now_ns=close - 1, repairs=["drop-unfinished"])[0]
+    assert len(cut.day) == 19 and cut.repairs[0].count == 1

@@ -230,8 +230,9 @@ def test_a_small_load_imports_neither_pandas_nor_arch_nor_pyarrow(arguments: str
     assert done.stdout.strip() == "[]"
 
 
-def test_a_map_file_cannot_lead_out_of_its_folder(lean: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ticker", ["../secret", "sub/secret", "/etc/secret", "a..b", ""])
+def test_a_map_file_cannot_lead_out_of_its_folder(ticker: str, lean: Path, tmp_path: Path) -> None:
     source = _copied(lean, tmp_path, ("", ""))
-    (tmp_path / "map_files" / "aapl.csv").write_text("19980102,aapl,Q\n20501231,../secret,Q\n")
+    (tmp_path / "map_files" / "aapl.csv").write_text(f"19980102,aapl,Q\n20501231,{ticker},Q\n")
     with pytest.raises(DataError, match="not a ticker"):
         load(source, ["aapl"])
