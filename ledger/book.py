@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.kernel import kernel
+from ledger.kernel import inlined, kernel
 from ledger.units import AMOUNT_MAX
 from ledger.vocabulary import INSTRUMENT_LIMITS, LIMITS, OUTCOMES, Limit, Method
 
@@ -113,25 +113,25 @@ class Capacity(NamedTuple):
     unmatched: int = 16
 
 
-@kernel
+@inlined
 def row(a: Arena, section: int, number: int) -> int:
     """Return the address of row `number` of a section."""
     return a[3 * section] + number * WIDTHS[section]
 
 
-@kernel
+@inlined
 def used(a: Arena, section: int) -> int:
     """Return how many rows a section uses."""
     return a[3 * section + 2]
 
 
-@kernel
+@inlined
 def room(a: Arena, section: int) -> int:
     """Return how many rows a section can still take."""
     return a[3 * section + 1] - a[3 * section + 2]
 
 
-@kernel
+@inlined
 def append(a: Arena, section: int) -> int:
     """Take the next free row of a section and return its number; the caller has checked `room`."""
     number = a[3 * section + 2]
@@ -139,7 +139,7 @@ def append(a: Arena, section: int) -> int:
     return number
 
 
-@kernel
+@inlined
 def slot_of(a: Arena, index: int, wanted: int, section: int) -> int:
     """Return the arena address in a hash index where `wanted` stands, or the free place where it would.
 
@@ -162,7 +162,7 @@ def slot_of(a: Arena, index: int, wanted: int, section: int) -> int:
     return base + place
 
 
-@kernel
+@inlined
 def find(a: Arena, index: int, wanted: int, section: int) -> int:
     """Return the row number that carries `wanted`, or -1."""
     return a[slot_of(a, index, wanted, section)] - 1

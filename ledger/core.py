@@ -28,7 +28,7 @@ from ledger.book import (
     O_TAKE, O_TARGET, O_TIME, O_TRAIL, O_TYPE, S_BURST, S_INSTRUMENT, S_KEYS, S_ORDER, UNSET, Arena, Book, Row, append,
     doubled, room, row, slot_of, used,
 )  # fmt: skip
-from ledger.kernel import kernel
+from ledger.kernel import inlined, kernel
 from ledger.kernels import facts
 from ledger.kernels.gate import notional, size
 from ledger.kernels.orders import apply_step, ask_cancel, change
@@ -88,7 +88,7 @@ def _claim(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@kernel
+@inlined
 def _count_claim(a: Arena, instrument: int, e: Row, side: int, opening: int) -> None:
     """Move the counters that limits are checked against (modified in place)."""
     a[H_DAY_ORDERS] += 1
@@ -220,7 +220,7 @@ def _begin_day(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@kernel
+@inlined
 def _dispatch(a: Arena, e: Row) -> Outcome:
     """Hand an event to the one function that knows its kind, the most frequent kinds first."""
     kind = e[E_KIND]

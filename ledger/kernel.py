@@ -79,7 +79,17 @@ def kernel(function: F) -> F:
     A kernel borrows its arrays from the caller, which outlives it. numba refuses to
     compile one that allocates.
     """
-    return _named(numba.njit(cache=True, nogil=True, _nrt=False, forceinline=True)(function), function)
+    return _named(numba.njit(cache=True, nogil=True, _nrt=False)(function), function)
+
+
+def inlined(function: F) -> F:
+    """Compile a small kernel so that its callers take it in: a call costs more than what it does.
+
+    Only for leaves. The code of an inlined function is compiled again in each caller,
+    so inlining everything made the backtest loop take four minutes to compile.
+    """
+    options = {"cache": True, "nogil": True, "_nrt": False, "forceinline": True}
+    return _named(numba.njit(**options)(function), function)
 
 
 def _named(dispatcher: Any, function: F) -> F:

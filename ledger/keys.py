@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from ledger.kernel import kernel
+from ledger.kernel import inlined, kernel
 from ledger.vocabulary import Purpose
 
 STRATEGIES_MAX, INSTRUMENTS_MAX, PURPOSES_MAX, SECONDS_MAX, LEGS_MAX = 1 << 9, 1 << 13, 1 << 4, 1 << 33, 1 << 4
@@ -53,19 +53,19 @@ def pack(strategy: int, instrument: int, purpose: int, bar_s: int, leg: int) -> 
     return (((strategy << 13 | instrument) << 4 | purpose) << 33 | seconds) << 4 | leg
 
 
-@kernel
+@inlined
 def instrument_of(key: int) -> int:
     """Return the instrument id inside a key."""
     return (key >> 41) & 0x1FFF
 
 
-@kernel
+@inlined
 def purpose_of(key: int) -> int:
     """Return the Purpose inside a key."""
     return (key >> 37) & 0xF
 
 
-@kernel
+@inlined
 def strategy_of(key: int) -> int:
     """Return the strategy id inside a key."""
     return key >> 54

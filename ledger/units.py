@@ -23,7 +23,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 import numpy as np
 from numba.extending import overload
 
-from ledger.kernel import jit, kernel
+from ledger.kernel import inlined, jit, kernel
 
 MONEY_EXP = 8
 MONEY_SCALE = 10**MONEY_EXP
@@ -57,13 +57,13 @@ def try_muldiv(a: int, b: int, c: int) -> int:
     return -quotient if product < 0 else quotient
 
 
-@kernel
+@inlined
 def _size(a: int) -> np.uint64:
     """Return |a| as uint64; in unsigned arithmetic -2**63 has a size too, in signed it would be undefined."""
     return np.uint64(a) if a >= 0 else _U0 - np.uint64(a)
 
 
-@kernel
+@inlined
 def _multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     """Return the 128-bit product of two uint64 as (high, low) words."""
     a_low, a_high, b_low, b_high = a & _LOW, a >> _U32, b & _LOW, b >> _U32
@@ -157,7 +157,7 @@ def muldiv(a: int, b: int, c: int) -> int:
     return result
 
 
-@kernel
+@inlined
 def within(a: int, b: int) -> bool:
     """Say whether the sum of two amounts (each within +-AMOUNT_MAX) is within +-AMOUNT_MAX."""
     return -AMOUNT_MAX <= a + b <= AMOUNT_MAX

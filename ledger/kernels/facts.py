@@ -23,7 +23,7 @@ from ledger.book import (
     N_QTY, N_REF, N_REVISION, N_SEQ, N_SIDE, N_TIME, N_VALUE, O_FILLED, O_FILLED_VALUE, O_FLAGS, O_INSTRUMENT, O_QTY,
     O_STATUS, S_ENTRY, S_IDS, S_INSTRUMENT, S_KEYS, S_ORDER, Arena, Row, append, find, room, row, slot_of, used,
 )  # fmt: skip
-from ledger.kernel import kernel
+from ledger.kernel import inlined, kernel
 from ledger.kernels.gate import VALUE_MAX, free_cash, limit_of, notional
 from ledger.kernels.lots import fits, has_room, post, rebook, unlink_entry
 from ledger.kernels.orders import COMPLETE, NEXT, change, live, refresh_open
@@ -31,7 +31,7 @@ from ledger.units import AMOUNT_MAX, OVERFLOWED, try_muldiv
 from ledger.vocabulary import EntryFlag, EventKind, Gate, Limit, OrderFlag, Outcome
 
 
-@kernel
+@inlined
 def _instrument_of(a: Arena, e: Row) -> int:
     """Return the address of the event's instrument, or 0 when the book has none such."""
     number = e[E_INSTRUMENT]
@@ -41,13 +41,13 @@ def _instrument_of(a: Arena, e: Row) -> int:
     return instrument if a[instrument + I_DEFINED] == 1 else np.int64(0)
 
 
-@kernel
+@inlined
 def _valued(a: Arena, instrument: int, mark: int, position: int) -> int:
     """Return a position's worth at a mark, 0 when there is no position or no mark; OVERFLOWED possible."""
     return notional(a, instrument, mark, position) if mark > 0 and position != 0 else np.int64(0)
 
 
-@kernel
+@inlined
 def refresh(a: Arena, instrument: int) -> None:
     """Bring value, short hold and open flag of an instrument up to its position (modified in place)."""
     position, mark = a[instrument + I_POSITION], a[instrument + I_MARK]
@@ -62,20 +62,20 @@ def refresh(a: Arena, instrument: int) -> None:
     refresh_open(a, instrument)
 
 
-@kernel
+@inlined
 def _unmarked(a: Arena, instrument: int) -> int:
     """Return 1 when the instrument has a position and no mark, so that its worth is unknown."""
     return np.int64(1) if a[instrument + I_POSITION] != 0 and a[instrument + I_MARK] == 0 else np.int64(0)
 
 
-@kernel
+@inlined
 def _after_fact(a: Arena) -> None:
     """Note (modified in place) when a fact left less free cash than nothing: reservations then exceed cash."""
     if a[H_RESERVED] > 0 and free_cash(a) < 0:
         a[H_OVERDRAWN] = 1
 
 
-@kernel
+@inlined
 def _write_entry(a: Arena, e: Row, value: int) -> int:
     """Append an entry row from an event (modified in place), point the id index at it, return its number."""
     number = append(a, S_ENTRY)
@@ -90,7 +90,7 @@ def _write_entry(a: Arena, e: Row, value: int) -> int:
     return number
 
 
-@kernel
+@inlined
 def _seen(a: Arena, e: Row) -> int:
     """Return the entry number of the event's execution id, or -1."""
     return find(a, S_IDS, e[E_EXEC], S_ENTRY) if e[E_EXEC] > 0 else np.int64(-1)
@@ -110,7 +110,7 @@ def _repeat(a: Arena, e: Row, old: int) -> Outcome:
     return Outcome.DUPLICATE if same else Outcome.KEY_CONFLICT
 
 
-@kernel
+@inlined
 def _bookable(a: Arena, instrument: int, value: int, qty: int, rebooking: bool) -> Outcome:
     """Check rows and sums before an entry changes lots."""
     if room(a, S_ENTRY) < 1 or not has_room(a, instrument, rebooking):
@@ -125,13 +125,13 @@ def _bookable(a: Arena, instrument: int, value: int, qty: int, rebooking: bool) 
     return Outcome.APPLIED
 
 
-@kernel
+@inlined
 def _is_late(a: Arena, instrument: int, time_ns: int, last: int) -> bool:
     """Say whether an entry of this time comes before the instrument's last one."""
     return last > 0 and a[row(a, S_ENTRY, last - 1) + N_TIME] > time_ns
 
 
-@kernel
+@inlined
 def _fill_order(a: Arena, number: int, qty: int, value: int, entry: int) -> None:
     """Add an execution to its order (modified in place): filled, status, flags for late and over."""
     order = row(a, S_ORDER, number)
@@ -149,7 +149,7 @@ def _fill_order(a: Arena, number: int, qty: int, value: int, entry: int) -> None
         a[order + O_FLAGS] |= OrderFlag.LATE_FILL
 
 
-@kernel
+@inlined
 def _own_order(a: Arena, e: Row) -> int:
     """Return the order an execution belongs to, or -1 when it is foreign."""
     number = find(a, S_KEYS, e[E_KEY], S_ORDER) if e[E_KEY] > 0 else np.int64(-1)
@@ -264,7 +264,7 @@ def _correct_order(a: Arena, number: int, before: int, entry: int) -> None:
         a[order + O_FLAGS] |= OrderFlag.OVERFILL
 
 
-@kernel
+@inlined
 def commission(a: Arena, e: Row) -> Outcome:
     """Book the fee of an execution, whenever it comes; a second report replaces the first (book modified in place).
 
@@ -291,7 +291,7 @@ def commission(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@kernel
+@inlined
 def _cash_column(kind: int) -> int:
     """Return the account column that explains a cash movement of this kind."""
     if kind == EventKind.DEPOSIT or kind == EventKind.WITHDRAWAL:
@@ -421,7 +421,7 @@ def split(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@kernel
+@inlined
 def mark(a: Arena, e: Row) -> Outcome:
     """Take a price to value positions with (book modified in place).
 

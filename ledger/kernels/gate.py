@@ -24,7 +24,7 @@ from ledger.book import (
     I_STEP, I_TICK, I_WORKING, O_FLAGS, O_PARENT, O_PRICE, O_STOP, O_TAKE, O_TARGET, O_TRAIL, O_TYPE, S_BURST,
     S_INSTRUMENT, S_KEYS, S_ORDER, UNSET, Arena, Row, find, row, used,
 )  # fmt: skip
-from ledger.kernel import kernel
+from ledger.kernel import inlined, kernel
 from ledger.kernels.orders import claimed_quantity, parent_leaves, protective
 from ledger.keys import instrument_of, purpose_of
 from ledger.units import AMOUNT_MAX, OVERFLOWED, try_muldiv
@@ -36,7 +36,7 @@ VALUE_MAX = 2**60
 WISHES = int(OrderFlag.PYRAMID | OrderFlag.GTC | OrderFlag.OUTSIDE_RTH)
 
 
-@kernel
+@inlined
 def notional(a: Arena, instrument: int, price_ticks: int, qty_lots: int) -> int:
     """Return price x quantity x multiplier in e8, rounded half-even once, or OVERFLOWED beyond VALUE_MAX."""
     if a[instrument + I_MULTIPLY] != 1:
@@ -49,14 +49,14 @@ def notional(a: Arena, instrument: int, price_ticks: int, qty_lots: int) -> int:
     return value
 
 
-@kernel
+@inlined
 def limit_of(a: Arena, instrument: int, which: int) -> int:
     """Return a limit for an instrument: its own, or the account's."""
     own = a[instrument + I_LIMIT + which]
     return a[H_LIMIT + which] if own == UNSET else own
 
 
-@kernel
+@inlined
 def _same_body(a: Arena, order: int, s: Row) -> bool:
     """Say whether a stored order was claimed by the same wish; a market order's worst price moves with the quote."""
     same = (
@@ -71,7 +71,7 @@ def _same_body(a: Arena, order: int, s: Row) -> bool:
     return same and (s[E_TYPE] == OrderType.MARKET or a[order + O_PRICE] == s[E_PRICE])
 
 
-@kernel
+@inlined
 def _malformed(a: Arena, s: Row) -> Outcome:
     """Return what makes a signal unreadable, or APPLIED."""
     if s[E_INSTRUMENT] < 1 or s[E_INSTRUMENT] >= used(a, S_INSTRUMENT):
@@ -87,7 +87,7 @@ def _malformed(a: Arena, s: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@kernel
+@inlined
 def _known_key(a: Arena, s: Row) -> Outcome:
     """Return DUP_KEY or KEY_CONFLICT for a key used before, or APPLIED."""
     number = find(a, S_KEYS, s[E_KEY], S_ORDER)
@@ -96,7 +96,7 @@ def _known_key(a: Arena, s: Row) -> Outcome:
     return Outcome.DUP_KEY if _same_body(a, row(a, S_ORDER, number), s) else Outcome.KEY_CONFLICT
 
 
-@kernel
+@inlined
 def _closed_gate(a: Arena, s: Row) -> Outcome:
     """Return the account gate that keeps every order in, or APPLIED; only a liquidation passes the kill switch."""
     gates = a[H_GATES]
@@ -153,7 +153,7 @@ def _guard(a: Arena, instrument: int, s: Row) -> tuple[Outcome, int, int, int]:
     return Outcome.APPLIED, side, qty, none
 
 
-@kernel
+@inlined
 def _priced(a: Arena, instrument: int, s: Row) -> Outcome:
     """Check the order's prices: on tick, market open, within the collar around the last mark."""
     tick = a[instrument + I_TICK]
@@ -172,7 +172,7 @@ def _priced(a: Arena, instrument: int, s: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@kernel
+@inlined
 def _entry_gates(a: Arena, instrument: int, s: Row) -> Outcome:
     """Check what keeps new exposure out: old code, a blocked or unreconciled instrument, an old or missing quote."""
     if a[H_GATES] & Gate.STALE_CODE:
@@ -204,7 +204,7 @@ def _exposure(a: Arena, instrument: int, s: Row, side: int, qty: int) -> Outcome
     return Outcome.APPLIED
 
 
-@kernel
+@inlined
 def _counted(a: Arena, instrument: int, side: int) -> Outcome:
     """Check orders per day, in all and per instrument, and entries in a row on one side."""
     if a[H_DAY_ORDERS] >= a[H_LIMIT + Limit.DAILY_ORDERS]:
@@ -217,7 +217,7 @@ def _counted(a: Arena, instrument: int, side: int) -> Outcome:
     return Outcome.APPLIED
 
 
-@kernel
+@inlined
 def _daily_loss(a: Arena) -> Outcome:
     """Check today's loss, realized and unrealized; an equity nobody knows is refused, not taken for zero."""
     allowed = a[H_LIMIT + Limit.DAILY_LOSS]
@@ -266,7 +266,7 @@ def reserve_for(a: Arena, instrument: int, s: Row, side: int, qty: int, opening:
     return max(np.int64(0), need - freed) + s[E_FEE]
 
 
-@kernel
+@inlined
 def free_cash(a: Arena) -> int:
     """Return cash that is neither reserved nor held against short positions, e8."""
     return a[H_CASH] - a[H_RESERVED] - a[H_SHORT_HOLD]

@@ -24,7 +24,7 @@ from ledger.book import (
     N_TIME, N_VALUE, S_ALLOC, S_ENTRY, S_INSTRUMENT, S_LOT, S_UNMATCHED, U_ENTRY, U_INSTRUMENT, U_QTY, U_REASON,
     U_VALUE, U_VERSION, Arena, append, room, row,
 )  # fmt: skip
-from ledger.kernel import kernel
+from ledger.kernel import inlined, kernel
 from ledger.units import AMOUNT_MAX, OVERFLOWED, compare_ratios, muldiv, try_muldiv
 from ledger.vocabulary import EntryFlag, EventKind, InstrumentFlag, Method, Unmatched
 
@@ -42,7 +42,7 @@ def _dearest(a: Arena, instrument: int) -> int:
     return best
 
 
-@kernel
+@inlined
 def _pick(a: Arena, instrument: int, side: int) -> int:
     """Return the link of the lot that a closer of this side takes next, 0 when there is none."""
     first = a[instrument + I_LOT_FIRST]
@@ -72,7 +72,7 @@ def _drop(a: Arena, instrument: int, link: int) -> None:
     a[instrument + I_LOTS] -= 1
 
 
-@kernel
+@inlined
 def _new_lot(a: Arena, instrument: int, number: int, entry_number: int, side: int, qty: int, value: int) -> None:
     """Append a lot and put it at the end of the open list (modified in place)."""
     lot_number = append(a, S_LOT)
@@ -90,7 +90,7 @@ def _new_lot(a: Arena, instrument: int, number: int, entry_number: int, side: in
     a[instrument + I_LOTS] += 1
 
 
-@kernel
+@inlined
 def share(money: int, part: int, whole: int) -> int:
     """Return the money that goes with `part` of `whole`, 0 < part <= whole, rounded half-even.
 
@@ -102,7 +102,7 @@ def share(money: int, part: int, whole: int) -> int:
     return unit * part if unit * whole == money else muldiv(money, part, whole)
 
 
-@kernel
+@inlined
 def _allocate(a: Arena, instrument: int, number: int, entry_number: int, link: int, take: int, part: int) -> None:
     """Take `take` lots of quantity for `part` of money out of a lot; append the allocation (modified in place)."""
     lot = row(a, S_LOT, link - 1)
@@ -119,7 +119,7 @@ def _allocate(a: Arena, instrument: int, number: int, entry_number: int, link: i
     _realize(a, instrument, side * (part - cost), -side * cost, -side * take)
 
 
-@kernel
+@inlined
 def _realize(a: Arena, instrument: int, profit: int, cost: int, qty: int) -> None:
     """Add to realized profit, open cost and position, of the instrument and the account (modified in place)."""
     a[instrument + I_REALIZED] += profit
@@ -151,7 +151,7 @@ def _open(a: Arena, instrument: int, number: int, entry_number: int, side: int, 
     _realize(a, instrument, 0, side * value, side * qty)
 
 
-@kernel
+@inlined
 def _trade(a: Arena, instrument: int, number: int, entry_number: int) -> None:
     """Book an execution or a position adjustment: close lots of the other side, open with the rest."""
     entry = row(a, S_ENTRY, entry_number)
@@ -270,7 +270,7 @@ def unlink_entry(a: Arena, instrument: int, entry: int) -> None:
     a[instrument + I_ENTRIES] -= 1
 
 
-@kernel
+@inlined
 def _insert_entry(a: Arena, instrument: int, entry_number: int) -> bool:
     """Put an entry at its place by time (modified in place); return whether that is the end of the list."""
     entry = row(a, S_ENTRY, entry_number)
@@ -291,7 +291,7 @@ def _insert_entry(a: Arena, instrument: int, entry_number: int) -> bool:
     return after == 0
 
 
-@kernel
+@inlined
 def has_room(a: Arena, instrument: int, rebooking: bool) -> bool:
     """Say whether one more entry can be booked, or all of them again, with the rows there are."""
     entries = a[instrument + I_ENTRIES] + 1
@@ -316,7 +316,7 @@ def _reach(a: Arena, instrument: int, value: int, qty: int) -> tuple[int, int]:
     return value, qty
 
 
-@kernel
+@inlined
 def fits(a: Arena, instrument: int, value: int, qty: int, rebooking: bool) -> bool:
     """Say whether no sum can pass AMOUNT_MAX when an entry of this value and quantity is booked.
 
@@ -337,7 +337,7 @@ def fits(a: Arena, instrument: int, value: int, qty: int, rebooking: bool) -> bo
     return totals + value <= AMOUNT_MAX
 
 
-@kernel
+@inlined
 def post(a: Arena, number: int, entry_number: int, replacing: bool) -> None:
     """Enter a row into its instrument's list and book it (modified in place); the caller has checked room and sums."""
     instrument = row(a, S_INSTRUMENT, number)

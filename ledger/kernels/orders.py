@@ -15,7 +15,7 @@ from ledger.book import (
     O_CHANGED, O_FILLED, O_FLAGS, O_INSTRUMENT, O_KEY, O_NEXT, O_PARENT, O_PREV, O_QTY, O_RESERVE, O_SIDE, O_STATUS,
     S_INSTRUMENT, S_KEYS, S_ORDER, Arena, Row, find, row,
 )  # fmt: skip
-from ledger.kernel import kernel
+from ledger.kernel import inlined, kernel
 from ledger.keys import purpose_of
 from ledger.units import try_muldiv
 from ledger.vocabulary import LIVE_LAST, EventKind, OrderFlag, OrderStatus, Outcome, Purpose
@@ -57,25 +57,25 @@ NEXT = _table()
 """int64[status, step] -> next status, 0 = illegal."""
 
 
-@kernel
+@inlined
 def live(a: Arena, order: int) -> bool:
     """Say whether the order at this address still holds its reservation."""
     return 1 <= a[order + O_STATUS] <= LIVE_LAST
 
 
-@kernel
+@inlined
 def leaves(a: Arena, order: int) -> int:
     """Return the quantity still open (FIX LeavesQty), never below 0."""
     return max(np.int64(0), a[order + O_QTY] - a[order + O_FILLED])
 
 
-@kernel
+@inlined
 def protective(key: int) -> bool:
     """Say whether a key is a stop loss, take profit or trail: it guards a position and is no wish for one."""
     return Purpose.STOP_LOSS <= purpose_of(key) <= Purpose.TRAIL
 
 
-@kernel
+@inlined
 def held_cash(a: Arena, order: int) -> int:
     """Return the cash a live order reserves now: its first reservation in proportion to its leaves."""
     if not live(a, order):
@@ -83,7 +83,7 @@ def held_cash(a: Arena, order: int) -> int:
     return try_muldiv(a[order + O_RESERVE], leaves(a, order), a[order + O_QTY])
 
 
-@kernel
+@inlined
 def _weight(a: Arena, order: int) -> int:
     """Return the signed leaves an order adds to the instrument's working quantity."""
     if not live(a, order) or protective(a[order + O_KEY]):
@@ -91,7 +91,7 @@ def _weight(a: Arena, order: int) -> int:
     return a[order + O_SIDE] * leaves(a, order)
 
 
-@kernel
+@inlined
 def _link(a: Arena, instrument: int, number: int) -> None:
     """Put an order in front of its instrument's live list (modified in place)."""
     first = a[instrument + I_LIVE_FIRST]
@@ -102,7 +102,7 @@ def _link(a: Arena, instrument: int, number: int) -> None:
     a[instrument + I_LIVE_FIRST] = number + 1
 
 
-@kernel
+@inlined
 def _unlink(a: Arena, instrument: int, order: int) -> None:
     """Take an order out of its instrument's live list (modified in place)."""
     after, before = a[order + O_NEXT], a[order + O_PREV]
@@ -115,7 +115,7 @@ def _unlink(a: Arena, instrument: int, order: int) -> None:
     a[order + O_NEXT] = a[order + O_PREV] = 0
 
 
-@kernel
+@inlined
 def refresh_open(a: Arena, instrument: int) -> None:
     """Count the instrument as open (modified in place) when it has a position or a live entry."""
     is_open = np.int64(1) if a[instrument + I_POSITION] != 0 or a[instrument + I_LIVE_ENTRIES] > 0 else np.int64(0)

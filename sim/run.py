@@ -1,0 +1,385 @@
+"""One backtest from words to a stored session.
+
+Theory of operation. `simulate` turns histories, a strategy and a Setting into a
+Simulation: it defines the instruments, deposits the cash, lays the tape out, runs
+the compiled loop and checks every invariant of the book it leaves. `run` does the
+same from names and texts, stores the log as a session of the journal and adds the
+figures. Everything that decides about money happened inside the loop; this file
+only lays out and reads off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ledger.book import (
+    A_CLOSE, A_COST, A_INSTRUMENT, A_LOT, A_PROCEEDS, A_SIDE, A_VERSION, EVENT_WIDTH, H_FEES, I_VERSION, L_ENTRY,
+    N_FLAGS, N_INSTRUMENT, N_KIND, N_ORDER, N_SIDE, N_TIME, N_VALUE, Book, Capacity, doubled, event,
+)  # fmt: skip
+from ledger.core import apply
+from ledger.invariants import Invariant, check
+from ledger.kernels.fees import fee_shares
+from ledger.units import UnitError, decimal_text, money, to_grid
+from ledger.vocabulary import EntryFlag, EventKind, Limit, Method, Outcome
+from sim import backtest as bt
+from sim import costs, metrics
+from sim.data import History, load
+from strategies import get
+from strategies.api import Strategy, as_bars, may_short, parse_params
+
+QTY_EXP = 4
+STRATEGY_ID = 1
+Ints = bt.Ints
+
+
+class BacktestError(RuntimeError):
+    """A run that had to stop: the message says at which moment and why."""
+
+
+class Setting(NamedTuple):
+    """How a run is made; texts as a person writes them."""
+
+    cash: str = "100000"
+    size: str = "percent:95"
+    commission: str = "ibkr-fixed"
+    worst_bps: int = 400
+    method: Method = Method.FIFO
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What a run leaves: the book, its event log int64[n, 20] and the equity curve int64[m, 6]."""
+
+    book: Book
+    log: Ints
+    values: Ints
+    histories: tuple[History, ...]
+    strategy: Strategy
+    params: Any
+    setting: Setting
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The instruments, in the order of their ids from 1."""
+        return tuple(history.symbol for history in self.histories)
+
+
+class Trades(NamedTuple):
+    """Closed trades, one per closing order: net P&L in e8, first open and last close in UTC ns."""
+
+    pnl_e8: Ints
+    open_ns: Ints
+    close_ns: Ints
+
+
+def parse_size(text: str, symbols: int) -> tuple[int, int]:
+    """Return (kind, amount) of `percent:95` (of equity, shared equally by the symbols) or `shares:100`.
+
+    Raises:
+        UnitError: another word, or a number out of range.
+    """
+    kind, _, number = text.partition(":")
+    if kind == "percent":
+        bps = to_grid(number, 2, "size percent")
+        if not 0 < bps <= 10_000 * 10:
+            raise UnitError(f"size {text!r}: the percentage must be above 0 and at most 1000")
+        return bt.BY_PERCENT, bps // max(1, symbols)
+    if kind == "shares":
+        lots = to_grid(number, QTY_EXP, "size shares")
+        if lots <= 0:
+            raise UnitError(f"size {text!r}: the number of shares must be above 0")
+        return bt.BY_SHARES, lots
+    raise UnitError(f"size {text!r} is not known; write percent:95 or shares:100")
+
+
+def _setup(histories: Sequence[History], short: bool, setting: Setting, cash_e8: int) -> list[Ints]:
+    """Return the events every run begins with: instruments, limits, cash."""
+    first = min(int(history.start_ns[0]) for history in histories)
+    events = [
+        event(
+            EventKind.INSTRUMENT, time_ns=first, instrument=number, revision=history.price_exp, order_type=QTY_EXP,
+            price_ticks=1, qty_lots=10**QTY_EXP, target_lots=1, ref=number,
+        )
+        for number, history in enumerate(histories, 1)
+    ]  # fmt: skip
+    events.append(event(EventKind.LIMIT, time_ns=first, reason=Limit.ALLOW_SHORT, cash_e8=int(short)))
+    events.append(event(EventKind.DEPOSIT, time_ns=first, cash_e8=cash_e8))
+    return events
+
+
+def _tape(histories: Sequence[History]) -> bt.Tape:
+    """Lay the bars of all instruments out one after the other."""
+    offset = np.cumsum([0, *(history.end_ns.size for history in histories)], dtype=np.int64)
+
+    def column(name: str) -> Ints:
+        return np.concatenate([getattr(history, name) for history in histories]).astype(np.int64)
+
+    names = ("start_ns", "end_ns", "day", "open_ticks", "high_ticks", "low_ticks", "close_ticks")
+    return bt.Tape(*(column(name) for name in names), offset)
+
+
+def _sight(histories: Sequence[History], strategy: Strategy, params: Any) -> bt.Sight:
+    """Lay out what the strategy sees: adjusted floats, and its prepared columns."""
+    seen, blocks, rows = [], [], 0
+    for history in histories:
+        factor = history.signal_factor / 10.0**history.price_exp
+        prices = [ticks * factor for ticks in (history.open_ticks, history.high_ticks, history.low_ticks, history.close_ticks)]
+        bars = as_bars(history.end_ns, *prices, history.volume)
+        block = np.ascontiguousarray(strategy.prepare(bars, params), np.float64)
+        rows = block.shape[0]
+        seen.append(bars)
+        blocks.append(block.ravel())
+    floats = [np.concatenate([getattr(bars, name) for bars in seen]) for name in ("open", "high", "low", "close", "volume")]
+    return bt.Sight(*floats, np.concatenate(blocks), rows)
+
+
+def _steps(tape: bt.Tape) -> Ints:
+    """Return int64[m, 3] of (kind, instrument, bar), sorted by time; one VALUE per moment, END after everything."""
+    counts = np.diff(tape.offset)
+    bars = np.arange(tape.end_ns.size, dtype=np.int64)
+    owner = np.repeat(np.arange(1, counts.size + 1, dtype=np.int64), counts)
+    moments, at = np.unique(tape.end_ns, return_index=True)
+    kinds = [(bt.OPEN, tape.start_ns, owner, bars), (bt.MARK, tape.end_ns, owner, bars), (bt.SIGNAL, tape.end_ns, owner, bars)]
+    kinds.append((bt.VALUE, moments, np.zeros(at.size, np.int64), bars[at]))
+    time_ns = np.concatenate([when for _, when, _, _ in kinds])
+    table = np.concatenate([np.column_stack([np.full(who.size, kind), who, which]) for kind, _, who, which in kinds])
+    order = np.lexsort((table[:, 1], table[:, 0], time_ns))
+    last = np.array([[bt.END, number, tape.offset[number] - 1] for number in range(1, counts.size + 1)], np.int64)
+    return np.ascontiguousarray(np.concatenate([table[order], last]).astype(np.int64))
+
+
+def _actions(histories: Sequence[History]) -> Ints:
+    """Return int64[k, 6], sorted by instrument and day, a day's dividends before its split."""
+    rows = [
+        (number, act.day, bt.SPLIT if act.kind == "split" else bt.DIVIDEND, act.numerator, act.denominator, act.amount_e8)
+        for number, history in enumerate(histories, 1)
+        for act in sorted(history.actions, key=lambda act: (act.day, act.kind == "split"))
+        if act.day > int(history.day[0])
+    ]
+    return np.array(rows, np.int64).reshape(len(rows), 6)
+
+
+def _memory(instruments: int, actions: Ints, values: int, state_size: int, logged: int) -> bt.Memory:
+    """Return the loop's memory before the first step."""
+    cursor = np.zeros(bt.CURSOR, np.int64)
+    cursor[bt.C_LOG] = logged
+    starts = np.searchsorted(actions[:, 0], np.arange(instruments + 1)) if len(actions) else np.zeros(instruments + 1)
+    return bt.Memory(
+        cursor,
+        np.full(instruments + 1, bt.NO_TARGET, np.int64),
+        starts.astype(np.int64),
+        np.zeros((instruments + 1, max(1, state_size)), np.float64),
+        np.zeros(EVENT_WIDTH, np.int64),
+        np.zeros((values, 6), np.int64),
+    )
+
+
+_PROBLEMS = {
+    bt.APPLY_FAILED: lambda detail: f"the book refused an event of the run: {Outcome(detail).name}",
+    bt.FILL_DISHONEST: lambda detail: f"the exchange made a dishonest fill: {bt.Fill(detail).name}",
+    bt.ORDER_TYPE: lambda detail: f"the strategy asked for order type {detail}; the profile next-open fills MARKET orders only",
+    bt.BAD_TARGET: lambda detail: f"the strategy gave instrument {detail} a target outside -1..1",
+}
+
+
+def _moment(steps: Ints, tape: bt.Tape, at: int) -> str:
+    """Return the moment of a step for a message."""
+    return str(np.datetime64(int(tape.end_ns[steps[min(at, len(steps) - 1), 2]]), "ns"))[:19]
+
+
+def simulate(histories: Sequence[History], strategy: Strategy, params: Any, setting: Setting | None = None) -> Simulation:
+    """Run one strategy over validated histories and return the book it leaves.
+
+    Raises:
+        UnitError: a setting that is no number. BacktestError: the run had to stop, or its book breaks an invariant.
+    """
+    setting = setting or Setting()
+    kind, amount = parse_size(setting.size, len(histories))
+    plan, model = bt.Plan(STRATEGY_ID, kind, amount, setting.worst_bps), costs.parse(setting.commission)
+    cash_e8 = money(setting.cash)
+    if cash_e8 <= 0:
+        raise UnitError(f"cash {setting.cash} must be above 0")
+    tape, sight = _tape(histories), _sight(histories, strategy, params)
+    steps, actions = _steps(tape), _actions(histories)
+    book, setup = Book(method=setting.method, capacity=Capacity(instruments=len(histories) + 1)), []
+    for line in _setup(histories, may_short(strategy, params), setting, cash_e8):
+        if apply(book, line) != Outcome.APPLIED:
+            raise BacktestError("the book refused the set-up of the run; is the cash within 46 billion?")
+        setup.append(line)
+    log = np.zeros((4 * bt.STEP_ROOM + 2 * len(steps) + len(setup), EVENT_WIDTH), np.int64)
+    log[: len(setup)] = setup
+    memory = _memory(len(histories), actions, int((steps[:, 0] == bt.VALUE).sum()), strategy.state_size, len(setup))
+    while not bt.loop(book.arena, log, memory, steps, tape, sight, plan, model, actions, strategy.on_bar, params):
+        cursor = memory.cursor
+        if cursor[bt.C_PROBLEM]:
+            problem = _PROBLEMS[int(cursor[bt.C_PROBLEM])](int(cursor[bt.C_DETAIL]))
+            raise BacktestError(f"at {_moment(steps, tape, int(cursor[bt.C_STEP]))}: {problem}")
+        if len(log) - cursor[bt.C_LOG] < bt.STEP_ROOM:
+            log = np.concatenate([log, np.zeros_like(log)])
+        book.arena = doubled(book.arena)
+    broken = check(book)
+    if broken != Invariant.HOLDS:
+        raise BacktestError(f"the book of the run breaks the invariant {broken.name}; please report this run")
+    log = log[: memory.cursor[bt.C_LOG]]
+    return Simulation(book, log, memory.values, tuple(histories), strategy, params, setting)
+
+
+def closed_trades(book: Book) -> Trades:
+    """Return the closed trades of a book: allocations grouped by the order that closed them, after fees."""
+    allocs, entries = book.allocations, book.entries
+    open_fee, close_fee, _ = fee_shares(book.arena)
+    current = allocs[:, A_VERSION] == book.instruments[allocs[:, A_INSTRUMENT], I_VERSION]
+    pnl = allocs[:, A_SIDE] * (allocs[:, A_PROCEEDS] - allocs[:, A_COST]) - open_fee - close_fee
+    allocs, pnl = allocs[current], pnl[current]
+    orders = entries[allocs[:, A_CLOSE], N_ORDER]
+    closers = np.where(orders >= 0, orders, -1 - allocs[:, A_CLOSE])
+    _, group = np.unique(closers, return_inverse=True)
+    count = int(group.max()) + 1 if group.size else 0
+    total, opened = np.zeros(count, np.int64), np.full(count, np.iinfo(np.int64).max)
+    closed = np.full(count, np.iinfo(np.int64).min)
+    np.add.at(total, group, pnl)
+    np.minimum.at(opened, group, entries[book.lots[allocs[:, A_LOT], L_ENTRY], N_TIME])
+    np.maximum.at(closed, group, entries[allocs[:, A_CLOSE], N_TIME])
+    order = np.argsort(closed, kind="stable")
+    return Trades(total[order], opened[order], closed[order])
+
+
+def figures(sim: Simulation) -> metrics.Figures:
+    """Return every figure of `metrics.DEFINITIONS` for a run, with `orders` and `fills` counted from its book."""
+    book, values = sim.book, sim.values
+    entries = book.entries
+    fills = (entries[:, N_KIND] == EventKind.FILL) & (entries[:, N_FLAGS] & EntryFlag.SUPERSEDED == 0)
+    trades = closed_trades(book)
+    measured = metrics.measure(
+        values[:, 2] + values[:, 3], values[:, 0], values[:, 1], values[:, 5] > 0,
+        start_e8=money(sim.setting.cash), traded_e8=metrics.exact_sum(entries[fills, N_VALUE]),
+        fees_e8=int(book.arena[H_FEES]), pnl_e8=trades.pnl_e8, open_ns=trades.open_ns, close_ns=trades.close_ns,
+    )  # fmt: skip
+    return measured | {"orders": len(book.orders), "fills": int(fills.sum())}
+
+
+def sheet(sim: Simulation, measured: metrics.Figures) -> dict[str, Any]:
+    """Return the report.Sheet of a run: figures, curve, buy and hold of the first symbol, its entries and exits."""
+    first, curve = sim.histories[0], sim.values
+    close = first.close_ticks * first.signal_factor
+    at = np.clip(np.searchsorted(first.end_ns, curve[:, 0], side="right") - 1, 0, None)
+    held = np.round(money(sim.setting.cash) * (close[at] / close[0])).astype(np.int64)
+    entries = sim.book.entries
+    mine = (entries[:, N_KIND] == EventKind.FILL) & (entries[:, N_INSTRUMENT] == 1)
+    when = np.minimum(np.searchsorted(curve[:, 0], entries[:, N_TIME]), len(curve) - 1)
+    names = sim.params._asdict()
+    shown = f"{sim.strategy.name}({', '.join(f'{name}={value}' for name, value in names.items())})"
+    return {
+        "symbol": ", ".join(sim.symbols[:4]) + (f" and {len(sim.symbols) - 4} more" if len(sim.symbols) > 4 else ""),
+        "strategy": shown, "currency": "USD", "figures": measured, "start_e8": money(sim.setting.cash),
+        "time_ns": curve[:, 0], "equity_e8": curve[:, 2] + curve[:, 3], "benchmark_e8": held,
+        "entries": when[mine & (entries[:, N_SIDE] > 0)], "exits": when[mine & (entries[:, N_SIDE] < 0)],
+        "notes": _notes(sim),
+    }  # fmt: skip
+
+
+def _notes(sim: Simulation) -> list[str]:
+    """Return the sentences a reader must not miss: repairs made, refusals met, orders never filled."""
+    notes = [
+        f"{history.symbol}: {repair.count} rows repaired by {repair.name}, first at row {repair.first_row}."
+        for history in sim.histories
+        for repair in history.repairs
+    ]
+    refused = sim.book.refusals()
+    notes += [f"{int(refused[o])} signals were refused: {o.name}." for o in Outcome if refused[o] > 0]
+    return notes
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stored run."""
+
+    simulation: Simulation
+    figures: metrics.Figures
+    session: int
+    path: Path
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document of the run: money as decimal strings, unknown as None."""
+        sim = self.simulation
+        shown = {
+            name: decimal_text(int(value)) if name in metrics.MONEY and value is not None else value
+            for name, value in self.figures.items()
+        }
+        return {
+            "session": self.session, "book": str(self.path), "strategy": sim.strategy.name, "params": sim.params._asdict(),
+            "symbols": list(sim.symbols), "start_cash": decimal_text(money(sim.setting.cash)), "bars": len(sim.values),
+            "digest": sim.book.digest(), **shown, "notes": _notes(sim),
+        }  # fmt: skip
+
+
+def configuration(sim: Simulation, source: str, prices: str) -> dict[str, Any]:
+    """Return what the session row keeps of a run's making; equal configurations give equal runs."""
+    return {
+        "strategy": sim.strategy.name, "strategies": {str(STRATEGY_ID): sim.strategy.name}, "params": sim.params._asdict(),
+        "data": source, "prices": prices, "setting": {**sim.setting._asdict(), "method": sim.setting.method.name},
+        "profile": "next-open",
+        "instruments": [
+            {
+                "symbol": h.symbol, "bar": h.bar, "bars": int(h.end_ns.size), "sha256": h.sha256, "timezone": h.timezone,
+                "repairs": [repair._asdict() for repair in h.repairs],
+            }
+            for h in sim.histories
+        ],
+    }  # fmt: skip
+
+
+def store(sim: Simulation, path: Path, config: dict[str, Any]) -> int:
+    """Write a run into the journal at `path` as a finished session and return its id.
+
+    Raises:
+        ledger.journal.JournalError: the journal cannot be written; nothing of the run is in it then.
+    """
+    from ledger.journal import Journal
+
+    with Journal.open(path) as journal:
+        session = journal.begin("backtest", ",".join(sim.symbols)[:200], config=config, method=sim.setting.method)
+        for number, symbol in enumerate(sim.symbols, 1):
+            if session.name(symbol) != number:
+                raise BacktestError(f"the journal numbered {symbol} unlike the run; symbols must differ")
+        session.record_all(sim.log)
+        session.valuations(np.ascontiguousarray(sim.values[:, :5]))
+        session.end()
+        if session.book.digest() != sim.book.digest():
+            raise BacktestError("the stored book differs from the run's; the session is not to be trusted")
+        return int(session.id)
+
+
+def run(
+    strategy: str,
+    params: Sequence[str] = (),
+    *,
+    data: str = "sp500",
+    symbols: Sequence[str] = (),
+    prices: str = "adjusted",
+    setting: Setting | None = None,
+    book: Path | str = "runs/onebook.db",
+    progress: Callable[[str], None] = lambda line: None,
+    **reading: Any,
+) -> Run:
+    """Read data, run a strategy, store the session; `reading` goes to `sim.data.load` (start, end, bar, repairs, ...).
+
+    Raises:
+        StrategyError, DataError, UnitError: what the caller asked for does not exist or is no number.
+        BacktestError: the run had to stop. JournalError: it could not be stored.
+    """
+    chosen = get(strategy)
+    values = parse_params(chosen, params)
+    progress("reading data")
+    histories = load(data, symbols, prices=prices, **reading)
+    progress("running (the first run on this machine compiles for about half a minute)")
+    sim = simulate(histories, chosen, values, setting)
+    progress("storing")
+    path = Path(book)
+    session = store(sim, path, configuration(sim, data, prices))
+    return Run(sim, figures(sim), session, path)
