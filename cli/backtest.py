@@ -1,0 +1,177 @@
+"""`onebook backtest` and `onebook strategies`: run, list and show simulated runs.
+
+Theory of operation. `run` hands words to `sim.run.run`, which reads, runs and stores,
+and prints what it returns. Pictures are drawn after the run is stored, from what the
+run returned, and appear under their names only when they are whole.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.common import StrategyName, leaf, paged
+from cli.output import moment, table, voice
+from cli.settings import Settings
+
+
+@click.group()
+def backtest() -> None:
+    """Run a strategy on past prices; list and show stored runs."""
+
+
+@backtest.command("run")
+@click.argument("strategy", type=StrategyName())
+@click.option(
+    "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the strategy; may be repeated."
+)
+@click.option("--data", help="sp500, nasdaq, a folder in LEAN layout, a CSV or Parquet file.")
+@click.option("--symbol", "symbols", multiple=True, metavar="A,B", help="Instruments; a LEAN folder needs them.")
+@click.option("--bar", help="Bar length: 1d, 1h, 1m.")
+@click.option("--start", metavar="DATE", help="First trading date, as 2015-01-02.")
+@click.option("--end", metavar="DATE", help="Last trading date.")
+@click.option("--prices", help="adjusted or raw (LEAN folders).")
+@click.option("--cash", help="Money at the start.")
+@click.option("--size", help="Full size: percent:95 of equity, or shares:100.")
+@click.option("--commission", help="ibkr-fixed, zero, bps:10, per-share:0.005.")
+@click.option("--timezone", help="IANA name; needed when a file has local times of day.")
+@click.option("--date-format", help="iso, m/d/y, d/m/y, epoch-s, epoch-ms, epoch-us, epoch-ns.")
+@click.option(
+    "--repair", "repairs", multiple=True, metavar="NAME", help="A repair the data may get; it is counted and stored."
+)
+@click.option("--book", type=click.Path(), help="Journal to store the run in.")
+@click.option("--out", type=click.Path(), help="Folder for pictures and tear sheets.")
+@click.option("--picture/--no-picture", default=None, help="Draw the equity curve (PNG and HTML).")
+@leaf
+def run(
+    settings: Settings,
+    strategy: str,
+    params: tuple[str, ...],
+    symbols: tuple[str, ...],
+    repairs: tuple[str, ...],
+    **flags: Any,
+) -> None:
+    """Run STRATEGY over past prices, store the run and print its tear sheet.
+
+    Signals at a bar's close fill at the next bar's open. Without options: the S&P 500 of 1999-2018, which is
+    bundled, $100,000 and IBKR's fixed commission.
+    """
+    speaker = voice()
+    speaker.say("loading (the first command after an edit compiles for a while)")
+    from sim import run as sim_run
+
+    wanted = [symbol.strip() for text in symbols for symbol in text.split(",") if symbol.strip()]
+    reading = {key: flags[key] for key in ("start", "end", "bar", "timezone", "date_format") if flags[key] is not None}
+    done = sim_run.run(
+        strategy,
+        params,
+        data=settings("data"),
+        symbols=wanted,
+        prices=settings("prices"),
+        setting=sim_run.Setting(cash=settings("cash"), size=settings("size"), commission=settings("commission")),
+        book=Path(settings("book")),
+        progress=speaker.say,
+        repairs=repairs,
+        **reading,
+    )
+    sheet: Any = sim_run.sheet(done.simulation, done.figures)
+    files = draw(sheet, Path(settings("out")), done.session) if settings("picture") else {}
+    speaker.document({**done.document(), "files": {kind: str(path) for kind, path in files.items()}})
+    if not speaker.as_json:
+        from sim.report import table as tear_sheet
+
+        speaker.show(tear_sheet(sheet))
+        click.echo(f"stored as session {done.session} in {done.path}")
+        for kind, path in files.items():
+            click.echo(f"{kind}: {path}")
+
+
+def draw(sheet: Any, folder: Path, session: int) -> dict[str, Path]:
+    """Write the picture and the tear sheet of a run; each appears under its name only when it is whole."""
+    voice().say("drawing")
+    from sim.picture import png
+    from sim.tearsheet import html
+
+    contents = {
+        "equity curve": (f"{session:04d}-equity.png", png(sheet)),
+        "tear sheet": (f"{session:04d}-report.html", html(sheet).encode()),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for kind, (name, content) in contents.items():
+        part = folder / f".{name}.{os.getpid()}"
+        try:
+            part.write_bytes(content)
+            files[kind] = part.replace(folder / name)
+        finally:
+            part.unlink(missing_ok=True)
+    return files
+
+
+@backtest.command("list")
+@click.option("--book", type=click.Path(), help="Journal to read.")
+@paged
+@leaf
+def list_runs(settings: Settings, limit: int, offset: int, book: Any) -> None:
+    """List the stored backtests, newest first."""
+    from cli.stored import open_book, page, session_document
+
+    with open_book(settings) as journal:
+        runs = [info for info in reversed(journal.sessions()) if info.kind == "backtest"]
+    shown = page(runs, limit, offset)
+    documents = [session_document(info) for info in shown]
+    speaker = voice()
+    speaker.document({"total": len(runs), "offset": offset, "sessions": documents})
+    columns = ("session", "strategy", "symbols", "started", "status", "events", "code")
+    rows = [
+        [d["session"], d["strategy"], d["scope"], d["started"], d["status"], d["events"], d["code"]] for d in documents
+    ]
+    title = f"{len(shown)} of {len(runs)} backtests in {settings('book')}"
+    speaker.show(table(title, columns, rows, numbers=("session", "events")))
+
+
+@backtest.command()
+@click.argument("session", type=click.IntRange(min=1))
+@click.option("--book", type=click.Path(), help="Journal to read.")
+@leaf
+def show(settings: Settings, session: int, book: Any) -> None:
+    """Show a stored backtest: how it was made and its tear sheet, computed from the journal again."""
+    from cli.stored import open_book, run_figures, session_document, session_of
+
+    with open_book(settings) as journal:
+        info = session_of(journal, session)
+        if info.kind != "backtest":
+            raise click.UsageError(f"session {session} is of kind {info.kind}; `onebook book status` shows it")
+        sheet, figures = run_figures(journal, info)
+    speaker = voice()
+    speaker.document({**session_document(info), **figures})
+    if not speaker.as_json:
+        from sim.report import table as tear_sheet
+
+        speaker.show(tear_sheet(sheet))
+        click.echo(f"session {info.id} of {moment(info.started_ns)}, code {session_document(info)['code']}")
+
+
+@click.command()
+@leaf
+def strategies(settings: Settings) -> None:
+    """List the strategies and their parameters."""
+    from strategies import get, names
+
+    documents: list[dict[str, Any]] = []
+    for name in names():
+        strategy = get(name)
+        defaults = strategy.params()._asdict()
+        bounds = {key: list(strategy.ranges[key]) if key in strategy.ranges else None for key in defaults}
+        parameters = {key: {"default": value, "range": bounds[key]} for key, value in defaults.items()}
+        documents.append({"name": name, "summary": strategy.summary, "parameters": parameters})
+    speaker = voice()
+    speaker.document({"strategies": documents})
+    rows = [
+        (d["name"], d["summary"], ", ".join(f"{key}={p['default']}" for key, p in d["parameters"].items()))
+        for d in documents
+    ]
+    speaker.show(table("", ("strategy", "what it does", "parameters"), rows))

@@ -1,0 +1,72 @@
+"""Options that every command has, and the option types they share.
+
+Theory of operation. `leaf` wraps a command: it adds --json, --quiet, --config and -o,
+sets the voice, resolves the settings from them and from the command's own flags, and
+hands the settings over. So a command reads `settings("book")` and never asks where
+the value came from.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from cli.output import Voice
+from cli.settings import resolve
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def leaf(function: F) -> F:
+    """Give a command the shared options; it receives `settings` instead of them."""
+
+    @functools.wraps(function)
+    def command(as_json: bool, quiet: bool, config_file: str | None, overrides: tuple[str, ...], **flags: Any) -> Any:
+        speaker = click.get_current_context().ensure_object(Voice)
+        speaker.as_json, speaker.quiet = as_json, quiet
+        return function(settings=resolve(config_file, overrides, flags), **flags)
+
+    options = (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output."),
+        click.option("-q", "--quiet", is_flag=True, help="Say nothing on standard error but errors."),
+        click.option(
+            "--config", "config_file", type=click.Path(), help="Config file (default: onebook.toml here, if any)."
+        ),
+        click.option(
+            "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one config key; see `onebook config`."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command  # type: ignore[return-value]
+
+
+def paged(function: F) -> F:
+    """Add --limit and --offset to a command that lists rows; the total is always shown."""
+    for option in (
+        click.option(
+            "--offset", type=click.IntRange(min=0), default=0, show_default=True, help="Rows to leave out at the start."
+        ),
+        click.option(
+            "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Rows to show; 0 shows all."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+class StrategyName(click.ParamType[str]):
+    """A strategy's name, completed from the registry without importing any strategy."""
+
+    name = "strategy"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        """Return the names that begin like this."""
+        from click.shell_completion import CompletionItem
+
+        from strategies import names
+
+        return [CompletionItem(name) for name in names() if name.startswith(incomplete)]

@@ -1,0 +1,47 @@
+"""Exit codes, and which exception means which.
+
+Theory of operation. A script that calls `onebook` reads the exit code and not the
+words. Exceptions are known by their full names, because importing their classes
+would import the rooms; an exception that is raised has brought its class along.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """What a command's exit says."""
+
+    DONE = 0
+    FAILED = 1  # the run itself failed
+    USAGE = 2  # a wrong argument, option, file or config key; click's own number
+    FINDING = 3  # the command worked and found something wrong
+    ENVIRONMENT = 4  # no book, no permission, no room on the disk
+    LOCKED = 5  # another process holds the book
+    INTERRUPTED = 130
+
+
+CODES: dict[str, Code] = {
+    "cli.settings.ConfigError": Code.USAGE,
+    "strategies.api.StrategyError": Code.USAGE,
+    "sim.data.errors.DataError": Code.USAGE,
+    "ledger.units.UnitError": Code.USAGE,
+    "sim.run.BacktestError": Code.FAILED,
+    "ledger.journal.errors.JournalLocked": Code.LOCKED,
+    "ledger.journal.errors.JournalForeign": Code.USAGE,
+    "ledger.journal.errors.JournalShortened": Code.FINDING,
+    "ledger.journal.errors.JournalHalted": Code.FAILED,
+    "ledger.journal.errors.JournalError": Code.ENVIRONMENT,
+    "builtins.OSError": Code.ENVIRONMENT,
+    "builtins.MemoryError": Code.ENVIRONMENT,
+    "builtins.KeyboardInterrupt": Code.INTERRUPTED,
+}
+
+
+def code_of(error: BaseException) -> Code | None:
+    """Return the exit code of an exception we know, most special class first; None for one we do not."""
+    for kind in type(error).__mro__:
+        if (name := f"{kind.__module__}.{kind.__qualname__}") in CODES:
+            return CODES[name]
+    return None
