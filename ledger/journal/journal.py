@@ -1,0 +1,364 @@
+"""The journal: a file of sessions, opened to write by one kind of process and to read by all others.
+
+Theory of operation. `open` prepares the file (private, WAL, the schema, migrations)
+and compares it with its high-water mark; a file that lost its tail is not written
+to. `read` opens the same file so that nothing can be changed by accident. Sessions
+are begun and resumed here; what they record is in `session.py`, what can be wrong
+with them in `verification.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from ledger.book import SCHEMA_VERSION, Book
+from ledger.journal import chain, files, leases, migrations, replay, snapshots, verification
+from ledger.journal.errors import JournalError, JournalForeign, JournalHalted, JournalLocked, JournalShortened
+from ledger.journal.locks import FileLock
+from ledger.journal.mark import MarkFile, read_marks
+from ledger.journal.provenance import canonical_json, git_state, owner, source_hash, versions
+from ledger.journal.session import Session
+from ledger.vocabulary import Method
+
+KINDS = ("backtest", "fuzz", "paper", "import")
+
+
+class SessionInfo(NamedTuple):
+    """A session as the journal lists it. Times in ns UTC; `status` is open until the session is ended."""
+
+    id: int
+    kind: str
+    scope: str
+    parent: int
+    started_ns: int
+    ended_ns: int | None
+    status: str
+    events: int
+    digest: str | None
+    git_sha: str
+    dirty: int
+    source_hash: str
+    config_hash: str
+    versions: str
+    seed: int
+    method: int
+    config: str
+    exclusive: int
+    pid: int
+    host: str
+
+
+def _nowhere(_point: str) -> None:
+    """Do nothing at a named point."""
+
+
+class Journal:
+    """A journal file. Use as a context manager; closing gives accounts back and the file stays."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, at: Callable[[str], None], clock: Callable[[], int]):
+        self.connection, self.path, self.at, self.clock = connection, path, at, clock
+        self.writable = False
+        self.quarantine: JournalShortened | None = None
+        self.mark = MarkFile(files.sidecar(path, "mark"))
+        self._turn = FileLock(files.sidecar(path, "turn"))
+        self._sessions: list[Session] = []
+        self._pid = os.getpid()
+
+    @classmethod
+    def open(
+        cls, path: str | Path, *, at: Callable[[str], None] | None = None, clock: Callable[[], int] | None = None
+    ) -> Self:
+        """Open a journal to write, creating it if there is none.
+
+        Args:
+            at: called with the name of each point a write passes (see `session.POINTS`); tests kill or raise there.
+            clock: returns ns UTC.
+        Raises:
+            JournalForeign: not a journal, or of a release this code does not know.
+            JournalShortened: the file ends before its high-water mark; it is not written to.
+        """
+        place = Path(path)
+        files.prepare(place)
+        journal = cls(files.connect_writer(place), place, at or _nowhere, clock or time.time_ns)
+        journal.writable = True
+        try:
+            journal._settle(migrations.MIGRATIONS)
+        except BaseException:
+            journal.connection.close()
+            raise
+        return journal
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Open a journal to look at it; a file that lost its tail can be read, `quarantine` then says so."""
+        place = Path(path)
+        journal = cls(files.connect_reader(place), place, _nowhere, time.time_ns)
+        try:
+            if migrations.is_blank(journal.connection):
+                raise JournalError(f"{place} is an empty database: whoever made it did not come to write the schema")
+            if migrations.check(journal.connection, place) < migrations.VERSION:
+                raise JournalForeign(f"{place} is of an older release; open it once to write, that brings it up to date")
+            journal.quarantine = journal._shortened()
+        except BaseException:
+            journal.connection.close()
+            raise
+        return journal
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every session and the file. Closing twice is allowed."""
+        if self._pid != os.getpid():
+            return
+        for session in self._sessions:
+            session.close()
+        if not self.writable:
+            self.connection.close()
+            return
+        self.mark.close()
+        # The last connection to close folds the write-ahead log into the file: that needs the turn.
+        with self.turn():
+            self.connection.close()
+        self._turn.release()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for the turn to write. SQLite's own waiting is unfair: some wait seconds while others pass."""
+        if not self.writable:
+            raise JournalError(f"{self.path} was opened with Journal.read; open it with Journal.open to write")
+        self._turn.acquire(wait=True)
+        try:
+            yield
+        finally:
+            self._turn.release(keep_open=True)
+
+    def _settle(self, steps: Mapping[int, tuple[str, ...]]) -> None:
+        """Bring a file just opened to the state in which sessions can write to it."""
+        with self.turn():
+            if migrations.is_blank(self.connection):
+                migrations.create(self.connection, self.at)
+            version = migrations.check(self.connection, self.path, steps)
+        if version < migrations.VERSION:
+            self.backup(files.sidecar(self.path, f"before-{migrations.VERSION}"))
+            self.at("migrate-backup")
+            with self.turn():
+                migrations.migrate(self.connection, version, self.at, steps)
+        shortened = self._shortened()
+        if shortened is not None:
+            raise shortened
+
+    def _shortened(self) -> JournalShortened | None:
+        """Compare the file with its high-water mark; the mark is read first, because the file only grows."""
+        for mark in read_marks(self.mark.path)[0]:
+            stored = replay.hash_at(self.connection, mark.session_id, mark.seq)
+            if stored == mark.hash:
+                continue
+            last = replay.last_seq(self.connection, mark.session_id)
+            what = f"ends at event {last}" if last < mark.seq else f"holds another event {mark.seq}"
+            return JournalShortened(
+                f"{self.path} is quarantined: session {mark.session_id} {what}, and its high-water mark says that event "
+                f"{mark.seq} was committed. Read it with Journal.read, compare with the broker, restore a backup; to go on "
+                f"with what is left, move {self.mark.path.name} away",
+                mark.session_id, last, mark.seq,
+            )  # fmt: skip
+        return None
+
+    def begin(
+        self,
+        kind: str,
+        scope: str,
+        *,
+        config: Mapping[str, Any],
+        method: Method = Method.FIFO,
+        parent: int | None = None,
+        seed: int = 0,
+        exclusive: bool | None = None,
+    ) -> Session:
+        """Begin a session with an empty book.
+
+        Args:
+            kind: backtest, fuzz, paper or import. scope: the account, or what the session is about.
+            config: everything the session was told, kept as canonical JSON.
+            exclusive: one writer, by file lock and lease; the default for paper.
+        Raises:
+            JournalLocked: another process owns the account.
+            JournalError: the account has an exclusive session that was not ended: resume that one.
+        """
+        if kind not in KINDS:
+            raise JournalError(f"a session is one of {', '.join(KINDS)}, not {kind!r}")
+        owned = kind == "paper" if exclusive is None else exclusive
+        row = self._session_row(kind, scope, owned, config, method, parent or 0, seed)
+        lock = self._lock(scope) if owned else None
+        try:
+            with self._write():
+                row["id"] = self.connection.execute("SELECT coalesce(max(id), 0) + 1 FROM session").fetchone()[0]
+                columns = ", ".join(replay.SESSION_COLUMNS)
+                places = ", ".join("?" * len(replay.SESSION_COLUMNS))
+                values = [row[name] for name in replay.SESSION_COLUMNS]
+                self.connection.execute(f"INSERT INTO session ({columns}) VALUES ({places})", values)
+                fence = leases.pass_lease(self.connection, scope, row["id"], self.clock()) if owned else 0
+                self.at("session")
+        except BaseException as error:
+            _release(lock)
+            if isinstance(error, sqlite3.IntegrityError):
+                raise JournalError(f"no {kind} session of {scope}: {error}; resume it (Journal.sessions lists it), or end it") from error
+            raise
+        book = Book(method=method)
+        return self._opened(row, replay.Replayed(book, chain.genesis(row), None), fence, lock)
+
+    def _session_row(
+        self, kind: str, scope: str, exclusive: bool, config: Mapping[str, Any], method: Method, parent: int, seed: int
+    ) -> dict[str, Any]:
+        """Return the row of a new session, but its id."""
+        me, (git_sha, dirty), text = owner(), git_state(), canonical_json(config)
+        return {
+            "kind": kind, "scope": scope, "exclusive": int(exclusive), "parent": parent, "started_ns": self.clock(),
+            "pid": me.pid, "host": me.host, "boot_id": me.boot_id, "git_sha": git_sha, "dirty": dirty,
+            "source_hash": source_hash(), "config_hash": hashlib.sha256(text.encode()).hexdigest(), "config": text,
+            "versions": versions(), "seed": seed, "method": int(method), "book_version": SCHEMA_VERSION,
+        }  # fmt: skip
+
+    def resume(self, session_id: int, *, exclusive: bool | None = None) -> Session:
+        """Open a session that was begun before, replayed and verified, to record more.
+
+        Raises:
+            JournalLocked: another process owns the account. JournalError: it has ended, or is not what was recorded.
+        """
+        row = replay.session_row(self.connection, session_id)
+        owned = bool(row["exclusive"])
+        if exclusive is not None and exclusive != owned:
+            word = "exclusive" if owned else "shared"
+            raise JournalError(f"session {session_id} was begun as {word} and stays so; leave out `exclusive`")
+        if self.connection.execute("SELECT 1 FROM session_end WHERE session_id = ?", (session_id,)).fetchone():
+            raise JournalError(f"session {session_id} has ended and takes no further event; begin a new one with parent={session_id}")
+        lock, fence = (self._lock(row["scope"]), 0) if owned else (None, 0)
+        try:
+            if owned:
+                with self._write():
+                    fence = leases.pass_lease(self.connection, row["scope"], session_id, self.clock())
+                    self.at("lease")
+            replayed = self._replay(session_id, row, None, True)
+        except BaseException:
+            _release(lock)
+            raise
+        return self._opened(row, replayed, fence, lock)
+
+    def _opened(self, row: dict[str, Any], replayed: replay.Replayed, fence: int, lock: FileLock | None) -> Session:
+        session = Session(self, row, replayed, fence, lock)
+        self._sessions.append(session)
+        return session
+
+    def _lock(self, scope: str) -> FileLock:
+        lock = leases.lock_account(self.path, scope, self.connection)
+        self.at("lease-lock")
+        return lock
+
+    @contextmanager
+    def _write(self) -> Iterator[None]:
+        """Run a write that is no session's: committed, or rolled back."""
+        if self._pid != os.getpid():
+            raise JournalHalted(f"{self.path} was opened by pid {self._pid}: a forked process opens a journal of its own")
+        with self.turn():
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                raise JournalLocked(f"{self.path} cannot be written to: {error}; nothing was changed") from error
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Run several queries on one state of the file."""
+        if self.connection.in_transaction:
+            yield
+            return
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+
+    def sessions(self) -> list[SessionInfo]:
+        """Return every session, oldest first."""
+        columns = ", ".join(SessionInfo._fields)
+        return [SessionInfo(*line) for line in self.connection.execute(f"SELECT {columns} FROM v_sessions ORDER BY id")]
+
+    def book(self, session_id: int, upto: int | None = None, verified: bool = True) -> Book:
+        """Return a session's book, after its last event or after event `upto`.
+
+        Args:
+            verified: check each replayed event against the hash chain.
+        Raises:
+            JournalError: no such session or event, or the events are not what was recorded.
+        """
+        row = replay.session_row(self.connection, session_id)
+        return self._replay(session_id, row, upto, verified).book
+
+    def _replay(self, session_id: int, row: dict[str, Any], upto: int | None, verified: bool) -> replay.Replayed:
+        """Return the book from the newest usable snapshot and the events after it, or from all events."""
+        with self.reading():
+            last = replay.last_seq(self.connection, session_id)
+            if upto is not None and not 0 <= upto <= last:
+                raise JournalError(f"session {session_id} has events 1..{last}; there is no state after event {upto}")
+            goal = last if upto is None else upto
+            loaded, _ = snapshots.load(self.connection, self.path, session_id, goal)
+            book, head = loaded or (Book(method=Method(row["method"])), chain.genesis(row))
+            replayed = replay.extend(self.connection, session_id, book, head, goal, verified=verified)
+        return replay.require(replayed, session_id)
+
+    def verify(self, session_id: int) -> verification.Verification:
+        """Check all that can be checked about a session; what is wrong is listed, never raised."""
+        return verification.verify(self.connection, self.path, session_id)
+
+    def backup(self, path: str | Path) -> None:
+        """Copy the journal while it is in use; the copy is checked, private and complete under its name.
+
+        Raises:
+            JournalError: the copy is not sound; nothing is left under `path`.
+        """
+        goal = Path(path)
+        goal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = goal.with_name(f"{goal.name}.{os.getpid()}.tmp")
+        temporary.unlink(missing_ok=True)
+        files.prepare(temporary)
+        copy = sqlite3.connect(temporary, isolation_level=None)
+        try:
+            self.connection.backup(copy)
+            self.at("backup-copy")
+            # A copy is one file: without this its last pages could stay behind in a log of their own.
+            copy.execute("PRAGMA journal_mode = DELETE")
+            fault = copy.execute("PRAGMA integrity_check").fetchone()[0]
+        finally:
+            copy.close()
+        if fault != "ok":
+            temporary.unlink()
+            raise JournalError(f"the backup of {self.path} is not sound: {fault}; look at Journal.verify, keep older backups")
+        files.sync(temporary)
+        os.replace(temporary, goal)
+        files.sync(goal.parent)
+        self.at("backup")
+
+
+def _release(lock: FileLock | None) -> None:
+    if lock is not None:
+        lock.release()

@@ -1,0 +1,113 @@
+"""Which release a file belongs to, and how an old one becomes a new one.
+
+Theory of operation. `user_version` is the number of the schema; version 1 is the
+first that was released. MIGRATIONS[n] holds the statements that turn version n
+into n + 1. A migration takes a backup first and then runs in one transaction, so a
+process that is killed at any statement leaves the old file or the new one, never
+something between. A file that is newer than this code is refused: old code must
+not write what it does not understand.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from ledger.journal.errors import JournalError, JournalForeign
+
+APPLICATION_ID = 0x6F6E6562
+"""The letters "oneb", in the header of every journal."""
+VERSION = 1
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {}
+SCHEMA = Path(__file__).with_name("schema.sql")
+
+At = Callable[[str], None]
+
+
+def statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; triggers contain semicolons, so SQLite itself judges where one ends."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if line.rstrip().endswith(";") and sqlite3.complete_statement(pending):
+            yield pending.strip()
+            pending = ""
+    if any(line.strip() and not line.strip().startswith("--") for line in pending.splitlines()):
+        raise JournalError(f"the last statement of the schema is not complete: {pending.strip()[:80]!r}")
+
+
+def is_blank(connection: sqlite3.Connection) -> bool:
+    """Say whether a database holds nothing at all, as a file does whose creator was killed."""
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    return bool(tables == 0 and version_of(connection) == 0 and _application(connection) == 0)
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the schema's number."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _application(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA application_id").fetchone()[0])
+
+
+def create(connection: sqlite3.Connection, at: At) -> None:
+    """Write the schema in one transaction; a process that comes second finds it done."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if is_blank(connection):
+            for statement in statements(SCHEMA.read_text()):
+                connection.execute(statement)
+            at("schema")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        _roll_back(connection)
+        raise
+
+
+def check(connection: sqlite3.Connection, path: Path, migrations: Mapping[int, tuple[str, ...]] = MIGRATIONS) -> int:
+    """Return the schema's number of a journal that this code can read or migrate.
+
+    Raises:
+        JournalForeign: no journal, or of a release this code does not know.
+    """
+    application, version = _application(connection), version_of(connection)
+    if application != APPLICATION_ID:
+        raise JournalForeign(
+            f"{path} is an SQLite database but no onebook journal (application id {application:#x}, expected "
+            f"{APPLICATION_ID:#x}); name another file, or import it with `onebook import`"
+        )
+    if version > VERSION:
+        raise JournalForeign(
+            f"{path} has schema {version} and this onebook knows up to {VERSION}: it was written by a newer release; "
+            "use that release to open it"
+        )
+    if version < VERSION and any(step not in migrations for step in range(version, VERSION)):
+        raise JournalForeign(f"{path} has schema {version}, and no migration leads from there to {VERSION}")
+    return version
+
+
+def migrate(connection: sqlite3.Connection, version: int, at: At, migrations: Mapping[int, tuple[str, ...]]) -> None:
+    """Bring a journal from `version` to VERSION in one transaction; the caller has made a backup."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in range(version_of(connection), VERSION):
+            for statement in migrations[step]:
+                at("migrate-step")
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        at("migrate-commit")
+        connection.execute("COMMIT")
+    except BaseException:
+        _roll_back(connection)
+        raise
+    at("migrate-done")
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    """Roll back if there is anything to roll back: some errors have done it already."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")

@@ -1,0 +1,124 @@
+"""Reading events back: rows to integers, integers to a book, the chain checked on the way.
+
+Theory of operation. Events are read in slices, in one read transaction, so that a
+million of them need no more memory than the book itself. The integers and the
+hashes come from two cursors: numpy takes the integers as one flat stream, which is
+a third faster than building row tuples. `seq` is not read at all: rows are numbered
+as they come, and since the hash covers the number, a gap breaks the chain.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger import core
+from ledger.book import EVENT_COLUMNS, EVENT_WIDTH, Book
+from ledger.journal import chain
+from ledger.journal.errors import JournalError
+from ledger.vocabulary import Outcome
+
+SLICE = 100_000
+SESSION_COLUMNS = (
+    "id", "kind", "scope", "exclusive", "parent", "started_ns", "pid", "host", "boot_id", "git_sha", "dirty",
+    "source_hash", "config_hash", "config", "versions", "seed", "method", "book_version",
+)  # fmt: skip
+_STORED = ("fence", "recorded_ns", *EVENT_COLUMNS)
+_EVENTS = f"SELECT {', '.join(_STORED)} FROM event WHERE session_id = ? AND seq > ? AND seq <= ? ORDER BY seq"
+_HASHES = "SELECT hash FROM event WHERE session_id = ? AND seq > ? AND seq <= ? ORDER BY seq"
+
+
+class Break(NamedTuple):
+    """Where reading had to stop, and why."""
+
+    seq: int
+    reason: str
+
+
+class Replayed(NamedTuple):
+    """A book, the hash of its last event, and what was wrong with the rest, if anything."""
+
+    book: Book
+    head: bytes
+    broken: Break | None
+
+
+def session_row(connection: sqlite3.Connection, session_id: int) -> dict[str, Any]:
+    """Return a session's row.
+
+    Raises:
+        JournalError: no such session.
+    """
+    found = connection.execute(f"SELECT {', '.join(SESSION_COLUMNS)} FROM session WHERE id = ?", (session_id,)).fetchone()
+    if found is None:
+        raise JournalError(f"the journal has no session {session_id}; Journal.sessions() lists those it has")
+    return dict(zip(SESSION_COLUMNS, found, strict=True))
+
+
+def last_seq(connection: sqlite3.Connection, session_id: int) -> int:
+    """Return the number of the last stored event of a session, 0 when it has none."""
+    return int(connection.execute("SELECT coalesce(max(seq), 0) FROM event WHERE session_id = ?", (session_id,)).fetchone()[0])
+
+
+def hash_at(connection: sqlite3.Connection, session_id: int, seq: int) -> bytes | None:
+    """Return the stored hash of an event, or None when there is no such event."""
+    found = connection.execute("SELECT hash FROM event WHERE session_id = ? AND seq = ?", (session_id, seq)).fetchone()
+    return bytes(found[0]) if found else None
+
+
+def slices(
+    connection: sqlite3.Connection, session_id: int, after: int, upto: int
+) -> Iterator[tuple[NDArray[np.int64], bytes]]:
+    """Yield (canonical rows int64[n, CANONICAL_WIDTH], their stored hashes) of the events after < seq <= upto."""
+    width = len(_STORED)
+    for start in range(after, upto, SLICE):
+        bounds = (session_id, start, min(start + SLICE, upto))
+        stream = itertools.chain.from_iterable(connection.execute(_EVENTS, bounds))
+        read = np.fromiter(stream, np.int64)
+        stored = b"".join(line[0] for line in connection.execute(_HASHES, bounds))
+        table = np.empty((len(read) // width, chain.CANONICAL_WIDTH), np.dtype("<i8"))
+        table[:, 0], table[:, 1] = session_id, np.arange(start + 1, start + 1 + len(table))
+        table[:, 2:] = read.reshape(-1, width)
+        yield table, stored
+
+
+def extend(
+    connection: sqlite3.Connection, session_id: int, book: Book, head: bytes, upto: int, *, verified: bool = True
+) -> Replayed:
+    """Apply the stored events after book.seq up to `upto` (the book is modified in place), checking the chain from `head`.
+
+    A break leaves the book at the last event that was good.
+    """
+    for table, stored in slices(connection, session_id, book.seq, upto):
+        wrong = chain.first_break(head, table, stored) if verified else -1
+        good = table if wrong < 0 else table[:wrong]
+        start = book.seq
+        done = core.apply_all(book, np.ascontiguousarray(good[:, -EVENT_WIDTH:]))
+        head = stored[(done - 1) * chain.HASH_BYTES : done * chain.HASH_BYTES] if done else head
+        if done < len(good):
+            outcome = core.apply(book, np.ascontiguousarray(good[done, -EVENT_WIDTH:]))
+            return Replayed(book, head, Break(start + done + 1, f"is stored as applied and replays as {Outcome(outcome).name}"))
+        if wrong >= 0:
+            return Replayed(book, head, Break(start + wrong + 1, "does not match its hash"))
+    if book.seq != upto:
+        return Replayed(book, head, Break(book.seq + 1, "is missing"))
+    return Replayed(book, head, None)
+
+
+def require(replayed: Replayed, session_id: int) -> Replayed:
+    """Return a replay that is whole.
+
+    Raises:
+        JournalError: naming the first event that is not as it was recorded.
+    """
+    if replayed.broken is not None:
+        raise JournalError(
+            f"event {replayed.broken.seq} of session {session_id} {replayed.broken.reason}: the journal is not what was "
+            "recorded; look at Journal.verify, and restore a backup"
+        )
+    return replayed
