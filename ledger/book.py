@@ -241,10 +241,8 @@ def grown(arena: Arena, least: Capacity) -> Arena:
 
 
 def doubled(arena: Arena) -> Arena:
-    """Return a copy of the book with twice the room in each section that is more than half full."""
-    capacities = (int(arena[3 * s + 1]) for s in range(S_BURST))
-    fills = (int(arena[3 * s + 2]) for s in range(S_BURST))
-    return grown(arena, Capacity(*(2 * c if 2 * f >= c else c for c, f in zip(capacities, fills, strict=True))))
+    """Return a copy of the book with twice the room in every section."""
+    return grown(arena, Capacity(*(max(16, 2 * int(arena[3 * section + 1])) for section in range(S_BURST))))
 
 
 class Valuation(NamedTuple):

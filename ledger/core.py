@@ -31,14 +31,14 @@ from ledger.book import (
 from ledger.kernel import inlined, kernel
 from ledger.kernels import facts
 from ledger.kernels.gate import notional, size
+from ledger.kernels.lots import MARGIN_MAX_BPS
 from ledger.kernels.orders import apply_step, ask_cancel, change
 from ledger.units import AMOUNT_MAX, EXP_MAX, MONEY_EXP
 from ledger.vocabulary import (
-    INSTRUMENT_LIMITS, LIMITS, OUTCOMES, EventKind, Gate, Limit, OrderFlag, OrderStatus, Outcome,
+    INSTRUMENT_LIMITS, EventKind, Gate, Limit, OrderFlag, OrderStatus, Outcome,
 )  # fmt: skip
 
 _POWERS = np.array([10**n for n in range(2 * EXP_MAX + 1)], np.int64)
-_LAST_REFUSAL = int(Outcome.NO_CASH)
 
 
 @kernel
@@ -107,7 +107,9 @@ def _count_claim(a: Arena, instrument: int, e: Row, side: int, opening: int) -> 
 def _refuse(a: Arena, e: Row) -> Outcome:
     """Count a refusal (book modified in place); a burst may trip the kill switch, and that is kept like any event."""
     reason = e[E_REASON]
-    if reason < Outcome.KEY_CONFLICT or reason >= OUTCOMES:
+    if reason < Outcome.KEY_CONFLICT or reason > Outcome.BOOK_FULL:
+        return Outcome.BAD_EVENT
+    if Outcome.NO_CASH < reason < Outcome.UNKNOWN_INSTRUMENT:
         return Outcome.BAD_EVENT
     a[H_REFUSED + reason] += 1
     if reason == Outcome.BURST and a[H_LIMIT + Limit.BURST_HALTS] == 1:
@@ -134,7 +136,7 @@ def _define(a: Arena, e: Row) -> Outcome:
     instrument = row(a, S_INSTRUMENT, append(a, S_INSTRUMENT))
     excess = price_exp + qty_exp - MONEY_EXP
     a[instrument + I_DEFINED], a[instrument + I_PRICE_EXP], a[instrument + I_QTY_EXP] = 1, price_exp, qty_exp
-    a[instrument + I_MULTIPLY] = e[E_TARGET] * (_POWERS[-excess] if excess < 0 else 1)
+    a[instrument + I_MULTIPLY] = e[E_TARGET] * _POWERS[max(0, -excess)]
     a[instrument + I_DIVIDE] = _POWERS[excess] if excess > 0 else 1
     a[instrument + I_TICK], a[instrument + I_STEP], a[instrument + I_FLAGS] = e[E_PRICE], e[E_QTY], e[E_FLAGS]
     for which in range(INSTRUMENT_LIMITS):
@@ -146,7 +148,8 @@ def _define(a: Arena, e: Row) -> Outcome:
 def _redefine(a: Arena, instrument: int, e: Row) -> Outcome:
     """Judge a definition of an instrument that exists: the same again, or a conflict; grids never change."""
     same = (
-        a[instrument + I_PRICE_EXP] == e[E_REVISION]
+        a[instrument + I_MULTIPLY] == e[E_TARGET] * _POWERS[max(0, MONEY_EXP - e[E_REVISION] - e[E_TYPE])]
+        and a[instrument + I_PRICE_EXP] == e[E_REVISION]
         and a[instrument + I_QTY_EXP] == e[E_TYPE]
         and a[instrument + I_TICK] == e[E_PRICE]
         and a[instrument + I_STEP] == e[E_QTY]
@@ -162,11 +165,13 @@ def _set_limit(a: Arena, e: Row) -> Outcome:
     AMOUNT_MAX means no limit; UNSET (-1) lets an instrument fall back to the account's value.
     """
     which, value, number = e[E_REASON], e[E_CASH], e[E_INSTRUMENT]
-    if which < 0 or which >= LIMITS or value < UNSET or value > AMOUNT_MAX:
+    if which < 0 or which > Limit.BURST_HALTS or Limit.SHORT_MARGIN_BPS < which < Limit.MAX_OPEN:
+        return Outcome.BAD_EVENT
+    if value < UNSET or value > AMOUNT_MAX:
         return Outcome.BAD_EVENT
     if which == Limit.BURST_COUNT and value != AMOUNT_MAX and value > BURST_RING:
         return Outcome.BAD_EVENT
-    if which == Limit.SHORT_MARGIN_BPS and value > 1_000_000:
+    if which == Limit.SHORT_MARGIN_BPS and value > MARGIN_MAX_BPS:
         return Outcome.BAD_EVENT
     if number == 0:
         if value == UNSET:
@@ -181,6 +186,7 @@ def _set_limit(a: Arena, e: Row) -> Outcome:
     if which == Limit.SHORT_MARGIN_BPS:
         for other in range(1, used(a, S_INSTRUMENT)):
             facts.refresh(a, row(a, S_INSTRUMENT, other))
+        facts.after_fact(a)
     return Outcome.APPLIED
 
 
@@ -191,7 +197,7 @@ def _set_gate(a: Arena, e: Row) -> Outcome:
     Lowering BLOCKED is a person's word that the instrument was looked at: its repeat counter starts anew.
     """
     bits, number = e[E_REASON], e[E_INSTRUMENT]
-    if bits < 1 or bits > 63 or abs(e[E_SIDE]) != 1:
+    if bits < 1 or bits > 63 or (e[E_SIDE] != 1 and e[E_SIDE] != -1):
         return Outcome.BAD_EVENT
     if number < 0 or number >= used(a, S_INSTRUMENT):
         return Outcome.UNKNOWN_INSTRUMENT

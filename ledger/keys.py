@@ -19,7 +19,7 @@ from typing import NamedTuple
 from ledger.kernel import inlined, kernel
 from ledger.vocabulary import Purpose
 
-STRATEGIES_MAX, INSTRUMENTS_MAX, PURPOSES_MAX, SECONDS_MAX, LEGS_MAX = 1 << 9, 1 << 13, 1 << 4, 1 << 33, 1 << 4
+STRATEGIES_MAX, INSTRUMENTS_MAX, SECONDS_MAX, LEGS_MAX = 1 << 9, 1 << 13, 1 << 33, 1 << 4
 EPOCH_1900 = 2_208_988_800
 """Seconds from 1900-01-01 to 1970-01-01 UTC."""
 
@@ -46,7 +46,7 @@ def pack(strategy: int, instrument: int, purpose: int, bar_s: int, leg: int) -> 
     seconds = bar_s + EPOCH_1900
     if strategy < 1 or strategy >= STRATEGIES_MAX or instrument < 1 or instrument >= INSTRUMENTS_MAX:
         return 0
-    if purpose < 1 or purpose >= PURPOSES_MAX or leg < 0 or leg >= LEGS_MAX:
+    if purpose < Purpose.TARGET or purpose > Purpose.ACCUMULATE or leg < 0 or leg >= LEGS_MAX:
         return 0
     if seconds < 0 or seconds >= SECONDS_MAX:
         return 0
@@ -92,7 +92,7 @@ def make(strategy: int, instrument: int, purpose: Purpose, bar_s: int, leg: int 
     key = pack(strategy, instrument, int(purpose), bar_s, leg)
     if key == 0:
         raise ValueError(
-            f"no key for strategy {strategy} (1..511), instrument {instrument} (1..8191), purpose {int(purpose)} (1..15), "
+            f"no key for strategy {strategy} (1..511), instrument {instrument} (1..8191), purpose {int(purpose)} (1..9), "
             f"bar {bar_s} s (years 1900..2172), leg {leg} (0..15)"
         )
     return int(key)
@@ -125,7 +125,7 @@ def parse(line: str, strategies: Mapping[str, int], symbols: Mapping[str, int]) 
 
 
 def _number(name: str, numbers: Mapping[str, int]) -> int:
-    return int(name[1:]) if name.startswith("#") and name[1:].isdigit() else numbers[name]
+    return int(name[1:]) if name.startswith("#") and name[1:].isascii() and name[1:].isdecimal() else numbers[name]
 
 
 def split_exec_id(exec_id: str) -> tuple[str, int]:
@@ -135,4 +135,4 @@ def split_exec_id(exec_id: str) -> tuple[str, int]:
     (IB API documentation of execDetails). An id without a numeric tail is revision 0.
     """
     base, dot, tail = exec_id.rpartition(".")
-    return (base, int(tail)) if dot and tail.isdigit() and base else (exec_id, 0)
+    return (base, int(tail)) if dot and tail.isascii() and tail.isdecimal() and base else (exec_id, 0)

@@ -13,7 +13,9 @@ division crashes inside numba, so the division is Knuth's algorithm D in base
 to refuse an event without an exception.
 
 Bounds. Every amount the core keeps is within +-AMOUNT_MAX = 2**62 - 1, so the sum
-of any two is representable; sums are checked against the same bound.
+of any two is representable; sums are checked against the same bound before they are
+made: numba tells the compiler that signed int64 never wraps, so a wrapped sum cannot
+be noticed afterwards. Positions and orders are within +-QTY_MAX = 2**60 lots.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from ledger.kernel import inlined, jit, kernel
 MONEY_EXP = 8
 MONEY_SCALE = 10**MONEY_EXP
 AMOUNT_MAX = 2**62 - 1
+QTY_MAX = 2**60
 EXP_MAX = 8
 INT64_MAX = 2**63 - 1
 OVERFLOWED = -(2**63)
@@ -132,6 +135,8 @@ def _try_muldiv_compiled(a, b, c):  # type: ignore[no-untyped-def]
             rest = low - quotient * divisor
         else:
             quotient, rest = _divide(high, low, divisor)
+        if quotient > _I64:
+            return OVERFLOWED
         other = divisor - rest
         if rest > other or (rest == other and (quotient & _U1) == _U1):
             quotient += _U1
@@ -158,9 +163,9 @@ def muldiv(a: int, b: int, c: int) -> int:
 
 
 @inlined
-def within(a: int, b: int) -> bool:
-    """Say whether the sum of two amounts (each within +-AMOUNT_MAX) is within +-AMOUNT_MAX."""
-    return -AMOUNT_MAX <= a + b <= AMOUNT_MAX
+def beyond(amount: int, most: int) -> bool:
+    """Say whether an amount is outside +-most; abs() would be wrong at -2**63."""
+    return amount < -most or amount > most
 
 
 @kernel
@@ -188,6 +193,12 @@ def _decimal(value: int | str | Decimal, what: str) -> Decimal:
     return number
 
 
+def _shifted(number: Decimal, exp: int) -> Decimal:
+    """Return number * 10**exp exactly; Decimal.scaleb would round to the precision of the caller's context."""
+    sign, digits, exponent = number.as_tuple()
+    return Decimal((sign, digits, int(exponent) + exp))
+
+
 def to_grid(value: int | str | Decimal, exp: int, what: str = "amount") -> int:
     """Return `value` as a whole number of 10**-exp.
 
@@ -196,7 +207,7 @@ def to_grid(value: int | str | Decimal, exp: int, what: str = "amount") -> int:
     Raises:
         UnitError: not a number, not on the grid, or beyond +-(2**62 - 1) units.
     """
-    scaled = _decimal(value, what).scaleb(exp)
+    scaled = _shifted(_decimal(value, what), exp)
     if scaled.adjusted() > 19:
         raise UnitError(f"{what} {value} is beyond the range of int64 at 10^-{exp}")
     whole = scaled.to_integral_value(rounding=ROUND_HALF_EVEN)
@@ -218,7 +229,7 @@ def from_broker(value: float, exp: int, what: str = "price") -> int:
     """
     if value != value or value in (float("inf"), float("-inf")):
         raise UnitError(f"{what} {value!r} from the broker is not finite")
-    scaled = Decimal(repr(float(value))).scaleb(exp)
+    scaled = _shifted(Decimal(repr(float(value))), exp)
     whole = scaled.to_integral_value(rounding=ROUND_HALF_EVEN)
     if abs(scaled - whole) > Decimal("0.001") or abs(whole) > AMOUNT_MAX:
         raise UnitError(f"{what} {value!r} from the broker is not on the grid 10^-{exp}; raise the instrument's exponent")

@@ -21,13 +21,13 @@ from ledger.book import (
     H_UNMARKED, H_VALUE, I_DEFINED, I_ENTRY_LAST, I_FEES, I_GATES, I_INCOME, I_LIVE_FIRST, I_MARK, I_MARK_TIME, I_OPEN_COST,
     I_POSITION, I_SHORT_HOLD, I_UNMATCHED, I_VALUE, N_FEE, N_FLAGS, N_ID, N_INSTRUMENT, N_KIND, N_ORDER, N_PRICE,
     N_QTY, N_REF, N_REVISION, N_SEQ, N_SIDE, N_TIME, N_VALUE, O_FILLED, O_FILLED_VALUE, O_FLAGS, O_INSTRUMENT, O_QTY,
-    O_STATUS, S_ENTRY, S_IDS, S_INSTRUMENT, S_KEYS, S_ORDER, Arena, Row, append, find, room, row, slot_of, used,
+    O_SIDE, O_STATUS, S_ENTRY, S_IDS, S_INSTRUMENT, S_KEYS, S_ORDER, Arena, Row, append, find, room, row, slot_of, used,
 )  # fmt: skip
 from ledger.kernel import inlined, kernel
 from ledger.kernels.gate import VALUE_MAX, free_cash, limit_of, notional
-from ledger.kernels.lots import fits, has_room, post, rebook, unlink_entry
+from ledger.kernels.lots import fits, has_room, post, reach, rebook, unlink_entry
 from ledger.kernels.orders import COMPLETE, NEXT, change, live, refresh_open
-from ledger.units import AMOUNT_MAX, OVERFLOWED, try_muldiv
+from ledger.units import AMOUNT_MAX, OVERFLOWED, QTY_MAX, beyond, try_muldiv
 from ledger.vocabulary import EntryFlag, EventKind, Gate, Limit, OrderFlag, Outcome
 
 
@@ -48,15 +48,20 @@ def _valued(a: Arena, instrument: int, mark: int, position: int) -> int:
 
 
 @inlined
+def _short_hold(a: Arena, instrument: int) -> int:
+    """Return the cash held against a short position: its proceeds and the margin on top, e8."""
+    cost, margin = -a[instrument + I_OPEN_COST], limit_of(a, instrument, Limit.SHORT_MARGIN_BPS)
+    return 2 * cost if margin == 10_000 else try_muldiv(cost, 10_000 + margin, 10_000)
+
+
+@inlined
 def refresh(a: Arena, instrument: int) -> None:
     """Bring value, short hold and open flag of an instrument up to its position (modified in place)."""
     position, mark = a[instrument + I_POSITION], a[instrument + I_MARK]
     value = _valued(a, instrument, mark, position)
     a[H_VALUE] += value - a[instrument + I_VALUE]
     a[instrument + I_VALUE] = value
-    hold = np.int64(0)
-    if position < 0:
-        hold = try_muldiv(-a[instrument + I_OPEN_COST], 10_000 + limit_of(a, instrument, Limit.SHORT_MARGIN_BPS), 10_000)
+    hold = _short_hold(a, instrument) if position < 0 else np.int64(0)
     a[H_SHORT_HOLD] += hold - a[instrument + I_SHORT_HOLD]
     a[instrument + I_SHORT_HOLD] = hold
     refresh_open(a, instrument)
@@ -69,7 +74,7 @@ def _unmarked(a: Arena, instrument: int) -> int:
 
 
 @inlined
-def _after_fact(a: Arena) -> None:
+def after_fact(a: Arena) -> None:
     """Note (modified in place) when a fact left less free cash than nothing: reservations then exceed cash."""
     if a[H_RESERVED] > 0 and free_cash(a) < 0:
         a[H_OVERDRAWN] = 1
@@ -111,18 +116,32 @@ def _repeat(a: Arena, e: Row, old: int) -> Outcome:
 
 
 @inlined
-def _bookable(a: Arena, instrument: int, value: int, qty: int, rebooking: bool) -> Outcome:
-    """Check rows and sums before an entry changes lots."""
+def _bookable(a: Arena, instrument: int, value: int, qty: int, mark: int, rebooking: bool) -> Outcome:
+    """Check rows and sums before an entry changes lots.
+
+    Args:
+        value, qty: of the entry. mark: the price the position will be valued at.
+    """
+    if value == OVERFLOWED or qty > QTY_MAX or mark == OVERFLOWED:
+        return Outcome.OVERFLOW
     if room(a, S_ENTRY) < 1 or not has_room(a, instrument, rebooking):
         return Outcome.BOOK_FULL
-    if value == OVERFLOWED or not fits(a, instrument, value, qty, rebooking):
+    largest, most = value, abs(a[instrument + I_POSITION]) + a[instrument + I_UNMATCHED] + qty
+    if rebooking:
+        largest, most = reach(a, instrument, value, qty)
+    if largest == OVERFLOWED or most > QTY_MAX or not fits(a, instrument, largest):
         return Outcome.OVERFLOW
-    reach = abs(a[instrument + I_POSITION]) + a[instrument + I_UNMATCHED] + qty
-    if reach > AMOUNT_MAX or _valued(a, instrument, a[instrument + I_MARK], reach) == OVERFLOWED:
+    if mark > 0 and notional(a, instrument, mark, most) == OVERFLOWED:
         return Outcome.OVERFLOW
-    if abs(a[H_CASH]) + value > AMOUNT_MAX or abs(a[H_VALUE]) + VALUE_MAX > AMOUNT_MAX:
+    if abs(a[H_CASH]) + value > AMOUNT_MAX or abs(a[H_VALUE]) + 2 * VALUE_MAX > AMOUNT_MAX:
         return Outcome.OVERFLOW
     return Outcome.APPLIED
+
+
+@inlined
+def _no_side(e: Row) -> bool:
+    """Say whether an event that needs a side has none."""
+    return e[E_SIDE] != 1 and e[E_SIDE] != -1
 
 
 @inlined
@@ -144,17 +163,19 @@ def _fill_order(a: Arena, number: int, qty: int, value: int, entry: int) -> None
     if filled > a[order + O_QTY]:
         a[entry + N_FLAGS] |= EntryFlag.OVERFILL
         a[order + O_FLAGS] |= OrderFlag.OVERFILL
-    elif late:
+    if late:
         a[entry + N_FLAGS] |= EntryFlag.LATE
         a[order + O_FLAGS] |= OrderFlag.LATE_FILL
 
 
 @inlined
 def _own_order(a: Arena, e: Row) -> int:
-    """Return the order an execution belongs to, or -1 when it is foreign."""
+    """Return the order an execution belongs to, or -1 when it is foreign: no such key, another instrument or side."""
     number = find(a, S_KEYS, e[E_KEY], S_ORDER) if e[E_KEY] > 0 else np.int64(-1)
-    if number >= 0 and a[row(a, S_ORDER, number) + O_INSTRUMENT] != e[E_INSTRUMENT]:
-        return np.int64(-1)
+    if number >= 0:
+        order = row(a, S_ORDER, number)
+        if a[order + O_INSTRUMENT] != e[E_INSTRUMENT] or a[order + O_SIDE] != e[E_SIDE]:
+            return np.int64(-1)
     return number
 
 
@@ -171,7 +192,7 @@ def fill(a: Arena, e: Row) -> Outcome:
     instrument = _instrument_of(a, e)
     if instrument == 0:
         return Outcome.UNKNOWN_INSTRUMENT
-    if abs(e[E_SIDE]) != 1 or e[E_EXEC] < 1 or e[E_REVISION] < 0 or min(e[E_QTY], e[E_PRICE]) < 0:
+    if _no_side(e) or e[E_EXEC] < 1 or e[E_REVISION] < 0 or min(e[E_QTY], e[E_PRICE]) < 0:
         return Outcome.BAD_EVENT
     old = _seen(a, e)
     if old >= 0:
@@ -186,7 +207,8 @@ def fill(a: Arena, e: Row) -> Outcome:
 def _first_fill(a: Arena, e: Row, instrument: int) -> Outcome:
     """Book an execution never seen before."""
     value = notional(a, instrument, e[E_PRICE], e[E_QTY])
-    answer = _bookable(a, instrument, value, e[E_QTY], _is_late(a, instrument, e[E_TIME], a[instrument + I_ENTRY_LAST]))
+    late = _is_late(a, instrument, e[E_TIME], a[instrument + I_ENTRY_LAST])
+    answer = _bookable(a, instrument, value, e[E_QTY], a[instrument + I_MARK], late)
     number = _own_order(a, e)
     if answer == Outcome.APPLIED and number >= 0:
         order = row(a, S_ORDER, number)
@@ -209,7 +231,7 @@ def _first_fill(a: Arena, e: Row, instrument: int) -> Outcome:
         a[instrument + I_GATES] |= Gate.BLOCKED
     refresh(a, instrument)
     a[H_UNMARKED] += _unmarked(a, instrument) - was_unmarked
-    _after_fact(a)
+    after_fact(a)
     return Outcome.APPLIED
 
 
@@ -218,9 +240,12 @@ def _correct(a: Arena, e: Row, instrument: int, old: int) -> Outcome:
     """Put a higher revision in the place of an execution: reverse the old one, book the new, re-book the lots."""
     before = row(a, S_ENTRY, old)
     value = notional(a, instrument, e[E_PRICE], e[E_QTY])
-    answer = _bookable(a, instrument, value, e[E_QTY] + a[before + N_QTY], True)
+    answer = _bookable(a, instrument, value, e[E_QTY], a[instrument + I_MARK], True)
     if answer != Outcome.APPLIED:
         return answer
+    number = a[before + N_ORDER]
+    if number >= 0 and a[row(a, S_ORDER, number) + O_FILLED_VALUE] + value > AMOUNT_MAX:
+        return Outcome.OVERFLOW
     if abs(a[H_CASH]) + value + a[before + N_VALUE] > AMOUNT_MAX:
         return Outcome.OVERFLOW
     # Nothing below may fail.
@@ -228,13 +253,14 @@ def _correct(a: Arena, e: Row, instrument: int, old: int) -> Outcome:
     entry_number = _write_entry(a, e, value)
     entry = row(a, S_ENTRY, entry_number)
     a[before + N_FLAGS] |= EntryFlag.SUPERSEDED
-    unlink_entry(a, instrument, before)
-    a[entry + N_FEE], a[entry + N_ORDER] = a[before + N_FEE], a[before + N_ORDER]
+    if a[before + N_QTY] > 0:  # A busted execution is in no list.
+        unlink_entry(a, instrument, before)
+    a[entry + N_FEE], a[entry + N_ORDER] = a[before + N_FEE], number
     a[entry + N_FLAGS] = a[before + N_FLAGS] & (EntryFlag.FEE_KNOWN | EntryFlag.FOREIGN | EntryFlag.LATE)
     a[before + N_FEE] = 0
     a[H_CASH] += a[before + N_SIDE] * a[before + N_VALUE] - e[E_SIDE] * value
-    if a[entry + N_ORDER] >= 0:
-        _correct_order(a, a[entry + N_ORDER], before, entry)
+    if number >= 0:
+        _correct_order(a, number, before, entry)
     if e[E_QTY] > 0:
         post(a, e[E_INSTRUMENT], entry_number, True)
     else:
@@ -243,7 +269,7 @@ def _correct(a: Arena, e: Row, instrument: int, old: int) -> Outcome:
         a[instrument + I_GATES] |= Gate.BLOCKED
     refresh(a, instrument)
     a[H_UNMARKED] += _unmarked(a, instrument) - was_unmarked
-    _after_fact(a)
+    after_fact(a)
     return Outcome.APPLIED
 
 
@@ -251,11 +277,17 @@ def _correct(a: Arena, e: Row, instrument: int, old: int) -> Outcome:
 def _correct_order(a: Arena, number: int, before: int, entry: int) -> None:
     """Move an order's filled quantity from the old revision to the new one (modified in place).
 
-    A closed order stays closed; a live one may become complete.
+    A closed order stays closed; a live one may become complete. A correction to the
+    other side is no fill of the order any more.
     """
     order = row(a, S_ORDER, number)
-    filled = a[order + O_FILLED] + a[entry + N_QTY] - a[before + N_QTY]
-    a[order + O_FILLED_VALUE] += a[entry + N_VALUE] - a[before + N_VALUE]
+    filled, value = a[order + O_FILLED] - a[before + N_QTY], -a[before + N_VALUE]
+    if a[entry + N_SIDE] == a[order + O_SIDE]:
+        filled, value = filled + a[entry + N_QTY], value + a[entry + N_VALUE]
+    else:
+        a[entry + N_ORDER] = -1
+        a[entry + N_FLAGS] |= EntryFlag.FOREIGN
+    a[order + O_FILLED_VALUE] += value
     a[order + O_FLAGS] |= OrderFlag.CORRECTED
     step = np.int64(COMPLETE) if filled >= a[order + O_QTY] else np.int64(EventKind.FILL)
     change(a, number, NEXT[a[order + O_STATUS], step], filled)
@@ -279,15 +311,18 @@ def commission(a: Arena, e: Row) -> Outcome:
     entry = row(a, S_ENTRY, number)
     if a[entry + N_FLAGS] & EntryFlag.FEE_KNOWN and a[entry + N_FEE] == e[E_FEE]:
         return Outcome.DUPLICATE
-    extra = e[E_FEE] - a[entry + N_FEE] if abs(e[E_FEE]) <= VALUE_MAX else AMOUNT_MAX
-    if abs(a[H_CASH]) + abs(extra) > AMOUNT_MAX or abs(a[H_FEES]) + abs(extra) > AMOUNT_MAX:
+    instrument = row(a, S_INSTRUMENT, a[entry + N_INSTRUMENT])
+    if beyond(e[E_FEE], VALUE_MAX):
+        return Outcome.OVERFLOW
+    extra = e[E_FEE] - a[entry + N_FEE]
+    if max(abs(a[H_CASH]), abs(a[H_FEES]), abs(a[instrument + I_FEES])) + abs(extra) > AMOUNT_MAX:
         return Outcome.OVERFLOW
     a[entry + N_FEE] = e[E_FEE]
     a[entry + N_FLAGS] |= EntryFlag.FEE_KNOWN
     a[H_CASH] -= extra
     a[H_FEES] += extra
-    a[row(a, S_INSTRUMENT, a[entry + N_INSTRUMENT]) + I_FEES] += extra
-    _after_fact(a)
+    a[instrument + I_FEES] += extra
+    after_fact(a)
     return Outcome.APPLIED
 
 
@@ -311,7 +346,7 @@ def cash(a: Arena, e: Row) -> Outcome:
     """
     kind, amount = e[E_KIND], e[E_CASH]
     outflow = kind == EventKind.WITHDRAWAL or kind == EventKind.BORROW_FEE
-    if amount == 0 or abs(amount) > VALUE_MAX or ((outflow or kind == EventKind.DEPOSIT) and amount < 0):
+    if amount == 0 or beyond(amount, VALUE_MAX) or e[E_EXEC] < 0 or ((outflow or kind == EventKind.DEPOSIT) and amount < 0):
         return Outcome.BAD_EVENT
     if e[E_INSTRUMENT] != 0 and _instrument_of(a, e) == 0:
         return Outcome.UNKNOWN_INSTRUMENT
@@ -325,7 +360,8 @@ def cash(a: Arena, e: Row) -> Outcome:
     if room(a, S_ENTRY) < 1:
         return Outcome.BOOK_FULL
     column = _cash_column(kind)
-    if max(abs(a[H_CASH]), abs(a[column]), abs(a[H_DAY_FLOWS])) + abs(amount) > AMOUNT_MAX:
+    income = a[_instrument_of(a, e) + I_INCOME] if e[E_INSTRUMENT] != 0 else np.int64(0)
+    if max(abs(a[H_CASH]), abs(a[column]), abs(a[H_DAY_FLOWS]), abs(income)) + abs(amount) > AMOUNT_MAX:
         return Outcome.OVERFLOW
     # Nothing below may fail.
     _write_entry(a, e, amount)
@@ -336,7 +372,7 @@ def cash(a: Arena, e: Row) -> Outcome:
         a[H_DAY_FLOWS] += signed
     elif e[E_INSTRUMENT] != 0:
         a[_instrument_of(a, e) + I_INCOME] += signed
-    _after_fact(a)
+    after_fact(a)
     return Outcome.APPLIED
 
 
@@ -354,7 +390,7 @@ def adjust_position(a: Arena, e: Row) -> Outcome:
     instrument = _instrument_of(a, e)
     if instrument == 0:
         return Outcome.UNKNOWN_INSTRUMENT
-    if abs(e[E_SIDE]) != 1 or e[E_QTY] < 1 or e[E_PRICE] < 0 or e[E_EXEC] < 0:
+    if _no_side(e) or e[E_QTY] < 1 or e[E_PRICE] < 0 or e[E_EXEC] < 0:
         return Outcome.BAD_EVENT
     if e[E_REF] == 0:
         return Outcome.NEEDS_EVIDENCE
@@ -363,7 +399,8 @@ def adjust_position(a: Arena, e: Row) -> Outcome:
         judged = _repeat(a, e, old)
         return Outcome.KEY_CONFLICT if judged == Outcome.APPLIED else judged
     value = notional(a, instrument, e[E_PRICE], e[E_QTY])
-    answer = _bookable(a, instrument, value, e[E_QTY], _is_late(a, instrument, e[E_TIME], a[instrument + I_ENTRY_LAST]))
+    late = _is_late(a, instrument, e[E_TIME], a[instrument + I_ENTRY_LAST])
+    answer = _bookable(a, instrument, value, e[E_QTY], a[instrument + I_MARK], late)
     if answer == Outcome.APPLIED and max(abs(a[H_DEPOSITS]), abs(a[H_DAY_FLOWS])) + value > AMOUNT_MAX:
         answer = Outcome.OVERFLOW
     if answer != Outcome.APPLIED:
@@ -376,7 +413,7 @@ def adjust_position(a: Arena, e: Row) -> Outcome:
     post(a, e[E_INSTRUMENT], entry_number, False)
     refresh(a, instrument)
     a[H_UNMARKED] += _unmarked(a, instrument) - was_unmarked
-    _after_fact(a)
+    after_fact(a)
     return Outcome.APPLIED
 
 
@@ -402,20 +439,19 @@ def split(a: Arena, e: Row) -> Outcome:
     if a[instrument + I_LIVE_FIRST] != 0:
         return Outcome.LIVE_ORDERS
     late = _is_late(a, instrument, e[E_TIME], a[instrument + I_ENTRY_LAST])
-    larger = try_muldiv(abs(a[instrument + I_POSITION]) + a[instrument + I_UNMATCHED], e[E_QTY], e[E_PRICE])
-    if larger == OVERFLOWED or larger > AMOUNT_MAX:
+    older = e[E_TIME] < a[instrument + I_MARK_TIME]
+    mark = a[instrument + I_MARK] if older else try_muldiv(a[instrument + I_MARK], e[E_PRICE], e[E_QTY])
+    _, most = reach(a, instrument, np.int64(0), np.int64(0))
+    larger = try_muldiv(most, max(e[E_QTY], e[E_PRICE]), e[E_PRICE]) if most != OVERFLOWED else OVERFLOWED
+    if larger == OVERFLOWED:
         return Outcome.OVERFLOW
-    answer = _bookable(a, instrument, np.int64(0), larger, late)
-    mark = try_muldiv(a[instrument + I_MARK], e[E_PRICE], e[E_QTY])
-    if answer == Outcome.APPLIED and (mark == OVERFLOWED or _valued(a, instrument, mark, larger) == OVERFLOWED):
-        answer = Outcome.OVERFLOW
+    answer = _bookable(a, instrument, np.int64(0), larger, mark, late)
     if answer != Outcome.APPLIED:
         return answer
     # Nothing below may fail.
     was_unmarked = _unmarked(a, instrument)
     post(a, e[E_INSTRUMENT], _write_entry(a, e, np.int64(0)), False)
-    if e[E_TIME] >= a[instrument + I_MARK_TIME]:
-        a[instrument + I_MARK] = mark
+    a[instrument + I_MARK] = mark
     refresh(a, instrument)
     a[H_UNMARKED] += _unmarked(a, instrument) - was_unmarked
     return Outcome.APPLIED
@@ -431,7 +467,7 @@ def mark(a: Arena, e: Row) -> Outcome:
     instrument = _instrument_of(a, e)
     if instrument == 0:
         return Outcome.UNKNOWN_INSTRUMENT
-    if e[E_PRICE] < 1:
+    if e[E_PRICE] < 1 or beyond(e[E_TIME], AMOUNT_MAX):
         return Outcome.BAD_EVENT
     if a[instrument + I_MARK] > 0 and e[E_TIME] < a[instrument + I_MARK_TIME]:
         return Outcome.SUPERSEDED

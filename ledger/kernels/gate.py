@@ -27,7 +27,7 @@ from ledger.book import (
 from ledger.kernel import inlined, kernel
 from ledger.kernels.orders import claimed_quantity, parent_leaves, protective
 from ledger.keys import instrument_of, purpose_of
-from ledger.units import AMOUNT_MAX, OVERFLOWED, try_muldiv
+from ledger.units import AMOUNT_MAX, OVERFLOWED, QTY_MAX, beyond, try_muldiv
 from ledger.vocabulary import Gate, Limit, OrderFlag, OrderType, Outcome, Purpose
 
 VALUE_MAX = 2**60
@@ -39,6 +39,8 @@ WISHES = int(OrderFlag.PYRAMID | OrderFlag.GTC | OrderFlag.OUTSIDE_RTH)
 @inlined
 def notional(a: Arena, instrument: int, price_ticks: int, qty_lots: int) -> int:
     """Return price x quantity x multiplier in e8, rounded half-even once, or OVERFLOWED beyond VALUE_MAX."""
+    if qty_lots == 0:
+        return np.int64(0)
     if a[instrument + I_MULTIPLY] != 1:
         price_ticks = try_muldiv(price_ticks, a[instrument + I_MULTIPLY], 1)
         if price_ticks == OVERFLOWED:
@@ -80,10 +82,16 @@ def _malformed(a: Arena, s: Row) -> Outcome:
         return Outcome.UNKNOWN_INSTRUMENT
     if s[E_KEY] < 1 or instrument_of(s[E_KEY]) != s[E_INSTRUMENT] or (s[E_FLAGS] & ~WISHES) != 0:
         return Outcome.BAD_EVENT
-    if s[E_TYPE] < OrderType.MARKET or s[E_TYPE] > OrderType.TRAIL or s[E_PRICE] < 1 or s[E_FEE] < 0:
+    if purpose_of(s[E_KEY]) < Purpose.TARGET or purpose_of(s[E_KEY]) > Purpose.ACCUMULATE:
         return Outcome.BAD_EVENT
-    if min(s[E_STOP], s[E_TAKE], s[E_TRAIL], s[E_PARENT]) < 0 or abs(s[E_TARGET]) > AMOUNT_MAX or s[E_FEE] > VALUE_MAX:
+    if s[E_TYPE] < OrderType.MARKET or s[E_TYPE] > OrderType.TRAIL or s[E_PRICE] < 1 or s[E_PRICE] > AMOUNT_MAX:
         return Outcome.BAD_EVENT
+    if min(s[E_STOP], s[E_TAKE], s[E_TRAIL], s[E_PARENT], s[E_FEE]) < 0 or s[E_FEE] > VALUE_MAX:
+        return Outcome.BAD_EVENT
+    if beyond(s[E_TIME], AMOUNT_MAX):
+        return Outcome.BAD_EVENT
+    if beyond(s[E_TARGET], QTY_MAX):
+        return Outcome.OVERFLOW
     return Outcome.APPLIED
 
 
@@ -97,10 +105,10 @@ def _known_key(a: Arena, s: Row) -> Outcome:
 
 
 @inlined
-def _closed_gate(a: Arena, s: Row) -> Outcome:
-    """Return the account gate that keeps every order in, or APPLIED; only a liquidation passes the kill switch."""
+def _closed_gate(a: Arena, instrument: int, s: Row) -> Outcome:
+    """Return the gate that keeps every order in, or APPLIED; only a liquidation passes the kill switch."""
     gates = a[H_GATES]
-    if gates & Gate.HALTED and purpose_of(s[E_KEY]) != Purpose.LIQUIDATE:
+    if (gates | a[instrument + I_GATES]) & Gate.HALTED and purpose_of(s[E_KEY]) != Purpose.LIQUIDATE:
         return Outcome.HALTED
     if gates & Gate.NOT_RECONCILED:
         return Outcome.NOT_RECONCILED
@@ -110,24 +118,36 @@ def _closed_gate(a: Arena, s: Row) -> Outcome:
 
 
 @kernel
+def _off_grid(a: Arena, instrument: int, s: Row, qty: int, held: int) -> bool:
+    """Say whether a price is not on a tick, or a quantity not on a step (closing all of an odd position is allowed)."""
+    if s[E_TYPE] != OrderType.MARKET and s[E_PRICE] % a[instrument + I_TICK] != 0:
+        return True
+    return qty % a[instrument + I_STEP] != 0 and qty != held
+
+
+@kernel
 def _wish(a: Arena, instrument: int, s: Row) -> tuple[Outcome, int, int, int]:
     """Turn a target into (outcome, side, quantity, opening part)."""
-    position, working, target = a[instrument + I_POSITION], a[instrument + I_WORKING], s[E_TARGET]
     if protective(s[E_KEY]):
         return _guard(a, instrument, s)
-    delta = target - position - working
-    if target == position or delta == 0:
-        return Outcome.AT_TARGET, np.int64(0), np.int64(0), np.int64(0)
+    position, none = a[instrument + I_POSITION], np.int64(0)
+    delta = s[E_TARGET] - position - a[instrument + I_WORKING]
+    if s[E_TARGET] == position or delta == 0:
+        return Outcome.AT_TARGET, none, none, none
     if a[instrument + I_LIVE_ENTRIES] > 0 and not (s[E_FLAGS] & OrderFlag.PYRAMID):
-        return Outcome.LIVE_ENTRY, np.int64(0), np.int64(0), np.int64(0)
+        return Outcome.LIVE_ENTRY, none, none, none
     side = np.int64(1) if delta > 0 else np.int64(-1)
-    qty, held = abs(delta), max(np.int64(0), -side * position)
-    ordinary, guarded = claimed_quantity(a, instrument, side, np.int64(0))
-    closing = min(qty, max(np.int64(0), held - ordinary - guarded))
+    qty, held = abs(delta), max(none, -side * position)
+    if _off_grid(a, instrument, s, qty, held):
+        return Outcome.OFF_GRID, side, qty, none
+    ordinary, guarded = claimed_quantity(a, instrument, side, none)
+    if ordinary + qty > QTY_MAX:
+        return Outcome.OVERFLOW, side, qty, none
+    closing = min(qty, max(none, held - ordinary - guarded))
     if guarded > 0 and closing < min(qty, held - ordinary):
-        return Outcome.NO_QTY, side, qty, np.int64(0)
-    if qty % a[instrument + I_STEP] != 0 and qty != held:
-        return Outcome.OFF_GRID, side, qty, np.int64(0)
+        return Outcome.NO_QTY, side, qty, none
+    if closing < qty and side < 0 and limit_of(a, instrument, Limit.ALLOW_SHORT) != 1:
+        return Outcome.NO_QTY, side, qty, none
     return Outcome.APPLIED, side, qty, qty - closing
 
 
@@ -135,54 +155,45 @@ def _wish(a: Arena, instrument: int, s: Row) -> tuple[Outcome, int, int, int]:
 def _guard(a: Arena, instrument: int, s: Row) -> tuple[Outcome, int, int, int]:
     """Size a protective order: bounded by the position and what its live parent may still bring, less other exits."""
     position, none = a[instrument + I_POSITION], np.int64(0)
-    side = np.int64(-1) if position > 0 else np.int64(1)
-    coming = parent_leaves(a, s[E_PARENT], side)
-    if position == 0:
-        side = np.int64(-1)
-        coming = parent_leaves(a, s[E_PARENT], side)
-        if coming == 0:
-            side = np.int64(1)
-            coming = parent_leaves(a, s[E_PARENT], side)
+    side = np.int64(-1) if position >= 0 else np.int64(1)
+    coming = parent_leaves(a, s[E_PARENT], side, s[E_INSTRUMENT])
+    if position == 0 and coming == 0:
+        side = np.int64(1)
+        coming = parent_leaves(a, s[E_PARENT], side, s[E_INSTRUMENT])
     qty = side * (s[E_TARGET] - (position - side * coming))
     if qty <= 0:
         return Outcome.AT_TARGET, none, none, none
+    held = max(none, -side * position) + coming
+    if _off_grid(a, instrument, s, qty, held):
+        return Outcome.OFF_GRID, side, qty, none
     group = s[E_PARENT] if s[E_PARENT] != 0 else s[E_KEY]
     ordinary, guarded = claimed_quantity(a, instrument, side, group)
-    if qty > max(none, -side * position) + coming - ordinary - guarded:
+    if qty > held - ordinary - guarded:
         return Outcome.NO_QTY, side, qty, none
     return Outcome.APPLIED, side, qty, none
 
 
-@inlined
+@kernel
 def _priced(a: Arena, instrument: int, s: Row) -> Outcome:
-    """Check the order's prices: on tick, market open, within the collar around the last mark."""
-    tick = a[instrument + I_TICK]
-    if s[E_TYPE] != OrderType.MARKET and s[E_PRICE] % tick != 0:
-        return Outcome.OFF_GRID
+    """Check that the market is open and the price within the collar around the last mark, if there is one."""
     if (a[H_GATES] | a[instrument + I_GATES]) & Gate.MARKET_CLOSED:
         return Outcome.MARKET_CLOSED
     collar, mark = limit_of(a, instrument, Limit.PRICE_COLLAR_BPS), a[instrument + I_MARK]
-    if collar == AMOUNT_MAX:
+    if collar == AMOUNT_MAX or mark == 0:
         return Outcome.APPLIED
-    if mark == 0:
-        return Outcome.NO_PRICE
     width = try_muldiv(mark, collar, 10_000)
-    if width != OVERFLOWED and abs(s[E_PRICE] - mark) > width:
-        return Outcome.PRICE_COLLAR
-    return Outcome.APPLIED
+    return Outcome.PRICE_COLLAR if width != OVERFLOWED and abs(s[E_PRICE] - mark) > width else Outcome.APPLIED
 
 
-@inlined
+@kernel
 def _entry_gates(a: Arena, instrument: int, s: Row) -> Outcome:
-    """Check what keeps new exposure out: old code, a blocked or unreconciled instrument, an old or missing quote."""
+    """Check what keeps new exposure out: old code, a raised gate of the instrument, an old or missing quote."""
     if a[H_GATES] & Gate.STALE_CODE:
         return Outcome.STALE_CODE
-    if a[instrument + I_GATES] & (Gate.BLOCKED | Gate.NOT_RECONCILED | Gate.HALTED):
+    if a[H_GATES] & Gate.BLOCKED or a[instrument + I_GATES] & ~Gate.MARKET_CLOSED:
         return Outcome.BLOCKED
-    age = limit_of(a, instrument, Limit.STALE_QUOTE_NS)
-    if age == AMOUNT_MAX:
-        return Outcome.APPLIED
-    if a[instrument + I_MARK] == 0:
+    age, mark = limit_of(a, instrument, Limit.STALE_QUOTE_NS), a[instrument + I_MARK]
+    if mark == 0 and (age != AMOUNT_MAX or limit_of(a, instrument, Limit.PRICE_COLLAR_BPS) != AMOUNT_MAX):
         return Outcome.NO_PRICE
     return Outcome.STALE_QUOTE if s[E_TIME] - a[instrument + I_MARK_TIME] > age else Outcome.APPLIED
 
@@ -242,7 +253,8 @@ def _burst(a: Arena, time_ns: int, worth: int) -> Outcome:
         if a[ring] > since:
             count += 1
             total = min(total + a[ring + 1], AMOUNT_MAX)
-    return Outcome.BURST if count >= most or total > money else Outcome.APPLIED
+    # More entries than the ring remembers cannot be summed, so they are a burst whatever they were worth.
+    return Outcome.BURST if count >= min(most, BURST_RING) or total > money else Outcome.APPLIED
 
 
 @kernel
@@ -274,9 +286,7 @@ def free_cash(a: Arena) -> int:
 
 @kernel
 def _may_open(a: Arena, instrument: int, s: Row, side: int, qty: int, opening: int) -> Outcome:
-    """Check everything that only an order with an opening part must pass, cash last."""
-    if side < 0 and limit_of(a, instrument, Limit.ALLOW_SHORT) != 1:
-        return Outcome.NO_QTY
+    """Check everything that only an order with an opening part must pass, burst and cash apart."""
     answer = _entry_gates(a, instrument, s)
     if answer == Outcome.APPLIED:
         answer = _exposure(a, instrument, s, side, qty)
@@ -314,12 +324,15 @@ def size(a: Arena, s: Row) -> tuple[Outcome, int, int, int, int]:
     answer = _malformed(a, s)
     if answer == Outcome.APPLIED:
         answer = _known_key(a, s)
-    if answer == Outcome.APPLIED:
-        answer = _closed_gate(a, s)
     if answer != Outcome.APPLIED:
         return answer, none, none, none, none
     instrument = row(a, S_INSTRUMENT, s[E_INSTRUMENT])
+    answer = _closed_gate(a, instrument, s)
+    if answer != Outcome.APPLIED:
+        return answer, none, none, none, none
     answer, side, qty, opening = _wish(a, instrument, s)
+    if opening > 0 and (a[H_GATES] | a[instrument + I_GATES]) & Gate.HALTED:
+        return Outcome.HALTED, side, qty, opening, none
     if answer == Outcome.APPLIED:
         answer = _priced(a, instrument, s)
     if answer == Outcome.APPLIED and opening > 0:

@@ -18,15 +18,18 @@ import numpy as np
 
 from ledger.book import (
     A_CLOSE, A_COST, A_INSTRUMENT, A_LOT, A_PROCEEDS, A_QTY, A_SIDE, A_VERSION, H_METHOD, H_OPEN_COST, H_REALIZED,
-    H_REBOOKS, H_UNMATCHED, I_ENTRIES, I_ENTRY_FIRST, I_ENTRY_LAST, I_FLAGS, I_LOT_FIRST, I_LOT_LAST, I_LOTS,
+    H_REBOOKS, H_SHORT_HOLD, H_UNMATCHED, I_ENTRIES, I_ENTRY_FIRST, I_ENTRY_LAST, I_FLAGS, I_LOT_FIRST, I_LOT_LAST, I_LOTS,
     I_OPEN_COST, I_POSITION, I_REALIZED, I_UNMATCHED, I_UNMATCHED_VALUE, I_VERSION, L_COST, L_ENTRY, L_INSTRUMENT,
     L_NEXT, L_OPEN, L_PREV, L_QTY, L_SIDE, L_VALUE, L_VERSION, N_FLAGS, N_KIND, N_NEXT, N_PREV, N_PRICE, N_QTY, N_SIDE,
     N_TIME, N_VALUE, S_ALLOC, S_ENTRY, S_INSTRUMENT, S_LOT, S_UNMATCHED, U_ENTRY, U_INSTRUMENT, U_QTY, U_REASON,
     U_VALUE, U_VERSION, Arena, append, room, row,
 )  # fmt: skip
 from ledger.kernel import inlined, kernel
-from ledger.units import AMOUNT_MAX, OVERFLOWED, compare_ratios, muldiv, try_muldiv
+from ledger.units import AMOUNT_MAX, OVERFLOWED, QTY_MAX, compare_ratios, muldiv, try_muldiv
 from ledger.vocabulary import EntryFlag, EventKind, InstrumentFlag, Method, Unmatched
+
+MARGIN_MAX_BPS = 30_000
+"""Largest margin on short positions; a hold is at most four times a short's proceeds, so holds can be bounded."""
 
 
 @kernel
@@ -94,12 +97,15 @@ def _new_lot(a: Arena, instrument: int, number: int, entry_number: int, side: in
 def share(money: int, part: int, whole: int) -> int:
     """Return the money that goes with `part` of `whole`, 0 < part <= whole, rounded half-even.
 
-    Stock prices divide without rest, and one 64-bit division is a third of a 128-bit one.
+    Stock prices divide without rest, and one unsigned 64-bit division is a third of a 128-bit one.
     """
     if part == whole:
         return money
-    unit = money // whole
-    return unit * part if unit * whole == money else muldiv(money, part, whole)
+    if money > 0:
+        unit = np.int64(np.uint64(money) // np.uint64(whole))
+        if unit * whole == money:
+            return unit * part
+    return muldiv(money, part, whole)
 
 
 @inlined
@@ -297,44 +303,46 @@ def has_room(a: Arena, instrument: int, rebooking: bool) -> bool:
     entries = a[instrument + I_ENTRIES] + 1
     lots = entries if rebooking else np.int64(1)
     allocs = 2 * entries if rebooking else a[instrument + I_LOTS] + 1
-    return room(a, S_LOT) >= lots and room(a, S_ALLOC) >= allocs and room(a, S_UNMATCHED) >= lots
+    misses = lots if a[instrument + I_FLAGS] & InstrumentFlag.NO_NEGATIVE else np.int64(0)
+    return room(a, S_LOT) >= lots and room(a, S_ALLOC) >= allocs and room(a, S_UNMATCHED) >= misses
 
 
 @kernel
-def _reach(a: Arena, instrument: int, value: int, qty: int) -> tuple[int, int]:
-    """Return bounds (money, quantity) no version of the instrument's lots can pass, or (OVERFLOWED, OVERFLOWED)."""
+def reach(a: Arena, instrument: int, value: int, qty: int) -> tuple[int, int]:
+    """Return bounds (money, quantity) that no version of the instrument's lots can pass with one more entry.
+
+    Args:
+        value, qty: of the entry to come, each within AMOUNT_MAX.
+    Returns:
+        (OVERFLOWED, OVERFLOWED) when a bound is beyond AMOUNT_MAX or QTY_MAX.
+    """
     link = a[instrument + I_ENTRY_FIRST]
-    while link > 0:
+    while link > 0 and value <= AMOUNT_MAX and 0 <= qty <= QTY_MAX:
         entry = row(a, S_ENTRY, link - 1)
         if a[entry + N_KIND] != EventKind.SPLIT:
             value, qty = value + a[entry + N_VALUE], qty + a[entry + N_QTY]
         elif a[entry + N_QTY] > a[entry + N_PRICE]:
             qty = try_muldiv(qty, a[entry + N_QTY], a[entry + N_PRICE])
-        if value > AMOUNT_MAX or qty > AMOUNT_MAX or qty == OVERFLOWED:
-            return OVERFLOWED, OVERFLOWED
         link = a[entry + N_NEXT]
+    if value > AMOUNT_MAX or qty < 0 or qty > QTY_MAX:
+        return OVERFLOWED, OVERFLOWED
     return value, qty
 
 
 @inlined
-def fits(a: Arena, instrument: int, value: int, qty: int, rebooking: bool) -> bool:
-    """Say whether no sum can pass AMOUNT_MAX when an entry of this value and quantity is booked.
+def fits(a: Arena, instrument: int, value: int) -> bool:
+    """Say whether no sum of money can pass AMOUNT_MAX when lots change by at most `value`.
 
-    One more entry moves realized profit by at most its value plus the open cost.
-    A new version can end anywhere within the sum of all values of the instrument.
+    One more entry moves realized profit by at most its value plus the open cost; a new
+    version can end anywhere within the sum of all values, which the caller passes.
     """
-    if rebooking:
-        value, qty = _reach(a, instrument, value, qty)
-        if value == OVERFLOWED:
-            return False
-        value = value + abs(a[instrument + I_REALIZED])
-        if value > AMOUNT_MAX:
-            return False
-    value = value + abs(a[instrument + I_OPEN_COST])
-    if value > AMOUNT_MAX or abs(a[instrument + I_POSITION]) + qty > AMOUNT_MAX:
+    if value > AMOUNT_MAX - abs(a[instrument + I_OPEN_COST]):
         return False
-    totals = max(abs(a[H_REALIZED]), abs(a[H_OPEN_COST]), abs(a[H_UNMATCHED]))
-    return totals + value <= AMOUNT_MAX
+    value = value + abs(a[instrument + I_OPEN_COST])
+    if value > (AMOUNT_MAX - a[H_SHORT_HOLD]) // (1 + MARGIN_MAX_BPS // 10_000):
+        return False
+    largest = max(abs(a[H_REALIZED]), abs(a[H_OPEN_COST]), abs(a[H_UNMATCHED]), abs(a[instrument + I_REALIZED]))
+    return largest <= AMOUNT_MAX - value
 
 
 @inlined

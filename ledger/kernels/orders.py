@@ -187,13 +187,14 @@ def claimed_quantity(a: Arena, instrument: int, side: int, group: int) -> tuple[
 
 
 @kernel
-def parent_leaves(a: Arena, parent: int, side: int) -> int:
-    """Return the leaves of a live parent order on the other side: a bracket guards what is still to come."""
+def parent_leaves(a: Arena, parent: int, side: int, instrument_number: int) -> int:
+    """Return the leaves of a live parent on the other side of the same instrument: a bracket guards what is to come."""
     number = find(a, S_KEYS, parent, S_ORDER) if parent > 0 else np.int64(-1)
     if number < 0:
         return np.int64(0)
     order = row(a, S_ORDER, number)
-    return leaves(a, order) if live(a, order) and a[order + O_SIDE] == -side else np.int64(0)
+    related = live(a, order) and a[order + O_SIDE] == -side and a[order + O_INSTRUMENT] == instrument_number
+    return leaves(a, order) if related else np.int64(0)
 
 
 @kernel
@@ -209,10 +210,10 @@ def apply_step(a: Arena, e: Row) -> Outcome:
     order = row(a, S_ORDER, number)
     status, kind = a[order + O_STATUS], e[E_KIND]
     then = NEXT[status, kind]
-    if then == 0 or (then == OrderStatus.RELEASED and a[order + O_FILLED] > 0):
-        return Outcome.ILLEGAL_TRANSITION
     if then == status:
         return Outcome.DUPLICATE
+    if then == 0 or (then == OrderStatus.RELEASED and a[order + O_FILLED] > 0):
+        return Outcome.ILLEGAL_TRANSITION
     doubtful = status == OrderStatus.UNKNOWN or (status == OrderStatus.SENDING and then == OrderStatus.RELEASED)
     if doubtful and e[E_REF] == 0:
         return Outcome.NEEDS_EVIDENCE
