@@ -19,15 +19,15 @@ from ledger.book import (
     I_LIVE_FIRST, I_LOT_FIRST, I_LOT_LAST, I_LOTS, I_MARK, I_OPEN, I_OPEN_COST, I_POSITION, I_REALIZED, I_SHORT_HOLD,
     I_UNMATCHED, I_UNMATCHED_VALUE, I_VALUE, I_VERSION, I_WORKING, L_COST, L_INSTRUMENT, L_NEXT, L_OPEN, L_PREV,
     L_QTY, L_SIDE, L_VALUE, L_VERSION, N_FEE, N_FLAGS, N_ID, N_INSTRUMENT, N_KIND, N_NEXT, N_ORDER, N_PREV, N_PRICE,
-    N_QTY, N_SIDE, N_TIME, N_VALUE, O_FILLED, O_FILLED_VALUE, O_FLAGS, O_INSTRUMENT, O_KEY, O_NEXT, O_QTY, O_SIDE,
+    N_QTY, N_SIDE, N_TIME, N_VALUE, O_FILLED, O_FILLED_VALUE, O_FLAGS, O_INSTRUMENT, O_KEY, O_NEXT, O_PARENT, O_QTY, O_SIDE,
     O_STATUS, S_ALLOC, S_ENTRY, S_IDS, S_INSTRUMENT, S_KEYS, S_LOT, S_ORDER, S_UNMATCHED, U_ENTRY, U_INSTRUMENT, U_QTY,
     U_VALUE, U_VERSION, Arena, Book, find, row, used,
 )  # fmt: skip
 from ledger.kernel import jit, kernel
-from ledger.kernels.gate import limit_of, notional
-from ledger.kernels.orders import claimed_quantity, held_cash, leaves, live, protective
+from ledger.kernels.gate import notional
+from ledger.kernels.orders import held_cash, leads, leaves, live, protective
 from ledger.units import muldiv
-from ledger.vocabulary import EntryFlag, EventKind, InstrumentFlag, Limit, OrderFlag, OrderStatus
+from ledger.vocabulary import EntryFlag, EventKind, InstrumentFlag, OrderFlag, OrderStatus
 
 
 class Invariant(IntEnum):
@@ -151,20 +151,28 @@ def _disturbed(a: Arena) -> np.ndarray:
 
 @jit
 def _exits(a: Arena) -> Invariant:
-    """Working exits never exceed the position they close, where selling short is not allowed."""
+    """Working exits never exceed the position they close.
+
+    An order that also opens was allowed to, so it is no mere exit. A guard that came
+    with an entry may outlive it when the entry is rejected: cancelling it is the
+    order manager's business, and no fault of the book.
+    """
     disturbed = _disturbed(a)
     for number in range(1, used(a, S_INSTRUMENT)):
         instrument = row(a, S_INSTRUMENT, number)
-        position = a[instrument + I_POSITION]
-        if disturbed[number] or position < 0 or limit_of(a, instrument, Limit.ALLOW_SHORT) == 1:
-            continue
-        ordinary, guarded = claimed_quantity(a, instrument, np.int64(-1), np.int64(0))
-        coming, link = np.int64(0), a[instrument + I_LIVE_FIRST]
+        exits, link, side = np.int64(0), a[instrument + I_LIVE_FIRST], np.int64(-1)
+        if a[instrument + I_POSITION] < 0:
+            side = np.int64(1)
         while link > 0:
             order = row(a, S_ORDER, link - 1)
-            coming += leaves(a, order) if a[order + O_SIDE] > 0 else np.int64(0)
             link = a[order + O_NEXT]
-        if ordinary > position or ordinary + guarded > position + coming:
+            if a[order + O_SIDE] != side or a[order + O_FLAGS] & OrderFlag.OPENING:
+                continue
+            if not protective(a[order + O_KEY]):
+                exits += leaves(a, order)
+            elif a[order + O_PARENT] == 0 and leads(a, instrument, order):
+                exits += leaves(a, order)
+        if exits > abs(a[instrument + I_POSITION]) and not disturbed[number]:
             return Invariant.EXITS_WITHIN_POSITION
     return Invariant.HOLDS
 

@@ -156,7 +156,7 @@ def _group(a: Arena, order: int) -> int:
 
 
 @kernel
-def _leads(a: Arena, instrument: int, order: int) -> bool:
+def leads(a: Arena, instrument: int, order: int) -> bool:
     """Say whether a protective order has the most leaves of its group: only one of them can fill."""
     other = a[instrument + I_LIVE_FIRST]
     mine = leaves(a, order)
@@ -180,7 +180,7 @@ def claimed_quantity(a: Arena, instrument: int, side: int, group: int) -> tuple[
         if a[order + O_SIDE] == side:
             if not protective(a[order + O_KEY]):
                 ordinary += leaves(a, order)
-            elif _group(a, order) != group and _leads(a, instrument, order):
+            elif _group(a, order) != group and leads(a, instrument, order):
                 guarded += leaves(a, order)
         number = a[order + O_NEXT]
     return ordinary, guarded
