@@ -78,8 +78,8 @@ class Outcome(IntEnum):
     HALTED = 5
     NOT_RECONCILED = 6
     DISCONNECTED = 7
-    AT_TARGET = 8
-    LIVE_ENTRY = 9
+    LIVE_ENTRY = 8
+    AT_TARGET = 9
     OFF_GRID = 10
     NO_QTY = 11
     MARKET_CLOSED = 12

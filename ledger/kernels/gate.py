@@ -132,10 +132,10 @@ def _wish(a: Arena, instrument: int, s: Row) -> tuple[Outcome, int, int, int]:
         return _guard(a, instrument, s)
     position, none = a[instrument + I_POSITION], np.int64(0)
     delta = s[E_TARGET] - position - a[instrument + I_WORKING]
-    if s[E_TARGET] == position or delta == 0:
-        return Outcome.AT_TARGET, none, none, none
     if a[instrument + I_LIVE_ENTRIES] > 0 and not (s[E_FLAGS] & OrderFlag.PYRAMID):
         return Outcome.LIVE_ENTRY, none, none, none
+    if s[E_TARGET] == position or delta == 0:
+        return Outcome.AT_TARGET, none, none, none
     side = np.int64(1) if delta > 0 else np.int64(-1)
     qty, held = abs(delta), max(none, -side * position)
     if _off_grid(a, instrument, s, qty, held):

@@ -1,0 +1,235 @@
+"""The order manager: signals and reports in, effects out, no I/O of its own.
+
+Theory of operation. Every method first makes its facts durable through the ledger
+it was given (a journal session, or a plain book in tests) and only then returns
+effects; a caller that carries them out cannot act on something that a crash would
+forget. Sending is two durable steps: CLAIMED, when the gate has let the order
+through, and SENDING, the last thing written before the effect. So after a crash a
+CLAIMED order was never sent and is released, and a SENDING one may have been sent
+and becomes UNKNOWN. UNKNOWN is left by evidence only; nothing is ever sent twice
+for one key, because no method returns a Submit but the one that records SENDING,
+and that step exists once in an order's life.
+
+What the manager keeps in memory may be lost: commissions that came before their
+execution. The broker repeats those when it is asked for executions again.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ledger.book import (
+    E_KEY, E_TARGET, E_TIME, I_LIVE_FIRST, I_POSITION, N_FLAGS, O_FLAGS, O_INSTRUMENT, O_KEY, O_NEXT, O_PARENT,
+    O_PRICE, O_QTY, O_SIDE, O_STATUS, O_STOP, O_TAKE, O_TRAIL, O_TYPE, S_IDS, S_KEYS, Book, Row, event, find,
+)  # fmt: skip
+from ledger.book import S_ENTRY, S_ORDER
+from ledger.core import Decision
+from ledger.keys import split_exec_id, unpack
+from ledger.port import Absent, Acknowledged, Alert, Cancel, Charged, Effect, Ended, Executed, Query, Report, Submit
+from ledger.vocabulary import EntryFlag, EventKind, Gate, OrderFlag, OrderStatus, Outcome, Side
+
+BLOCKED_TWICE = frozenset({Outcome.DUP_KEY, Outcome.KEY_CONFLICT, Outcome.LIVE_ENTRY})
+
+
+class Ledger(Protocol):
+    """What the manager needs of a journal session."""
+
+    @property
+    def book(self) -> Book:
+        """The book after the last record."""
+
+    def record(self, event: Row, /) -> Outcome:
+        """Apply one event and make it durable; APPLIED only when both are done."""
+
+    def gate(self, signal: Row, /) -> Decision:
+        """Decide on a signal and record the claim or the refusal, in one transaction."""
+
+    def name(self, text: str, /) -> int:
+        """Return the number of a text, a new one when it was never seen."""
+
+
+class LedgerError(RuntimeError):
+    """The ledger answered what a correct order manager can never see: a bug, not a condition."""
+
+
+class OrderManager:
+    """One account's orders, from wish to end. `symbols` gives names for log lines."""
+
+    def __init__(self, ledger: Ledger, symbols: dict[int, str] | None = None) -> None:
+        self._ledger = ledger
+        self._symbols = symbols or {}
+        self._early_fees: dict[int, Charged] = {}
+
+    def on_signal(self, signal: Row) -> list[Effect]:
+        """Hand a wish to the gate; return the Submit of a new order, or what the refusal asks for.
+
+        Args:
+            signal: int64[EVENT_WIDTH] of kind SIGNAL.
+        """
+        outcome, claim = self._ledger.gate(signal)
+        if outcome == Outcome.APPLIED:
+            return self._send(int(claim[E_KEY]), int(claim[E_TIME]))
+        effects: list[Effect] = []
+        if outcome in BLOCKED_TWICE:
+            effects.append(Alert(self._blocked_line(signal, outcome)))
+        if outcome == Outcome.LIVE_ENTRY:
+            effects += self._withdraw_entries(signal)
+        return effects
+
+    def _blocked_line(self, signal: Row, outcome: Outcome) -> str:
+        """Return the log line people grep for."""
+        number = unpack(int(signal[E_KEY])).instrument
+        position = int(self._ledger.book.instruments[number, I_POSITION])
+        side = "BUY" if signal[E_TARGET] >= position else "SELL"
+        return f"DUPLICATE {side} BLOCKED: {self._symbols.get(number, f'#{number}')} ({outcome.name})"
+
+    def _withdraw_entries(self, signal: Row) -> list[Effect]:
+        """Cancel live entries that go the other way than the signal now wants."""
+        book, number = self._ledger.book, unpack(int(signal[E_KEY])).instrument
+        wanted = int(signal[E_TARGET]) - int(book.instruments[number, I_POSITION])
+        effects: list[Effect] = []
+        link = int(book.instruments[number, I_LIVE_FIRST])
+        while link > 0:
+            order = book.orders[link - 1]
+            link = int(order[O_NEXT])
+            if order[O_FLAGS] & OrderFlag.OPENING and int(order[O_SIDE]) * wanted <= 0:
+                effects += self.cancel(int(order[O_KEY]), int(signal[E_TIME]))
+        return effects
+
+    def _send(self, key: int, time_ns: int) -> list[Effect]:
+        """Record SENDING, then return the Submit: the only place that makes one."""
+        if self._record(EventKind.SENDING, key, time_ns) != Outcome.APPLIED:
+            raise LedgerError(f"order {key} was claimed but may not be sent; its claim must have been recorded twice")
+        order = self._order(key)
+        return [
+            Submit(
+                key, int(order[O_INSTRUMENT]), int(order[O_SIDE]), int(order[O_QTY]), int(order[O_TYPE]), int(order[O_PRICE]),
+                int(order[O_STOP]), int(order[O_TAKE]), int(order[O_TRAIL]), int(order[O_PARENT]),
+                int(order[O_FLAGS]) & (OrderFlag.PYRAMID | OrderFlag.GTC | OrderFlag.OUTSIDE_RTH),
+            )
+        ]  # fmt: skip
+
+    def cancel(self, key: int, time_ns: int) -> list[Effect]:
+        """Ask for a cancel, once; an order that is closed or already asked for gives no effect."""
+        return [Cancel(key)] if self._record(EventKind.CANCEL, key, time_ns) == Outcome.APPLIED else []
+
+    def on_report(self, report: Report) -> list[Effect]:
+        """Book what the broker says. Repeats and old news change nothing; surprises give alerts."""
+        if isinstance(report, Executed):
+            return self._on_execution(report)
+        if isinstance(report, Charged):
+            return self._on_commission(report)
+        if isinstance(report, Acknowledged):
+            outcome = self._record(EventKind.SUBMITTED, report.key, report.time_ns, report.evidence)
+        elif isinstance(report, Ended):
+            outcome = self._record(EventKind[report.fate.name], report.key, report.time_ns, report.evidence)
+        else:
+            outcome = self._on_absent(report)
+        return self._surprise(outcome, report)
+
+    def _on_absent(self, report: Absent) -> Outcome:
+        """Release an UNKNOWN order that the broker proved never to have had; never send it again."""
+        number = self._number(report.key)
+        if number < 0 or self._ledger.book.orders[number, O_STATUS] != OrderStatus.UNKNOWN:
+            return Outcome.ILLEGAL_TRANSITION
+        return self._record(EventKind.RELEASED, report.key, report.time_ns, report.evidence)
+
+    def _surprise(self, outcome: Outcome, report: Report) -> list[Effect]:
+        """Return an alert for a report that fits no order or no state of it."""
+        if outcome in (Outcome.APPLIED, Outcome.DUPLICATE, Outcome.SUPERSEDED):
+            return []
+        return [Alert(f"REPORT NOT APPLIED: {outcome.name}: {report}")]
+
+    def _on_execution(self, report: Executed) -> list[Effect]:
+        base, revision = split_exec_id(report.exec_id)
+        number = self._ledger.name(f"{report.account}/{base}")
+        line = event(
+            EventKind.FILL, time_ns=report.time_ns, key=report.key, instrument=report.instrument, side=report.side,
+            qty_lots=report.qty_lots, price_ticks=report.price_ticks, exec_id=number, revision=revision,
+        )  # fmt: skip
+        outcome = self._ledger.record(line)
+        effects = self._surprise(outcome, report)
+        if outcome == Outcome.APPLIED:
+            effects += self._flagged(number, report)
+        early = self._early_fees.pop(number, None)
+        return effects + (self._on_commission(early) if early else [])
+
+    def _flagged(self, number: int, report: Executed) -> list[Effect]:
+        """Return an alert when the book flagged a fill: late, over, or no order of ours."""
+        entry = self._ledger.book.entries[int(find(self._ledger.book.arena, S_IDS, number, S_ENTRY))]
+        names = [flag.name for flag in (EntryFlag.LATE, EntryFlag.OVERFILL, EntryFlag.FOREIGN) if entry[N_FLAGS] & flag]
+        symbol = self._symbols.get(report.instrument, f"#{report.instrument}")
+        side = Side(report.side).name
+        return [Alert(f"{' '.join(names)} FILL: {symbol} {side} {report.qty_lots} lots; entries are blocked")] if names else []
+
+    def _on_commission(self, report: Charged) -> list[Effect]:
+        base, _ = split_exec_id(report.exec_id)
+        number = self._ledger.name(f"{report.account}/{base}")
+        outcome = self._ledger.record(event(EventKind.COMMISSION, time_ns=report.time_ns, exec_id=number, fee_e8=report.fee_e8))
+        if outcome == Outcome.UNKNOWN_EXECUTION:
+            self._early_fees[number] = report
+            return []
+        return self._surprise(outcome, report)
+
+    def on_start(self, time_ns: int) -> list[Effect]:
+        """Take up after a start or a crash: release what was never sent, doubt what may have been, ask about it.
+
+        Entries stay closed (NOT_RECONCILED) until `on_reconciled`.
+        """
+        self._gate(Gate.NOT_RECONCILED, Side.BUY, time_ns)
+        for order in self._ledger.book.orders.copy():
+            if order[O_STATUS] == OrderStatus.CLAIMED:
+                self._record(EventKind.RELEASED, int(order[O_KEY]), time_ns)
+            elif order[O_STATUS] == OrderStatus.SENDING:
+                self._record(EventKind.UNKNOWN, int(order[O_KEY]), time_ns)
+        return self._ask_about_live_orders()
+
+    def _ask_about_live_orders(self) -> list[Effect]:
+        """Return the Query for every order that may have changed while nobody listened."""
+        live = tuple(int(order[O_KEY]) for order in self._ledger.book.orders if 1 <= order[O_STATUS] <= OrderStatus.UNKNOWN)
+        return [Query(live)] if live else []
+
+    def on_disconnected(self, time_ns: int) -> list[Effect]:
+        """Close the gate for all orders while the link is down."""
+        self._gate(Gate.DISCONNECTED, Side.BUY, time_ns)
+        return []
+
+    def on_connected(self, time_ns: int) -> list[Effect]:
+        """Open the link's gate, keep NOT_RECONCILED shut, and ask about every order that may have changed meanwhile."""
+        self._gate(Gate.NOT_RECONCILED, Side.BUY, time_ns)
+        self._gate(Gate.DISCONNECTED, Side.SELL, time_ns)
+        return self._ask_about_live_orders()
+
+    def on_reconciled(self, time_ns: int, evidence: str) -> Outcome:
+        """Open for entries when the broker's lists agree with the book and no order is UNKNOWN."""
+        if any(order[O_STATUS] == OrderStatus.UNKNOWN for order in self._ledger.book.orders):
+            return Outcome.NOT_RECONCILED
+        return self._gate(Gate.NOT_RECONCILED, Side.SELL, time_ns, evidence)
+
+    def halt(self, time_ns: int, reason: str) -> list[Effect]:
+        """Trip the kill switch, for good until `resume`, and cancel every live order."""
+        self._gate(Gate.HALTED, Side.BUY, time_ns, reason)
+        effects: list[Effect] = [Alert(f"HALTED: {reason}")]
+        for order in self._ledger.book.orders.copy():
+            if OrderStatus.CLAIMED < order[O_STATUS] <= OrderStatus.UNKNOWN:
+                effects += self.cancel(int(order[O_KEY]), time_ns)
+        return effects
+
+    def resume(self, time_ns: int, operator: str) -> Outcome:
+        """Release the kill switch in an operator's name."""
+        return self._gate(Gate.HALTED, Side.SELL, time_ns, operator)
+
+    def _gate(self, gate: Gate, side: Side, time_ns: int, evidence: str = "") -> Outcome:
+        ref = self._ledger.name(evidence) if evidence else 0
+        return self._ledger.record(event(EventKind.GATE, time_ns=time_ns, side=side, reason=gate, ref=ref))
+
+    def _record(self, kind: EventKind, key: int, time_ns: int, evidence: str = "") -> Outcome:
+        ref = self._ledger.name(evidence) if evidence else 0
+        return self._ledger.record(event(kind, time_ns=time_ns, key=key, ref=ref))
+
+    def _number(self, key: int) -> int:
+        return int(find(self._ledger.book.arena, S_KEYS, key, S_ORDER)) if key > 0 else -1
+
+    def _order(self, key: int) -> Row:
+        order: Row = self._ledger.book.orders[self._number(key)]
+        return order
