@@ -61,8 +61,10 @@ def run(
     """
     speaker = voice()
     speaker.say("loading (the first command after an edit compiles for a while)")
+    from cli.stored import require_journal
     from sim import run as sim_run
 
+    require_journal(Path(settings("book")))
     wanted = [symbol.strip() for text in symbols for symbol in text.split(",") if symbol.strip()]
     reading = {key: flags[key] for key in ("start", "end", "bar", "timezone", "date_format") if flags[key] is not None}
     done = sim_run.run(
@@ -115,29 +117,28 @@ def draw(sheet: Any, folder: Path, session: int) -> dict[str, Path]:
 @click.option("--book", type=click.Path(), help="Journal to read.")
 @paged
 @leaf
-def list_runs(settings: Settings, limit: int, offset: int, book: Any) -> None:
+def list_runs(settings: Settings, page: int, rows: int) -> None:
     """List the stored backtests, newest first."""
-    from cli.stored import open_book, page, session_document
+    from cli.stored import open_book, page_of, session_document
 
     with open_book(settings) as journal:
         runs = [info for info in reversed(journal.sessions()) if info.kind == "backtest"]
-    shown = page(runs, limit, offset)
-    documents = [session_document(info) for info in shown]
+    documents = [session_document(info) for info in page_of(runs, page, rows)]
     speaker = voice()
-    speaker.document({"total": len(runs), "offset": offset, "sessions": documents})
+    speaker.document({"total": len(runs), "page": page, "sessions": documents})
     columns = ("session", "strategy", "symbols", "started", "status", "events", "code")
-    rows = [
+    lines = [
         [d["session"], d["strategy"], d["scope"], d["started"], d["status"], d["events"], d["code"]] for d in documents
     ]
-    title = f"{len(shown)} of {len(runs)} backtests in {settings('book')}"
-    speaker.show(table(title, columns, rows, numbers=("session", "events")))
+    title = f"{len(documents)} of {len(runs)} backtests in {settings('book')}"
+    speaker.show(table(title, columns, lines, numbers=("session", "events")))
 
 
 @backtest.command()
 @click.argument("session", type=click.IntRange(min=1))
 @click.option("--book", type=click.Path(), help="Journal to read.")
 @leaf
-def show(settings: Settings, session: int, book: Any) -> None:
+def show(settings: Settings, session: int) -> None:
     """Show a stored backtest: how it was made and its tear sheet, computed from the journal again."""
     from cli.stored import open_book, run_figures, session_document, session_of
 

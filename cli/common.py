@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from cli.output import Voice
-from cli.settings import resolve
+from cli.settings import DEFAULTS, resolve
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,7 +27,8 @@ def leaf(function: F) -> F:
     def command(as_json: bool, quiet: bool, config_file: str | None, overrides: tuple[str, ...], **flags: Any) -> Any:
         speaker = click.get_current_context().ensure_object(Voice)
         speaker.as_json, speaker.quiet = as_json, quiet
-        return function(settings=resolve(config_file, overrides, flags), **flags)
+        own = {key: value for key, value in flags.items() if key not in DEFAULTS}
+        return function(settings=resolve(config_file, overrides, flags), **own)
 
     options = (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output."),
@@ -45,14 +46,24 @@ def leaf(function: F) -> F:
 
 
 def paged(function: F) -> F:
-    """Add --limit and --offset to a command that lists rows; the total is always shown."""
+    """Add --page and --rows to a command that lists rows; the total is always shown."""
+    for option in (
+        click.option("--page", type=click.IntRange(min=1), default=1, show_default=True, help="Which page to show."),
+        click.option(
+            "--rows", type=click.IntRange(min=0), default=50, show_default=True, help="Rows of a page; 0 shows all."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def stored(function: F) -> F:
+    """Add --book and --session to a command that reads a stored session."""
     for option in (
         click.option(
-            "--offset", type=click.IntRange(min=0), default=0, show_default=True, help="Rows to leave out at the start."
+            "--session", "session_id", type=click.IntRange(min=1), help="Which session; default: the last one."
         ),
-        click.option(
-            "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Rows to show; 0 shows all."
-        ),
+        click.option("--book", type=click.Path(), help="Journal to read; default: ONEBOOK_BOOK, else runs/onebook.db."),
     ):
         function = option(function)
     return function

@@ -9,6 +9,7 @@ they are Text and never markup. Unknown is a word, and in JSON null; it is never
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 UNKNOWN = "unknown"
-NARROW = 100
+WIDE = 120
 """Columns of a table when nobody's terminal says how wide it is."""
 
 
@@ -36,7 +37,7 @@ class Voice:
         from rich.console import Console
 
         stream = sys.stderr if stderr else sys.stdout
-        return Console(file=stream, width=None if stream.isatty() else NARROW, highlight=False)
+        return Console(file=stream, width=None if stream.isatty() or "COLUMNS" in os.environ else WIDE, highlight=False)
 
     def say(self, line: str) -> None:
         """Tell the person who waits what is going on."""

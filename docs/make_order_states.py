@@ -42,7 +42,9 @@ def diagram() -> str:
         for step, then in steps.items():
             targets.setdefault(then, []).append(step_name(step))
         source = "[*]" if status == OrderStatus.NONE else status.name
-        lines += [f"    {source} --> {then.name} : {', '.join(names)}" for then, names in targets.items() if then != status]
+        lines += [
+            f"    {source} --> {then.name} : {', '.join(names)}" for then, names in targets.items() if then != status
+        ]
     lines += [f"    {status.name} --> [*]" for status in TRANSITIONS if status > LIVE_LAST]
     return "\n".join([*lines, "```"])
 
