@@ -93,12 +93,12 @@ def remove_files(database: Path, names: list[str]) -> None:
 def load(connection: sqlite3.Connection, database: Path, session_id: int, upto: int) -> tuple[Loaded | None, list[str]]:
     """Return the newest usable snapshot at or before `upto`, and what was wrong with newer ones."""
     rows = connection.execute(
-        "SELECT seq, event_hash, digest, file_hash, core_hash, file FROM snapshot"
+        "SELECT seq, event_hash, file_hash, core_hash, file FROM snapshot"
         " WHERE session_id = ? AND seq <= ? ORDER BY seq DESC",
         (session_id, upto),
     ).fetchall()
     faults: list[str] = []
-    for seq, event_hash, digest, file_hash, code, file in rows:
+    for seq, event_hash, file_hash, code, file in rows:
         if code != core_hash():
             continue
         if hash_at(connection, session_id, seq) != event_hash:

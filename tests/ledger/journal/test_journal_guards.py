@@ -1,0 +1,178 @@
+"""What SQL itself refuses, whoever asks: the second guard, independent of the core."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ledger.book import EVENT_COLUMNS, event
+from ledger.journal import Journal, JournalHalted
+from ledger.vocabulary import EventKind
+from tests.ledger.journal.journal_streams import opening, signal
+
+HASH = "zeroblob(32)"
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection as any other program would open it, to a journal with two sessions."""
+    with Journal.open(tmp_path / "a.db") as journal:
+        session = journal.begin("paper", "DU1", config={})
+        session.name("AAPL")
+        session.record_all(np.array(opening()))
+        bought = session.gate(signal(1, 10_000, 1)).event
+        session.record(event(EventKind.FILL, key=int(bought[2]), instrument=1, side=1, qty_lots=10_000, price_ticks=1_000_000, exec_id=1))
+        sold = session.gate(signal(1, 0, 2)).event
+        session.record(event(EventKind.FILL, key=int(sold[2]), instrument=1, side=-1, qty_lots=10_000, price_ticks=1_000_000, exec_id=2))
+        session.valuations(np.array([[1, 1, 5, 6, 0]]))
+        journal.begin("backtest", "x", config={})
+    connection = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def insert(session: int, seq: object, fence: int, word: str = "INSERT", **columns: object) -> str:
+    """Return an INSERT of an event row; columns by name, the others 0."""
+    values = {name: 0 for name in EVENT_COLUMNS} | {"kind": 30} | columns
+    hash_value = values.pop("hash", HASH)
+    names = ", ".join(values)
+    return (
+        f"{word} INTO event (session_id, seq, fence, recorded_ns, {names}, hash)"
+        f" VALUES ({session}, {seq}, {fence}, 0, {', '.join(map(str, values.values()))}, {hash_value})"
+    )
+
+
+CLAIM_KEY = int(signal(1, 10_000, 1)[2])
+REFUSED = [
+    ("a gap", insert(1, 12, 1)),
+    ("a seq again", insert(1, 10, 1)),
+    ("a first event that is not 1", insert(2, 2, 0)),
+    ("a replaced event", insert(1, 10, 1, "INSERT OR REPLACE")),
+    ("a stale fence", insert(1, 11, 0)),
+    ("a fence from the future", insert(1, 11, 2)),
+    ("a fence on a shared session", insert(2, 1, 1)),
+    ("a session that does not exist", insert(3, 1, 0)),
+    ("a key claimed twice", insert(1, 11, 1, kind=10, key=CLAIM_KEY)),
+    ("a claim replaced by a new seq", insert(1, 11, 1, "INSERT OR REPLACE", kind=10, key=CLAIM_KEY)),
+    ("an execution booked twice", insert(1, 11, 1, kind=20, exec_id=1)),
+    ("a fill replaced by a new seq", insert(1, 11, 1, "REPLACE", kind=20, exec_id=1)),
+    ("a text where an integer stands", insert(1, 11, 1, qty_lots="'many'")),
+    ("a fraction", insert(1, 11, 1, price_ticks="1.5")),
+    ("nothing", insert(1, 11, 1, price_ticks="NULL")),
+    ("a kind nobody knows", insert(1, 11, 1, kind=77)),
+    ("a signal, which is never applied", insert(1, 11, 1, kind=9)),
+    ("a short hash", insert(1, 11, 1, hash="zeroblob(8)")),
+    ("a hash that is text", insert(1, 11, 1, hash="'x'")),
+    ("an edited event", "UPDATE event SET price_ticks = 1 WHERE seq = 3"),
+    ("an edit that may replace", "UPDATE OR REPLACE event SET seq = 3 WHERE seq = 4"),
+    ("a deleted event", "DELETE FROM event WHERE seq = 10"),
+    ("all events deleted", "DELETE FROM event"),
+    ("an edited session", "UPDATE session SET git_sha = 'other'"),
+    ("a deleted session", "DELETE FROM session WHERE id = 2"),
+    ("a second exclusive session of one account",
+     "INSERT INTO session SELECT 3, kind, scope, exclusive, parent, started_ns, pid, host, boot_id, git_sha, dirty, source_hash,"
+     " config_hash, config, versions, seed, method, book_version FROM session WHERE id = 1"),
+    ("a replaced session", "INSERT OR REPLACE INTO session SELECT * FROM session WHERE id = 2"),
+    ("an edited name", "UPDATE name SET text = 'MSFT'"),
+    ("a replaced name", f"INSERT OR REPLACE INTO name VALUES (1, 2, 'AAPL', {HASH})"),
+    ("a name out of order", f"INSERT INTO name VALUES (1, 5, 'X', {HASH})"),
+    ("a fence that goes back", "UPDATE lease SET fence = 0"),
+    ("a replaced lease", "INSERT OR REPLACE INTO lease SELECT * FROM lease"),
+    ("a deleted lease", "DELETE FROM lease"),
+    ("an edited allocation", "UPDATE alloc SET proceeds_e8 = 0"),
+    ("a deleted allocation", "DELETE FROM alloc"),
+    ("a replaced allocation",
+     "INSERT OR REPLACE INTO alloc (session_id, number, lot, close_entry, instrument, side, qty_lots, cost_e8, proceeds_e8, version,"
+     " open_time_ns, close_time_ns, day) VALUES (1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0)"),
+    ("profit written by hand",
+     "INSERT INTO alloc (session_id, number, lot, close_entry, instrument, side, qty_lots, cost_e8, proceeds_e8, version,"
+     " open_time_ns, close_time_ns, day, pnl_e8) VALUES (1, 9, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 5)"),
+    ("a deleted order", 'DELETE FROM "order"'),
+    ("a deleted execution", "DELETE FROM execution"),
+    ("an equity that is not cash and positions", "INSERT INTO valuation VALUES (1, 2, 0, 0, 5, 6, 12, 0)"),
+    ("an edited equity curve", "UPDATE valuation SET cash_e8 = 6, equity_e8 = 12"),
+    ("an end with too few events", "INSERT INTO session_end VALUES (1, 0, 'done', 3, printf('%064d', 0))"),
+]  # fmt: skip
+ACCEPTED = [
+    ("the next event", insert(1, 11, 1)),
+    ("the first event of a shared session", insert(2, 1, 0)),
+    ("a higher revision of an execution", insert(1, 11, 1, kind=20, exec_id=1, revision=1)),
+    ("a new claim", insert(1, 11, 1, kind=10, key=CLAIM_KEY + 1)),
+    ("the same key in another session", insert(2, 1, 0, kind=10, key=CLAIM_KEY)),
+    ("the next name", f"INSERT INTO name VALUES (1, 2, 'MSFT', {HASH})"),
+    ("a new owner", "UPDATE lease SET fence = fence + 1"),
+    ("a later order status", 'UPDATE "order" SET changed_seq = 11 WHERE number = 0'),
+    ("the end", "INSERT INTO session_end VALUES (1, 0, 'done', 10, printf('%064d', 0))"),
+]
+
+
+@pytest.mark.parametrize(("what", "sql"), REFUSED, ids=[what for what, _ in REFUSED])
+def test_sql_refuses(plain: sqlite3.Connection, what: str, sql: str) -> None:
+    before = list(plain.iterdump())
+    with pytest.raises(sqlite3.Error) as caught:
+        plain.execute(sql)
+    assert not isinstance(caught.value, sqlite3.ProgrammingError) and "syntax" not in str(caught.value)
+    assert list(plain.iterdump()) == before
+
+
+@pytest.mark.parametrize(("what", "sql"), ACCEPTED, ids=[what for what, _ in ACCEPTED])
+def test_sql_takes(plain: sqlite3.Connection, what: str, sql: str) -> None:
+    assert plain.execute(sql).rowcount == 1
+
+
+def test_an_ended_session_takes_no_event_from_anybody(plain: sqlite3.Connection) -> None:
+    plain.execute("INSERT INTO session_end VALUES (1, 0, 'done', 10, printf('%064d', 0))")
+    with pytest.raises(sqlite3.IntegrityError, match="has ended"):
+        plain.execute(insert(1, 11, 1))
+
+
+def test_the_unique_indexes_hold_where_the_triggers_are_gone(plain: sqlite3.Connection) -> None:
+    plain.execute("DROP TRIGGER event_insert")
+    for sql in (insert(1, 11, 1, kind=10, key=CLAIM_KEY), insert(1, 11, 1, kind=20, exec_id=1)):
+        with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+            plain.execute(sql)
+
+
+def test_a_tampered_row_is_found_where_the_triggers_are_gone(tmp_path: Path) -> None:
+    edits = {
+        "UPDATE event SET price_ticks = price_ticks + 1 WHERE seq = 4": ("event_update", "chain"),
+        "UPDATE event SET recorded_ns = 1 WHERE seq = 4": ("event_update", "chain"),
+        "DELETE FROM event WHERE seq = 6": ("event_delete", "mark"),
+        "UPDATE session SET config = '{}'": ("session_update", "chain"),
+        "UPDATE name SET text = 'MSFT'": ("name_update", "names"),
+        "UPDATE instrument SET realized_e8 = 5": ("", "projection"),
+        "UPDATE account SET cash_e8 = 5": ("", "projection"),
+    }
+    for number, (edit, (trigger, part)) in enumerate(edits.items()):
+        path = tmp_path / f"{number}.db"
+        with Journal.open(path) as journal:
+            session = journal.begin("backtest", "x", config={"a": 1})
+            session.name("AAPL")
+            session.record_all(np.array(opening()))
+        other = sqlite3.connect(path, isolation_level=None)
+        if trigger:
+            other.execute(f"DROP TRIGGER {trigger}")
+        other.execute(edit)
+        other.close()
+        with Journal.read(path) as journal:
+            assert part in {finding.part for finding in journal.verify(1).findings}, edit
+
+
+def test_a_forked_child_may_not_use_its_parents_session(tmp_path: Path) -> None:
+    import os
+
+    with Journal.open(tmp_path / "a.db") as journal:
+        session = journal.begin("paper", "x", config={})
+        child = os.fork()
+        if child == 0:
+            try:
+                session.record(opening()[0])
+            except JournalHalted:
+                os._exit(7)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert session.record(opening()[0]) == 0
