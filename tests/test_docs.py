@@ -122,3 +122,13 @@ def test_links_between_documents_lead_somewhere(path):
 @pytest.mark.parametrize("path", sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("*/README.md")))
 def test_a_room_explains_itself_in_sixty_lines(path):
     assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= 60
+
+
+EXAMPLE = re.compile(r"```python\n((?!>>>).*?)```\n+```text\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("path", sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("*/README.md")))
+def test_the_examples_of_a_room_print_what_they_say(path, capsys):
+    for code, output in EXAMPLE.findall((ROOT / path).read_text(encoding="utf-8")):
+        exec(compile(code, path, "exec"), {})
+        assert capsys.readouterr().out == output
