@@ -40,13 +40,14 @@ other_body       | KEY_CONFLICT     |                                  | SIGNAL 
 same_body        | DUP_KEY          |                                  | SIGNAL; CANCELED key=KEY
 halted           | HALTED           |                                  | GATE reason=HALTED side=1
 halted_one       | HALTED           |                                  | GATE reason=HALTED side=1 instrument=1
+halted_exit      | HALTED           | target_lots=0                    | ADJUST_POSITION instrument=1 side=1 qty_lots=10000 ref=1; GATE reason=HALTED side=1
 liquidate_opens  | HALTED           | key=LIQUIDATE                    | GATE reason=HALTED side=1
 not_reconciled   | NOT_RECONCILED   |                                  | GATE reason=NOT_RECONCILED side=1
 disconnected     | DISCONNECTED     |                                  | GATE reason=DISCONNECTED side=1
+live_entry       | LIVE_ENTRY       |                                  | SIGNAL key=OTHER target_lots=500000
 at_target        | AT_TARGET        |                                  | ADJUST_POSITION instrument=1 side=1 qty_lots=1000000 price_ticks=1 ref=1
 working          | AT_TARGET        | flags=1                          | SIGNAL key=OTHER
 guard_of_nothing | AT_TARGET        | key=STOP target_lots=0           |
-live_entry       | LIVE_ENTRY       |                                  | SIGNAL key=OTHER target_lots=500000
 off_tick         | OFF_GRID         | price_ticks=1000001              |
 off_step         | OFF_GRID         | target_lots=1000001              |
 guard_off_tick   | OFF_GRID         | key=STOP target_lots=0 price_ticks=1000001 | ADJUST_POSITION instrument=1 side=1 qty_lots=10000 ref=1

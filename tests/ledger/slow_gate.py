@@ -97,11 +97,11 @@ class SlowGate:
             return self._guard(s)
         position = self.position(s.instrument)
         delta = s.target_lots - position - self.working(s.instrument)
-        if s.target_lots == position or delta == 0:
-            return O.AT_TARGET, Size()
         entries = [o for o in self.live_orders(s.instrument) if o.flags & OrderFlag.OPENING]
         if entries and not s.flags & OrderFlag.PYRAMID:
             return O.LIVE_ENTRY, Size()
+        if s.target_lots == position or delta == 0:
+            return O.AT_TARGET, Size()
         side, qty = (1 if delta > 0 else -1), abs(delta)
         held = max(0, -side * position)
         ordinary, guarded = self.claimed(s.instrument, side)
