@@ -117,7 +117,7 @@ def _blank(log: Ints, memory: Memory, kind: int, time_ns: int, instrument: int) 
     for column in range(line.shape[0]):
         line[column] = 0
     line[E_KIND], line[E_TIME], line[E_INSTRUMENT] = kind, time_ns, instrument
-    return memory.cursor[C_LOG]
+    return int(memory.cursor[C_LOG])
 
 
 @kernel

@@ -29,6 +29,7 @@ from ledger.vocabulary import EntryFlag, EventKind, Limit, Method, Outcome
 from sim import backtest as bt
 from sim import costs, metrics
 from sim.data import History, load
+from sim.exchange import Fill
 from strategies import get
 from strategies.api import Strategy, as_bars, may_short, parse_params
 
@@ -119,8 +120,10 @@ def _tape(histories: Sequence[History]) -> bt.Tape:
     def column(name: str) -> Ints:
         return np.concatenate([getattr(history, name) for history in histories]).astype(np.int64)
 
-    names = ("start_ns", "end_ns", "day", "open_ticks", "high_ticks", "low_ticks", "close_ticks")
-    return bt.Tape(*(column(name) for name in names), offset)
+    return bt.Tape(
+        column("start_ns"), column("end_ns"), column("day"), column("open_ticks"), column("high_ticks"),
+        column("low_ticks"), column("close_ticks"), offset,
+    )  # fmt: skip
 
 
 def _sight(histories: Sequence[History], strategy: Strategy, params: Any) -> bt.Sight:
@@ -128,14 +131,19 @@ def _sight(histories: Sequence[History], strategy: Strategy, params: Any) -> bt.
     seen, blocks, rows = [], [], 0
     for history in histories:
         factor = history.signal_factor / 10.0**history.price_exp
-        prices = [ticks * factor for ticks in (history.open_ticks, history.high_ticks, history.low_ticks, history.close_ticks)]
-        bars = as_bars(history.end_ns, *prices, history.volume)
+        bars = as_bars(
+            history.end_ns, history.open_ticks * factor, history.high_ticks * factor, history.low_ticks * factor,
+            history.close_ticks * factor, history.volume,
+        )  # fmt: skip
         block = np.ascontiguousarray(strategy.prepare(bars, params), np.float64)
         rows = block.shape[0]
         seen.append(bars)
         blocks.append(block.ravel())
-    floats = [np.concatenate([getattr(bars, name) for bars in seen]) for name in ("open", "high", "low", "close", "volume")]
-    return bt.Sight(*floats, np.concatenate(blocks), rows)
+    return bt.Sight(
+        np.concatenate([bars.open for bars in seen]), np.concatenate([bars.high for bars in seen]),
+        np.concatenate([bars.low for bars in seen]), np.concatenate([bars.close for bars in seen]),
+        np.concatenate([bars.volume for bars in seen]), np.concatenate(blocks), rows,
+    )  # fmt: skip
 
 
 def _steps(tape: bt.Tape) -> Ints:
@@ -181,7 +189,7 @@ def _memory(instruments: int, actions: Ints, values: int, state_size: int, logge
 
 _PROBLEMS = {
     bt.APPLY_FAILED: lambda detail: f"the book refused an event of the run: {Outcome(detail).name}",
-    bt.FILL_DISHONEST: lambda detail: f"the exchange made a dishonest fill: {bt.Fill(detail).name}",
+    bt.FILL_DISHONEST: lambda detail: f"the exchange made a dishonest fill: {Fill(detail).name}",
     bt.ORDER_TYPE: lambda detail: f"the strategy asked for order type {detail}; the profile next-open fills MARKET orders only",
     bt.BAD_TARGET: lambda detail: f"the strategy gave instrument {detail} a target outside -1..1",
 }
@@ -211,7 +219,7 @@ def simulate(histories: Sequence[History], strategy: Strategy, params: Any, sett
         if apply(book, line) != Outcome.APPLIED:
             raise BacktestError("the book refused the set-up of the run; is the cash within 46 billion?")
         setup.append(line)
-    log = np.zeros((4 * bt.STEP_ROOM + 2 * len(steps) + len(setup), EVENT_WIDTH), np.int64)
+    log = np.zeros((2 * bt.STEP_ROOM + len(steps) // 2 + len(setup), EVENT_WIDTH), np.int64)
     log[: len(setup)] = setup
     memory = _memory(len(histories), actions, int((steps[:, 0] == bt.VALUE).sum()), strategy.state_size, len(setup))
     while not bt.loop(book.arena, log, memory, steps, tape, sight, plan, model, actions, strategy.on_bar, params):
@@ -349,8 +357,9 @@ def store(sim: Simulation, path: Path, config: dict[str, Any]) -> int:
                 raise BacktestError(f"the journal numbered {symbol} unlike the run; symbols must differ")
         session.record_all(sim.log)
         session.valuations(np.ascontiguousarray(sim.values[:, :5]))
-        session.end()
-        if session.book.digest() != sim.book.digest():
+        same = session.book == sim.book
+        session.end("done" if same else "failed")
+        if not same:
             raise BacktestError("the stored book differs from the run's; the session is not to be trusted")
         return int(session.id)
 

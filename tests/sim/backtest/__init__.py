@@ -1,0 +1,1 @@
+"""Tests of the backtest loop and of a run end to end."""
