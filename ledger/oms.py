@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ledger.book import (
-    E_KEY, E_TARGET, E_TIME, I_LIVE_FIRST, I_POSITION, N_FLAGS, O_FLAGS, O_INSTRUMENT, O_KEY, O_NEXT, O_PARENT,
+    E_KEY, E_TARGET, E_TIME, I_LIVE_FIRST, I_POSITION, N_FLAGS, O_FILLED, O_FLAGS, O_INSTRUMENT, O_KEY, O_NEXT, O_PARENT,
     O_PRICE, O_QTY, O_SIDE, O_STATUS, O_STOP, O_TAKE, O_TRAIL, O_TYPE, S_IDS, S_KEYS, Book, Row, event, find,
 )  # fmt: skip
 from ledger.book import S_ENTRY, S_ORDER
@@ -123,9 +123,21 @@ class OrderManager:
             outcome = self._record(EventKind.SUBMITTED, report.key, report.time_ns, report.evidence)
         elif isinstance(report, Ended):
             outcome = self._record(EventKind[report.fate.name], report.key, report.time_ns, report.evidence)
+            return self._surprise(outcome, report) + self._orphans(report.key, report.time_ns)
         else:
             outcome = self._on_absent(report)
         return self._surprise(outcome, report)
+
+    def _orphans(self, parent: int, time_ns: int) -> list[Effect]:
+        """Cancel the guards of an entry that ended without a fill: they would open what nobody wanted."""
+        number, orders = self._number(parent), self._ledger.book.orders
+        if number < 0 or orders[number, O_FILLED] > 0 or 1 <= orders[number, O_STATUS] <= OrderStatus.UNKNOWN:
+            return []
+        effects: list[Effect] = []
+        for order in orders.copy():
+            if order[O_PARENT] == parent and 1 <= order[O_STATUS] <= OrderStatus.UNKNOWN:
+                effects += self.cancel(int(order[O_KEY]), time_ns)
+        return effects
 
     def _on_absent(self, report: Absent) -> Outcome:
         """Release an UNKNOWN order that the broker proved never to have had; never send it again."""

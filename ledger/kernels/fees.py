@@ -46,8 +46,12 @@ def _firsts(a: Arena, first_alloc: Amounts, first_lot: Amounts) -> None:
 
 
 @kernel
-def _split_lots(a: Arena, instrument_number: int, entry: int, lot_open: Amounts, lot_fee: Amounts) -> None:
-    """Rescale what is open in each lot as `lots._split` does; a vanished lot's fee goes where its cost went."""
+def _split_lots(a: Arena, instrument_number: int, entry: int, lot_open: Amounts, lot_fee: Amounts) -> int:
+    """Rescale what is open in each lot as `lots._split` does; a vanished lot's fee goes where its cost went.
+
+    Returns:
+        The fee of a position that vanished as a whole: it belongs to the allocation that closed it.
+    """
     numerator, denominator = a[entry + N_QTY], a[entry + N_PRICE]
     before, after, orphan, heir = np.int64(0), np.int64(0), np.int64(0), np.int64(-1)
     for number in range(used(a, S_LOT)):
@@ -64,8 +68,10 @@ def _split_lots(a: Arena, instrument_number: int, entry: int, lot_open: Amounts,
             heir = number
             lot_fee[heir] += orphan
             orphan = np.int64(0)
-    if heir >= 0:
-        lot_fee[heir] += orphan
+    if heir < 0:
+        return orphan
+    lot_fee[heir] += orphan
+    return np.int64(0)
 
 
 @kernel
@@ -97,10 +103,12 @@ def share_fees(
             link = a[entry + N_NEXT]
             number = firsts[entry_number]
             fee, qty = a[entry + N_FEE], a[entry + N_QTY]
-            take = _close(a, number, entry_number, lot_open, lot_fee, open_fee)
             if a[entry + N_KIND] == EventKind.SPLIT:
-                _split_lots(a, instrument_number, entry, lot_open, lot_fee)
+                gone = _split_lots(a, instrument_number, entry, lot_open, lot_fee)
+                if number >= 0:
+                    open_fee[number] = gone
                 continue
+            take = _close(a, number, entry_number, lot_open, lot_fee, open_fee)
             while take > 0:
                 close_fee[number] = share(fee, take, qty)
                 fee, qty, number = fee - close_fee[number], qty - take, number + 1

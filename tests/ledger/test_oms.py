@@ -233,6 +233,20 @@ def test_late_foreign_and_unknown_reports_raise_alerts_and_lose_nothing() -> Non
     assert ledger.book.refusals()[Outcome.BLOCKED] == 1
 
 
+def test_the_guards_of_an_entry_that_never_filled_are_cancelled_with_it() -> None:
+    manager, ledger = fresh()
+    (submit,) = manager.on_signal(wish(60, 10))
+    assert isinstance(submit, Submit)
+    guard = make(1, 1, Purpose.STOP_LOSS, 60)
+    signal = event(
+        EventKind.SIGNAL, key=guard, instrument=1, target_lots=0, price_ticks=900_000, order_type=2, parent=submit.key, time_ns=10
+    )
+    (child,) = manager.on_signal(signal)
+    assert isinstance(child, Submit) and (child.side, child.qty_lots) == (-1, 10 * SHARE)
+    assert manager.on_report(Ended(20, submit.key, Fate.REJECTED, "orderStatus")) == [Cancel(guard)]
+    assert check(ledger.book) == Invariant.HOLDS
+
+
 def test_the_kill_switch_stops_entries_cancels_orders_and_survives_a_restart() -> None:
     manager, ledger = fresh()
     submit = manager.on_signal(wish(60, 10))[0]
