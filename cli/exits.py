@@ -1,7 +1,7 @@
 """Exit codes, and which exception means which.
 
 Theory of operation. A script that calls `onebook` reads the exit code and not the
-words. Exceptions are known by their full names, because importing their classes
+words. Exceptions are known by their names, because importing their classes
 would import the rooms; an exception that is raised has brought its class along.
 """
 
@@ -23,25 +23,26 @@ class Code(IntEnum):
 
 
 CODES: dict[str, Code] = {
-    "cli.settings.ConfigError": Code.USAGE,
-    "strategies.api.StrategyError": Code.USAGE,
-    "sim.data.errors.DataError": Code.USAGE,
-    "ledger.units.UnitError": Code.USAGE,
-    "sim.run.BacktestError": Code.FAILED,
-    "ledger.journal.errors.JournalLocked": Code.LOCKED,
-    "ledger.journal.errors.JournalForeign": Code.USAGE,
-    "ledger.journal.errors.JournalShortened": Code.FINDING,
-    "ledger.journal.errors.JournalHalted": Code.FAILED,
-    "ledger.journal.errors.JournalError": Code.ENVIRONMENT,
+    "cli.ConfigError": Code.USAGE,
+    "strategies.StrategyError": Code.USAGE,
+    "sim.DataError": Code.USAGE,
+    "ledger.UnitError": Code.USAGE,
+    "sim.BacktestError": Code.FAILED,
+    "ledger.JournalLocked": Code.LOCKED,
+    "ledger.JournalForeign": Code.USAGE,
+    "ledger.JournalShortened": Code.FINDING,
+    "ledger.JournalHalted": Code.FAILED,
+    "ledger.JournalError": Code.ENVIRONMENT,
     "builtins.OSError": Code.ENVIRONMENT,
     "builtins.MemoryError": Code.ENVIRONMENT,
     "builtins.KeyboardInterrupt": Code.INTERRUPTED,
 }
+"""By room and class: in which file of its room a class stands is the room's own affair."""
 
 
 def code_of(error: BaseException) -> Code | None:
     """Return the exit code of an exception we know, most special class first; None for one we do not."""
     for kind in type(error).__mro__:
-        if (name := f"{kind.__module__}.{kind.__qualname__}") in CODES:
+        if (name := f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}") in CODES:
             return CODES[name]
     return None

@@ -47,17 +47,20 @@ def open_book(settings: Settings) -> Iterator[Any]:
 
 
 def require_journal(path: Path) -> None:
-    """Refuse a file that is there and is no journal, before anything runs and before anything opens it to write."""
-    from ledger.journal import files, migrations
+    """Refuse a file that is there and is no sound journal, before anything runs and before anything opens it to write."""
+    from ledger.journal import Journal, JournalError
 
-    if not path.exists():
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         return
-    connection = files.connect_reader(path)
     try:
-        if not migrations.is_blank(connection):
-            migrations.check(connection, path)
-    finally:
-        connection.close()
+        with Journal.read(path) as journal:
+            if journal.quarantine is not None:
+                raise journal.quarantine
+    except JournalError as error:
+        # The plain error means that the file cannot be read *yet*: a schema that was never written. Opening it
+        # to write mends that, or says what is wrong.
+        if type(error) is not JournalError or path.is_dir():
+            raise
 
 
 def session_of(journal: Any, session_id: int | None) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import sys
 from decimal import Decimal
 
 import pytest
@@ -135,7 +136,10 @@ def test_a_session_that_is_not_there_is_a_usage_error(stored):
 
 
 def test_a_book_that_another_program_holds_is_locked(stored, elsewhere, monkeypatch):
-    monkeypatch.setattr("ledger.journal.files.BUSY_SECONDS", 0)
+    # Waiting for the lock is the journal's affair; wherever it keeps its patience, this test has none.
+    for name, module in list(sys.modules.items()):
+        if name.startswith("ledger.journal") and hasattr(module, "BUSY_SECONDS"):
+            monkeypatch.setattr(module, "BUSY_SECONDS", 0)
     copy = elsewhere / "held.db"
     shutil.copy(stored.book, copy)
     holder = sqlite3.connect(copy, isolation_level=None)
