@@ -19,10 +19,10 @@ from dataclasses import fields
 from ledger.vocabulary import EntryFlag, Gate, Limit, OrderFlag
 from ledger.vocabulary import EventKind as K
 from ledger.vocabulary import Outcome as O
-from tests.ledger.slow_facts import INCOME, MONEY, STEPS, SlowFacts
-from tests.ledger.slow_gate import SlowGate
-from tests.ledger.slow_lots import Lots, half_even
-from tests.ledger.slow_rows import AMOUNT_MAX, QTY_MAX, VALUE_MAX, Columns, Entry, Instrument, Order
+from tests.ledger.twin.slow_facts import INCOME, MONEY, STEPS, SlowFacts
+from tests.ledger.twin.slow_gate import SlowGate
+from tests.ledger.twin.slow_lots import Lots, half_even
+from tests.ledger.twin.slow_rows import AMOUNT_MAX, QTY_MAX, VALUE_MAX, Columns, Entry, Instrument, Order
 
 FAR_BELOW = 2**55
 """Under this every sum of a test's length is far from any bound, so OVERFLOW would be wrong."""
@@ -149,7 +149,7 @@ class Oracle(SlowGate, SlowFacts):
             own = [entry for entry in self.entries if entry.instrument == number]
             growth = max([entry.qty for entry in own if entry.kind == K.SPLIT], default=1)
             gross = sum(entry.qty for entry in own) * growth
-            result += instrument.worth(max(instrument.mark, 1), gross) + gross + sum(entry.value for entry in own)
+            result += instrument.mark + instrument.worth(max(instrument.mark, 1), gross) + gross + sum(entry.value for entry in own)
         return result
 
     # Events.

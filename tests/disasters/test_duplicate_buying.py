@@ -11,8 +11,8 @@ from ledger.invariants import Invariant, check
 from ledger.keys import make
 from ledger.units import money
 from ledger.vocabulary import EventKind, Gate, Limit, OrderStatus, Outcome, Purpose
-from tests.ledger.comparison import row_of
-from tests.ledger.desk import fill, say, wish, with_instruments
+from tests.ledger.twin.comparison import row_of
+from tests.ledger.twin.desk import fill, say, wish, with_instruments
 
 K, SHARE, SECOND = EventKind, 10_000, 10**9
 

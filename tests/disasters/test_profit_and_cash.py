@@ -12,8 +12,8 @@ from ledger.invariants import Invariant, check
 from ledger.keys import make
 from ledger.units import decimal_text, money
 from ledger.vocabulary import EventKind, InstrumentFlag, Outcome, Purpose
-from tests.ledger.comparison import row_of
-from tests.ledger.desk import fill, say, wish, with_instruments
+from tests.ledger.twin.comparison import row_of
+from tests.ledger.twin.desk import fill, say, wish, with_instruments
 
 K, SHARE = EventKind, 10_000
 SEPTEMBER, DECEMBER, SALE = 1, 2, 3

@@ -13,10 +13,10 @@ from ledger.book import Book, Capacity, grown
 from ledger.core import apply, apply_event, decide
 from ledger.vocabulary import EventKind, Method, Outcome
 from tests.arbitrary import Drawn, Seeded, Stream
-from tests.ledger.comparison import Pair, row_of
+from tests.ledger.twin.comparison import Pair, row_of
 
 TINY = Capacity(instruments=2, orders=1, entries=1, lots=1, allocs=1, unmatched=1)
-NUMBER_OF_SEEDS, STEPS = 72, 90
+NUMBER_OF_SEEDS, STEPS = 90, 90
 
 
 def told(seed: int, steps: int = STEPS, capacity: Capacity | None = None) -> tuple[Pair, Counter[int]]:

@@ -13,7 +13,7 @@ from ledger.core import apply
 from ledger.kernels.fees import fee_shares
 from ledger.vocabulary import EventKind, Method, Outcome
 from tests.arbitrary import Seeded, Stream
-from tests.ledger.comparison import Pair
+from tests.ledger.twin.comparison import Pair
 
 SHARE = 10_000
 

@@ -25,9 +25,10 @@ from ledger.book import Book, Capacity
 from ledger.core import apply_all
 from ledger.invariants import Invariant, check
 from ledger.vocabulary import EventKind, Method
-from tests.ledger.comparison import row_of
-from tests.ledger.slow_lots import Lots
+from tests.ledger.twin.comparison import row_of
+from tests.ledger.twin.slow_lots import Lots
 
+pytestmark = [pytest.mark.compiled, pytest.mark.slow]
 SYMBOLS = 32
 
 

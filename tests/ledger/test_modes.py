@@ -14,8 +14,10 @@ from ledger.book import Book
 from ledger.core import apply, apply_all
 from ledger.vocabulary import Method, Outcome
 from tests.arbitrary import Seeded, Stream
-from tests.ledger.comparison import columns_of, row_of
+from tests.ledger.twin.comparison import columns_of, row_of
 from tests.oracle import Oracle
+
+pytestmark = pytest.mark.compiled
 
 CHILD = """
 import sys
@@ -67,6 +69,7 @@ def test_the_compiled_loop_writes_the_same_book_as_one_event_at_a_time(streams: 
         assert book.digest() == digests[number].split()[0]
 
 
+@pytest.mark.slow  # With checked bounds the kernels are compiled once more, a minute when no cache is warm.
 @pytest.mark.parametrize("mode", ["NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK"])
 def test_another_mode_of_the_compiler_writes_the_same_book(mode: str, streams: list[np.ndarray], digests: list[str], tmp_path: Path) -> None:
     paths = []

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ledger import mutants
+from tests.ledger.twin import mutants
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def found() -> dict[str, str | None]:
     """What each mutant was caught by, from a child that runs the kernels as plain Python."""
     child = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.ledger.mutants"], cwd=ROOT, capture_output=True, text=True, check=False,
+        [sys.executable, "-W", "ignore", "-m", "tests.ledger.twin.mutants"], cwd=ROOT, capture_output=True, text=True, check=False,
         env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert child.returncode == 0, child.stderr

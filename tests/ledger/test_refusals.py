@@ -9,8 +9,8 @@ import pytest
 from ledger.book import H_REFUSED
 from ledger.core import apply, decide
 from ledger.vocabulary import EventKind, Outcome
-from tests.ledger.comparison import row_of
-from tests.ledger.refusals import SIGNAL, Cause, answer_to, book_with, causes, event_of, signal_with
+from tests.ledger.twin.comparison import row_of
+from tests.ledger.twin.refusals import SIGNAL, Cause, answer_to, book_with, causes, event_of, signal_with
 
 CAUSES = causes()
 SETTINGS = ("GATE", "LIMIT", "WITHDRAWAL")

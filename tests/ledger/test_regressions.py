@@ -9,8 +9,8 @@ from ledger.core import apply, decide
 from ledger.keys import make
 from ledger.units import AMOUNT_MAX
 from ledger.vocabulary import EventKind, Gate, Limit, Outcome, Purpose
-from tests.ledger.comparison import row_of
-from tests.ledger.desk import fill, say, wish, with_instruments
+from tests.ledger.twin.comparison import row_of
+from tests.ledger.twin.desk import fill, say, wish, with_instruments
 
 K = EventKind
 

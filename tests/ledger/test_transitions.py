@@ -10,8 +10,8 @@ from ledger.book import O_FILLED, O_STATUS, Book
 from ledger.core import apply, decide
 from ledger.kernels.orders import COMPLETE, NEXT, TRANSITIONS
 from ledger.vocabulary import EventKind, OrderFlag, OrderStatus, Outcome
-from tests.ledger.comparison import row_of
-from tests.ledger.refusals import KEY, SIGNAL, book_with, event_of
+from tests.ledger.twin.comparison import row_of
+from tests.ledger.twin.refusals import KEY, SIGNAL, book_with, event_of
 
 K, S = EventKind, OrderStatus
 QTY, HALF = 1_000_000, 500_000

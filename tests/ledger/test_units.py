@@ -14,7 +14,7 @@ from ledger.kernel import jit
 from ledger.units import (
     AMOUNT_MAX, INT64_MAX, OVERFLOWED, UnitError, compare_ratios, decimal_text, from_broker, money, muldiv, to_grid, try_muldiv,
 )  # fmt: skip
-from tests.ledger.slow_lots import half_even
+from tests.ledger.twin.slow_lots import half_even
 
 EDGES = [0, 1, 2, 3, 5, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**32 + 1, 10**8, 2**53, AMOUNT_MAX, 2**62, INT64_MAX - 1, INT64_MAX]
 

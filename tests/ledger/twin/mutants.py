@@ -16,8 +16,8 @@ from ledger.book import E_FLAGS, H_CASH, H_METHOD, H_RESERVED, I_LOT_LAST, O_STA
 from ledger.kernels import facts, gate, lots, orders
 from ledger.vocabulary import LIVE_LAST, Method, OrderFlag, Outcome
 from tests.arbitrary import Seeded, Stream
-from tests.ledger.comparison import Pair
-from tests.ledger.refusals import answer_to, causes
+from tests.ledger.twin.comparison import Pair
+from tests.ledger.twin.refusals import answer_to, causes
 
 SEEDS, STEPS, DROPS_MAX = 30, 80, 2_000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ledger.vocabulary import EntryFlag, EventKind, OrderStatus, Purpose
-from tests.ledger.slow_lots import half_even
+from tests.ledger.twin.slow_lots import half_even
 
 AMOUNT_MAX, VALUE_MAX, QTY_MAX = 2**62 - 1, 2**60, 2**60
 LIVE = (

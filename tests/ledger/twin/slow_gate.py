@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ledger.vocabulary import Gate, Limit, OrderFlag, OrderType, Purpose
 from ledger.vocabulary import Outcome as O
-from tests.ledger.slow_lots import half_even
-from tests.ledger.slow_rows import AMOUNT_MAX, PROTECTIVE, QTY_MAX, VALUE_MAX, WISHES, Columns, Order, instrument_of, purpose_of
+from tests.ledger.twin.slow_lots import half_even
+from tests.ledger.twin.slow_rows import AMOUNT_MAX, PROTECTIVE, QTY_MAX, VALUE_MAX, WISHES, Columns, Order, instrument_of, purpose_of
 
 
 class Size(NamedTuple):

@@ -14,7 +14,7 @@ from ledger.core import apply, decide
 from ledger.keys import make
 from ledger.units import AMOUNT_MAX
 from ledger.vocabulary import EventKind, Gate, Limit, Outcome, Purpose
-from tests.ledger.comparison import Event, row_of
+from tests.ledger.twin.comparison import Event, row_of
 
 SHARE, TIME = 10_000, 10**18
 KEY = make(1, 1, Purpose.TARGET, 60)

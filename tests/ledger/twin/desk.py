@@ -6,7 +6,7 @@ from ledger.book import E_KIND, Book, Capacity
 from ledger.core import apply, decide
 from ledger.invariants import Invariant, check
 from ledger.vocabulary import EventKind, Outcome
-from tests.ledger.comparison import columns_of, row_of
+from tests.ledger.twin.comparison import columns_of, row_of
 
 K = EventKind
 

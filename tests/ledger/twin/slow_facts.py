@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ledger.vocabulary import EntryFlag, EventKind, Gate, OrderFlag, OrderStatus
 from ledger.vocabulary import Outcome as O
-from tests.ledger.slow_lots import half_even
-from tests.ledger.slow_rows import AMOUNT_MAX, VALUE_MAX, Columns, Entry, Order
+from tests.ledger.twin.slow_lots import half_even
+from tests.ledger.twin.slow_rows import AMOUNT_MAX, VALUE_MAX, Columns, Entry, Order
 
 _K, _S = EventKind, OrderStatus
 FATES = {_K.CANCELED: _S.CANCELED, _K.EXPIRED: _S.EXPIRED, _K.REJECTED: _S.REJECTED}
