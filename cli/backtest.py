@@ -60,27 +60,32 @@ def run(
     bundled, $100,000 and IBKR's fixed commission.
     """
     speaker = voice()
-    speaker.say("loading (the first command after an edit compiles for a while)")
-    from cli.stored import require_journal
-    from sim import run as sim_run
+    with speaker.progress() as say:
+        say("loading")
+        from cli.stored import require_journal
+        from sim import run as sim_run
 
-    require_journal(Path(settings("book")))
-    wanted = [symbol.strip() for text in symbols for symbol in text.split(",") if symbol.strip()]
-    reading = {key: flags[key] for key in ("start", "end", "bar", "timezone", "date_format") if flags[key] is not None}
-    done = sim_run.run(
-        strategy,
-        params,
-        data=settings("data"),
-        symbols=wanted,
-        prices=settings("prices"),
-        setting=sim_run.Setting(cash=settings("cash"), size=settings("size"), commission=settings("commission")),
-        book=Path(settings("book")),
-        progress=speaker.say,
-        repairs=repairs,
-        **reading,
-    )
-    sheet: Any = sim_run.sheet(done.simulation, done.figures)
-    files = draw(sheet, Path(settings("out")), done.session) if settings("picture") else {}
+        require_journal(Path(settings("book")))
+        wanted = [symbol.strip() for text in symbols for symbol in text.split(",") if symbol.strip()]
+        reading = {
+            key: flags[key] for key in ("start", "end", "bar", "timezone", "date_format") if flags[key] is not None
+        }
+        done = sim_run.run(
+            strategy,
+            params,
+            data=settings("data"),
+            symbols=wanted,
+            prices=settings("prices"),
+            setting=sim_run.Setting(cash=settings("cash"), size=settings("size"), commission=settings("commission")),
+            book=Path(settings("book")),
+            progress=say,
+            repairs=repairs,
+            **reading,
+        )
+        sheet: Any = sim_run.sheet(done.simulation, done.figures)
+        if settings("picture"):
+            say("drawing")
+        files = draw(sheet, Path(settings("out")), done.session) if settings("picture") else {}
     speaker.document({**done.document(), "files": {kind: str(path) for kind, path in files.items()}})
     if not speaker.as_json:
         from sim.report import table as tear_sheet
@@ -93,7 +98,6 @@ def run(
 
 def draw(sheet: Any, folder: Path, session: int) -> dict[str, Path]:
     """Write the picture and the tear sheet of a run; each appears under its name only when it is whole."""
-    voice().say("drawing")
     from sim.picture import png
     from sim.tearsheet import html
 

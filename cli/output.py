@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,22 @@ class Voice:
         """Tell the person who waits what is going on."""
         if not self.quiet:
             click.echo(line, err=True)
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str], None]]:
+        """Yield a function that says what is being done now; at a terminal a line with a running clock shows it.
+
+        The first run compiles for a minute, and a screen that stands still looks like a program that hangs.
+        """
+        if self.quiet or not sys.stderr.isatty():
+            yield self.say
+            return
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        with Progress(*columns, console=self.console(stderr=True), transient=True) as line:
+            task = line.add_task("starting")
+            yield lambda text: line.update(task, description=text)
 
     def show(self, *things: RenderableType) -> None:
         """Print tables or texts for people; nothing when JSON was asked for."""
