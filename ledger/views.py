@@ -292,16 +292,18 @@ def sessions(journal: Journal) -> list[SessionInfo]:
 def totals(journal: Journal, session_id: int) -> Totals | None:
     """Return the account's figures after its last event, or None when the session has no event."""
     session_row(journal.connection, session_id)
-    sql = f"SELECT {', '.join(ACCOUNT_COLUMNS)} FROM account WHERE session_id = ?"
-    found = journal.connection.execute(sql, (session_id,)).fetchone()
+    found = journal.connection.execute(" ".join(_TOTALS), (session_id,)).fetchone()
     return Totals(*found) if found else None
+
+
+_TOTALS = ("SELECT", ", ".join(ACCOUNT_COLUMNS), "FROM account WHERE session_id = ?")
 
 
 def _all(journal: Journal, session_id: int, view: str, kind: type[Row], order: str) -> list[Row]:
     """Return all rows of a view for one session; a session that does not exist is an error, not an empty answer."""
     session_row(journal.connection, session_id)
     columns = ", ".join(kind._fields)  # type: ignore[attr-defined]
-    sql = f"SELECT {columns} FROM {view} WHERE session_id = ? ORDER BY {order}"
+    sql = " ".join(("SELECT", columns, "FROM", view, "WHERE session_id = ? ORDER BY", order))
     return [kind(*line) for line in journal.connection.execute(sql, (session_id,))]
 
 
@@ -314,8 +316,9 @@ def _page(
         raise ValueError(f"page {page} of size {size}: pages count from 0 and hold at least one row")
     columns = ", ".join(kind._fields)  # type: ignore[attr-defined]
     with journal.reading():
-        total = journal.connection.execute(f"SELECT count(*) FROM {view} WHERE session_id = ?", (session_id,)).fetchone()[0]
+        count = " ".join(("SELECT count(*) FROM", view, "WHERE session_id = ?"))
+        total = journal.connection.execute(count, (session_id,)).fetchone()[0]
         # A negative LIMIT is SQLite's word for no limit.
         bounds = (session_id, -1 if size is None else size, page * (size or 0))
-        sql = f"SELECT {columns} FROM {view} WHERE session_id = ? ORDER BY {order} LIMIT ? OFFSET ?"
+        sql = " ".join(("SELECT", columns, "FROM", view, "WHERE session_id = ? ORDER BY", order, "LIMIT ? OFFSET ?"))
         return Page([kind(*line) for line in journal.connection.execute(sql, bounds)], total)

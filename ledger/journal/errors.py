@@ -23,7 +23,7 @@ class JournalHalted(JournalError):
 class JournalShortened(JournalError):
     """The database ends before the high-water mark that was kept outside of it."""
 
-    def __init__(self, message: str, session_id: int, stored_seq: int, marked_seq: int):
+    def __init__(self, message: str, session_id: int, stored_seq: int, marked_seq: int) -> None:
         super().__init__(message)
         self.session_id, self.stored_seq, self.marked_seq = session_id, stored_seq, marked_seq
 

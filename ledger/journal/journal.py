@@ -12,22 +12,28 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import time_ns
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from ledger.book import SCHEMA_VERSION, Book
-from ledger.journal import chain, files, leases, migrations, replay, snapshots, verification
-from ledger.journal.errors import JournalError, JournalForeign, JournalHalted, JournalLocked, JournalShortened
-from ledger.journal.locks import FileLock
-from ledger.journal.mark import MarkFile, read_marks
+from ledger.journal import replay, snapshots, verification
+from ledger.journal.store import chain, files, leases, migrations
+from ledger.journal.errors import JournalError, JournalForeign, JournalHalted, JournalShortened
+from ledger.journal.store.locks import FileLock
+from ledger.journal.store.mark import Mark, MarkFile, read_marks
 from ledger.journal.provenance import canonical_json, git_state, owner, source_hash, versions
 from ledger.journal.session import Session
 from ledger.vocabulary import Method
 
+_INSERT = (
+    "INSERT INTO session (id, kind, scope, exclusive, parent, started_ns, pid, host, boot_id, git_sha, dirty, source_hash,"
+    " config_hash, config, versions, seed, method, book_version)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 KINDS = ("backtest", "fuzz", "paper", "import")
 
 
@@ -63,7 +69,7 @@ def _nowhere(_point: str) -> None:
 class Journal:
     """A journal file. Use as a context manager; closing gives accounts back and the file stays."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, at: Callable[[str], None], clock: Callable[[], int]):
+    def __init__(self, connection: sqlite3.Connection, path: Path, at: Callable[[str], None], clock: Callable[[], int]) -> None:
         self.connection, self.path, self.at, self.clock = connection, path, at, clock
         self.writable = False
         self.quarantine: JournalShortened | None = None
@@ -87,29 +93,27 @@ class Journal:
         """
         place = Path(path)
         files.prepare(place)
-        journal = cls(files.connect_writer(place), place, at or _nowhere, clock or time.time_ns)
+        journal = cls(files.connect_writer(place), place, at or _nowhere, clock or time_ns)
         journal.writable = True
-        try:
+        with ExitStack() as undo:
+            undo.callback(journal.connection.close)
             journal._settle(migrations.MIGRATIONS)
-        except BaseException:
-            journal.connection.close()
-            raise
+            undo.pop_all()
         return journal
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """Open a journal to look at it; a file that lost its tail can be read, `quarantine` then says so."""
         place = Path(path)
-        journal = cls(files.connect_reader(place), place, _nowhere, time.time_ns)
-        try:
+        journal = cls(files.connect_reader(place), place, _nowhere, time_ns)
+        with ExitStack() as undo:
+            undo.callback(journal.connection.close)
             if migrations.is_blank(journal.connection):
                 raise JournalError(f"{place} is an empty database: whoever made it did not come to write the schema")
             if migrations.check(journal.connection, place) < migrations.VERSION:
                 raise JournalForeign(f"{place} is of an older release; open it once to write, that brings it up to date")
             journal.quarantine = journal._shortened()
-        except BaseException:
-            journal.connection.close()
-            raise
+            undo.pop_all()
         return journal
 
     def __enter__(self) -> Self:
@@ -164,7 +168,7 @@ class Journal:
     def _shortened(self) -> JournalShortened | None:
         """Compare the file with its high-water mark; the mark is read first, because the file only grows."""
         for mark in read_marks(self.mark.path)[0]:
-            stored = replay.hash_at(self.connection, mark.session_id, mark.seq)
+            stored = self._hash_at(mark)
             if stored == mark.hash:
                 continue
             last = replay.last_seq(self.connection, mark.session_id)
@@ -176,6 +180,13 @@ class Journal:
                 mark.session_id, last, mark.seq,
             )  # fmt: skip
         return None
+
+    def _hash_at(self, mark: Mark) -> bytes | None:
+        """Return the hash the file has where the mark stands; before the first event it is that of the session's row."""
+        if mark.seq:
+            return replay.hash_at(self.connection, mark.session_id, mark.seq)
+        known = self.connection.execute("SELECT 1 FROM session WHERE id = ?", (mark.session_id,)).fetchone()
+        return chain.genesis(replay.session_row(self.connection, mark.session_id)) if known else None
 
     def begin(
         self,
@@ -202,23 +213,21 @@ class Journal:
             raise JournalError(f"a session is one of {', '.join(KINDS)}, not {kind!r}")
         owned = kind == "paper" if exclusive is None else exclusive
         row = self._session_row(kind, scope, owned, config, method, parent or 0, seed)
-        lock = self._lock(scope) if owned else None
-        try:
-            with self._write():
-                row["id"] = self.connection.execute("SELECT coalesce(max(id), 0) + 1 FROM session").fetchone()[0]
-                columns = ", ".join(replay.SESSION_COLUMNS)
-                places = ", ".join("?" * len(replay.SESSION_COLUMNS))
-                values = [row[name] for name in replay.SESSION_COLUMNS]
-                self.connection.execute(f"INSERT INTO session ({columns}) VALUES ({places})", values)
-                fence = leases.pass_lease(self.connection, scope, row["id"], self.clock()) if owned else 0
-                self.at("session")
-        except BaseException as error:
-            _release(lock)
-            if isinstance(error, sqlite3.IntegrityError):
-                raise JournalError(f"no {kind} session of {scope}: {error}; resume it (Journal.sessions lists it), or end it") from error
-            raise
-        book = Book(method=method)
-        return self._opened(row, replay.Replayed(book, chain.genesis(row), None), fence, lock)
+        with ExitStack() as undo:
+            lock = self._lock(scope, undo) if owned else None
+            try:
+                with self._write():
+                    row["id"] = self.connection.execute("SELECT coalesce(max(id), 0) + 1 FROM session").fetchone()[0]
+                    self.connection.execute(_INSERT, [row[name] for name in replay.SESSION_COLUMNS])
+                    self.at("session")
+                    fence = leases.pass_lease(self.connection, scope, row["id"], self.clock()) if owned else 0
+                    self.at("lease")
+            except sqlite3.IntegrityError as error:
+                raise JournalError(f"no {kind} session of {scope}: {error}; resume that one, or end it") from error
+            replayed = replay.Replayed(Book(method=method), chain.genesis(row), None)
+            session = self._opened(row, replayed, fence, lock)
+            undo.pop_all()
+        return session
 
     def _session_row(
         self, kind: str, scope: str, exclusive: bool, config: Mapping[str, Any], method: Method, parent: int, seed: int
@@ -244,26 +253,30 @@ class Journal:
             word = "exclusive" if owned else "shared"
             raise JournalError(f"session {session_id} was begun as {word} and stays so; leave out `exclusive`")
         if self.connection.execute("SELECT 1 FROM session_end WHERE session_id = ?", (session_id,)).fetchone():
-            raise JournalError(f"session {session_id} has ended and takes no further event; begin a new one with parent={session_id}")
-        lock, fence = (self._lock(row["scope"]), 0) if owned else (None, 0)
-        try:
+            raise JournalError(f"session {session_id} has ended and takes no event; begin a new one with parent={session_id}")
+        with ExitStack() as undo:
+            lock, fence = None, 0
             if owned:
+                lock = self._lock(row["scope"], undo)
                 with self._write():
                     fence = leases.pass_lease(self.connection, row["scope"], session_id, self.clock())
                     self.at("lease")
-            replayed = self._replay(session_id, row, None, True)
-        except BaseException:
-            _release(lock)
-            raise
-        return self._opened(row, replayed, fence, lock)
+            session = self._opened(row, self._replay(session_id, row, None, True), fence, lock)
+            undo.pop_all()
+        return session
 
     def _opened(self, row: dict[str, Any], replayed: replay.Replayed, fence: int, lock: FileLock | None) -> Session:
         session = Session(self, row, replayed, fence, lock)
+        with self.turn():
+            # The process before may have died between a commit and its mark.
+            if replay.last_seq(self.connection, session.id) == replayed.book.seq:
+                self.mark.write(Mark(session.id, replayed.book.seq, replayed.head))
         self._sessions.append(session)
         return session
 
-    def _lock(self, scope: str) -> FileLock:
+    def _lock(self, scope: str, undo: ExitStack) -> FileLock:
         lock = leases.lock_account(self.path, scope, self.connection)
+        undo.callback(lock.release)
         self.at("lease-lock")
         return lock
 
@@ -272,18 +285,8 @@ class Journal:
         """Run a write that is no session's: committed, or rolled back."""
         if self._pid != os.getpid():
             raise JournalHalted(f"{self.path} was opened by pid {self._pid}: a forked process opens a journal of its own")
-        with self.turn():
-            try:
-                self.connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                raise JournalLocked(f"{self.path} cannot be written to: {error}; nothing was changed") from error
-            try:
-                yield
-                self.connection.execute("COMMIT")
-            except BaseException:
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
-                raise
+        with self.turn(), migrations.Transaction(self.connection):
+            yield
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -300,8 +303,8 @@ class Journal:
 
     def sessions(self) -> list[SessionInfo]:
         """Return every session, oldest first."""
-        columns = ", ".join(SessionInfo._fields)
-        return [SessionInfo(*line) for line in self.connection.execute(f"SELECT {columns} FROM v_sessions ORDER BY id")]
+        sql = " ".join(("SELECT", ", ".join(SessionInfo._fields), "FROM v_sessions ORDER BY id"))
+        return [SessionInfo(*line) for line in self.connection.execute(sql)]
 
     def book(self, session_id: int, upto: int | None = None, verified: bool = True) -> Book:
         """Return a session's book, after its last event or after event `upto`.
@@ -354,11 +357,7 @@ class Journal:
             temporary.unlink()
             raise JournalError(f"the backup of {self.path} is not sound: {fault}; look at Journal.verify, keep older backups")
         files.sync(temporary)
-        os.replace(temporary, goal)
+        temporary.replace(goal)
         files.sync(goal.parent)
         self.at("backup")
 
-
-def _release(lock: FileLock | None) -> None:
-    if lock is not None:
-        lock.release()

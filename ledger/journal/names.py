@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import sqlite3
 
-from ledger.journal import chain
+from ledger.journal.store import chain
 from ledger.journal.errors import JournalError
 
 
 class Names:
     """The names of one session, as far as this process knows them."""
 
-    def __init__(self, session_id: int, genesis: bytes):
+    def __init__(self, session_id: int, genesis: bytes) -> None:
         self._session_id = session_id
         self._texts: list[str] = []
         self._numbers: dict[str, int] = {}

@@ -12,6 +12,7 @@ Each table is keyed by session and row number, so that sessions share tables.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
@@ -87,6 +88,7 @@ ACCOUNT_COLUMNS = (
     "unmatched_e8", "open_cost_e8", "short_hold_e8", "reserved_e8", "value_e8", "unmarked", "open_count", "overdrawn",
     "gates", "day", "day_equity_e8", "day_known", "day_flows_e8", "day_orders", "claims", "fills", "rebooks",
 )  # fmt: skip
+FEE_COLUMNS = ("open_fee_e8", "close_fee_e8", "known")
 _MONEY_KINDS = (EventKind.FILL, EventKind.COMMISSION, EventKind.SPLIT, EventKind.ADJUST_POSITION)
 
 
@@ -224,12 +226,11 @@ def write(connection: sqlite3.Connection, session_id: int, arena: Arena, rows: M
     for table in TABLES:
         if rows[table.name]:
             numbers = np.array(sorted(rows[table.name]), np.int64)
-            _put(connection, table.name, column_names(table), table not in GROWING,
+            _put(connection, table.name, ("number", *column_names(table)), table not in GROWING,
                  [(session_id, *line) for line in table_rows(arena, table, numbers, symbols)])  # fmt: skip
     if fees:
-        columns = ["open_fee_e8", "close_fee_e8", "known"]
-        _put(connection, "alloc_fee", columns, True, [(session_id, *line) for line in fees])
-    connection.execute(_ACCOUNT_SQL, (session_id, *account_row(arena)))
+        _put(connection, "alloc_fee", ("number", *FEE_COLUMNS), True, [(session_id, *line) for line in fees])
+    _put(connection, "account", ACCOUNT_COLUMNS, True, [(session_id, *account_row(arena))])
 
 
 def account_row(arena: Arena) -> tuple[int, ...]:
@@ -237,24 +238,24 @@ def account_row(arena: Arena) -> tuple[int, ...]:
     return tuple(arena[H_VERSION : H_REBOOKS + 1].tolist())
 
 
-def _put(connection: sqlite3.Connection, table: str, columns: list[str], replace: bool, rows: Rows) -> None:
-    """Insert rows; where `replace`, a row that exists gets the new values."""
-    names = ", ".join(columns)
-    places = ", ".join("?" * (len(columns) + 2))
-    sql = f"INSERT INTO {table} (session_id, number, {names}) VALUES ({places})"
+@functools.cache
+def _insert_sql(table: str, columns: tuple[str, ...], replace: bool) -> str:
+    """Return the INSERT of a table: its words are the names in this file, every value is bound."""
+    key = columns[: columns.index("number") + 1] if "number" in columns else columns[:1]
+    words = ["INSERT INTO", table, f"({', '.join(columns)})", "VALUES", f"({', '.join('?' * len(columns))})"]
     if replace:
-        updates = ", ".join(f"{name} = excluded.{name}" for name in columns)
-        sql += f" ON CONFLICT (session_id, number) DO UPDATE SET {updates}"
+        updates = ", ".join(f"{name} = excluded.{name}" for name in columns[len(key) :])
+        words += [f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET", updates]
+    return " ".join(words)
+
+
+def _put(connection: sqlite3.Connection, table: str, columns: tuple[str, ...], replace: bool, rows: Rows) -> None:
+    """Insert rows; where `replace`, a row that exists gets the new values."""
+    sql = _insert_sql(table, ("session_id", *columns), replace)
     if len(rows) == 1:
         connection.execute(sql, rows[0])
     else:
         connection.executemany(sql, rows)
-
-
-_ACCOUNT_SQL = (
-    f"INSERT INTO account (session_id, {', '.join(ACCOUNT_COLUMNS)}) VALUES ({', '.join('?' * 27)})"
-    f" ON CONFLICT (session_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in ACCOUNT_COLUMNS)}"
-)
 
 
 def symbol_numbers(events: NDArray[np.int64]) -> list[tuple[int, int]]:

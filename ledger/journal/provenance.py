@@ -16,7 +16,6 @@ import platform
 import socket
 import sqlite3
 import subprocess
-import uuid
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -48,7 +47,7 @@ def source_hash() -> str:
 
 
 def _sources() -> list[Path]:
-    found = [path for path in ROOT.glob("*.py")]
+    found = list(ROOT.glob("*.py"))
     for room in ROOMS:
         for suffix in ("py", "sql"):
             found += (ROOT / room).rglob(f"*.{suffix}")
@@ -76,7 +75,7 @@ def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        return f"node-{uuid.getnode():x}"
+        return f"node-{platform.node()}"
 
 
 @functools.lru_cache(maxsize=1)

@@ -18,18 +18,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger import core
-from ledger.book import EVENT_COLUMNS, EVENT_WIDTH, Book
-from ledger.journal import chain
+from ledger.book import EVENT_WIDTH, Book
+from ledger.journal.store import chain
 from ledger.journal.errors import JournalError
-from ledger.vocabulary import Outcome
+from ledger.vocabulary import Method, Outcome
 
 SLICE = 100_000
 SESSION_COLUMNS = (
     "id", "kind", "scope", "exclusive", "parent", "started_ns", "pid", "host", "boot_id", "git_sha", "dirty",
     "source_hash", "config_hash", "config", "versions", "seed", "method", "book_version",
 )  # fmt: skip
-_STORED = ("fence", "recorded_ns", *EVENT_COLUMNS)
-_EVENTS = f"SELECT {', '.join(_STORED)} FROM event WHERE session_id = ? AND seq > ? AND seq <= ? ORDER BY seq"
+_STORED = 2 + EVENT_WIDTH
+_SESSION = (
+    "SELECT id, kind, scope, exclusive, parent, started_ns, pid, host, boot_id, git_sha, dirty, source_hash, config_hash,"
+    " config, versions, seed, method, book_version FROM session WHERE id = ?"
+)
+_EVENTS = (
+    "SELECT fence, recorded_ns, time_ns, kind, key, instrument, side, qty_lots, price_ticks, cash_e8, fee_e8, exec_id,"
+    " revision, target_lots, order_type, flags, stop_ticks, take_ticks, trail_ticks, parent, reason, ref"
+    " FROM event WHERE session_id = ? AND seq > ? AND seq <= ? ORDER BY seq"
+)
 _HASHES = "SELECT hash FROM event WHERE session_id = ? AND seq > ? AND seq <= ? ORDER BY seq"
 
 
@@ -54,10 +62,13 @@ def session_row(connection: sqlite3.Connection, session_id: int) -> dict[str, An
     Raises:
         JournalError: no such session.
     """
-    found = connection.execute(f"SELECT {', '.join(SESSION_COLUMNS)} FROM session WHERE id = ?", (session_id,)).fetchone()
+    found = connection.execute(_SESSION, (session_id,)).fetchone()
     if found is None:
         raise JournalError(f"the journal has no session {session_id}; Journal.sessions() lists those it has")
-    return dict(zip(SESSION_COLUMNS, found, strict=True))
+    row = dict(zip(SESSION_COLUMNS, found, strict=True))
+    if any(not isinstance(value, int | str) for value in found) or row["method"] not in set(Method):
+        raise JournalError(f"the row of session {session_id} cannot be read: the file is damaged; restore a backup")
+    return row
 
 
 def last_seq(connection: sqlite3.Connection, session_id: int) -> int:
@@ -68,22 +79,27 @@ def last_seq(connection: sqlite3.Connection, session_id: int) -> int:
 def hash_at(connection: sqlite3.Connection, session_id: int, seq: int) -> bytes | None:
     """Return the stored hash of an event, or None when there is no such event."""
     found = connection.execute("SELECT hash FROM event WHERE session_id = ? AND seq = ?", (session_id, seq)).fetchone()
-    return bytes(found[0]) if found else None
+    return found[0] if found and isinstance(found[0], bytes) else None
 
 
 def slices(
     connection: sqlite3.Connection, session_id: int, after: int, upto: int
 ) -> Iterator[tuple[NDArray[np.int64], bytes]]:
     """Yield (canonical rows int64[n, CANONICAL_WIDTH], their stored hashes) of the events after < seq <= upto."""
-    width = len(_STORED)
     for start in range(after, upto, SLICE):
         bounds = (session_id, start, min(start + SLICE, upto))
         stream = itertools.chain.from_iterable(connection.execute(_EVENTS, bounds))
-        read = np.fromiter(stream, np.int64)
-        stored = b"".join(line[0] for line in connection.execute(_HASHES, bounds))
-        table = np.empty((len(read) // width, chain.CANONICAL_WIDTH), np.dtype("<i8"))
+        try:
+            read = np.fromiter(stream, np.int64)
+            stored = b"".join(line[0] for line in connection.execute(_HASHES, bounds))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise JournalError(
+                f"events {start + 1} to {bounds[2]} of session {session_id} hold something that is no event ({error}): the file is "
+                "damaged; look at Journal.verify, and restore a backup"
+            ) from error
+        table = np.empty((len(read) // _STORED, chain.CANONICAL_WIDTH), np.dtype("<i8"))
         table[:, 0], table[:, 1] = session_id, np.arange(start + 1, start + 1 + len(table))
-        table[:, 2:] = read.reshape(-1, width)
+        table[:, 2:] = read.reshape(-1, _STORED)
         yield table, stored
 
 

@@ -25,11 +25,12 @@ from numpy.typing import NDArray
 from ledger import core
 from ledger.book import EVENT_COLUMNS, EVENT_WIDTH, Book, Row
 from ledger.core import Decision
-from ledger.journal import chain, projection, replay, snapshots
-from ledger.journal.errors import JournalError, JournalHalted, JournalLocked
-from ledger.journal.locks import FileLock
-from ledger.journal.mark import Mark
+from ledger.journal import projection, replay, snapshots
+from ledger.journal.store import chain
+from ledger.journal.errors import JournalError, JournalHalted
+from ledger.journal.store.locks import FileLock
 from ledger.journal.names import Names
+from ledger.journal.transaction import Transaction
 from ledger.vocabulary import Outcome
 
 if TYPE_CHECKING:
@@ -40,11 +41,6 @@ POINTS = (
     "commit-before", "commit-after", "mark", "name", "end", "snapshot-write", "snapshot-rename", "snapshot",
     "migrate-backup", "migrate-step", "migrate-commit", "migrate-done", "backup-copy", "backup",
 )  # fmt: skip
-BULK = 50_000
-_INSERT = (
-    f"INSERT INTO event (session_id, seq, fence, recorded_ns, {', '.join(EVENT_COLUMNS)}, hash)"
-    f" VALUES ({', '.join('?' * (chain.CANONICAL_WIDTH + 1))})"
-)
 
 
 class Session:
@@ -52,7 +48,7 @@ class Session:
 
     def __init__(
         self, journal: Journal, row: dict[str, Any], replayed: replay.Replayed, fence: int, lock: FileLock | None
-    ):
+    ) -> None:
         self.id = int(row["id"])
         self.scope, self.exclusive = str(row["scope"]), bool(row["exclusive"])
         self._journal, self._fence, self._lock = journal, fence, lock
@@ -237,63 +233,14 @@ class Session:
             raise JournalHalted(f"session {self.id} belongs to pid {self._pid}: a forked process opens a journal of its own")
 
     @contextmanager
-    def _transaction(self) -> Iterator[_Write]:
-        """Run a write: all of it becomes durable, or the session halts, or nothing was stored at all."""
+    def _transaction(self) -> Iterator[Transaction]:
+        """Run a write: all of it becomes durable, or nothing was stored, or the session halts."""
         self._require_alive()
-        journal = self._journal
-        journal.at("record")
-        with journal.turn():
-            self._begin()
-            try:
-                journal.at("begin")
-                self._catch_up()
-                write = _Write(self)
-                yield write
-                if write.stored:
-                    self._commit()
-                else:
-                    journal.connection.execute("ROLLBACK")
-            except BaseException as error:
-                self._halt(error)
-                if isinstance(error, Exception):
-                    raise JournalHalted(f"session {self.id} is halted: {self._stopped}") from error
-                raise
-
-    def _begin(self) -> None:
-        try:
-            self._journal.connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error) or "busy" in str(error):
-                raise JournalLocked(f"{self._journal.path} is held by another program; nothing was recorded: {error}") from error
-            self._halt(error)
-            raise JournalHalted(f"session {self.id} is halted: {self._stopped}") from error
-
-    def _catch_up(self) -> None:
-        """Apply what other processes stored since the last look."""
-        connection = self._journal.connection
-        upto = replay.last_seq(connection, self.id)
-        if upto == self._book.seq:
-            return
-        if upto < self._book.seq:
-            raise JournalError(f"the journal ends at event {upto} and this book is at {self._book.seq}: events were lost")
-        start = self._book.seq
-        self._head = replay.require(replay.extend(connection, self.id, self._book, self._head, upto), self.id).head
-        self._names.load(connection)
-        defined = connection.execute(
-            "SELECT instrument, ref FROM event WHERE session_id = ? AND seq > ? AND kind = 1 AND ref > 0", (self.id, start)
-        )
-        self._symbols.update({number: self._names.text(ref) for number, ref in defined})
-
-    def _commit(self) -> None:
-        journal = self._journal
-        if self._names.pending():
-            self._names.store(journal.connection)
-        journal.at("commit-before")
-        journal.connection.execute("COMMIT")
-        journal.at("commit-after")
-        if self._book.seq:
-            journal.mark.write(Mark(self.id, self._book.seq, self._head))
-        journal.at("mark")
+        self._journal.at("record")
+        with self._journal.turn(), Transaction(self) as write:
+            write.begin()
+            yield write
+            write.finish()
 
     def _halt(self, error: BaseException) -> None:
         """Throw memory away; what is on the disk counts."""
@@ -313,54 +260,9 @@ class Session:
             self._symbols.setdefault(instrument, self._names.text(number))
 
 
-class _Write:
-    """What one transaction of a session stores."""
-
-    def __init__(self, session: Session):
-        self._session = session
-        self.stored = False
-
-    def one(self, event: Row, was: projection.Before) -> None:
-        """Insert an event that the book has taken, and bring the projections up to it."""
-        s = self._session
-        at, connection, arena = s._journal.at, s._journal.connection, s._book.arena
-        at("apply")
-        seq, now = s._book.seq, s._journal.clock()
-        head = chain.event_hash(s._head, s.id, seq, s._fence, now, event)
-        connection.execute(_INSERT, (s.id, seq, s._fence, now, *event.tolist(), head))
-        at("insert")
-        s._learn_symbols(event.reshape(1, EVENT_WIDTH))
-        fees = projection.fee_changes(was.fees, projection.fee_rows(arena)) if was.fees is not None else []
-        projection.write(connection, s.id, arena, projection.touched(arena, event, was), fees, s._symbols)
-        at("project")
-        s._head = head
-        self.stored = True
-
-    def many(self, events: NDArray[np.int64], after: Book) -> None:
-        """Insert events that turn the session's book into `after`, and bring the projections up to it."""
-        s = self._session
-        at, connection, before = s._journal.at, s._journal.connection, s._book
-        at("apply")
-        now, head = s._journal.clock(), s._head
-        for start in range(0, len(events), BULK):
-            table = chain.canonical(s.id, before.seq + start + 1, s._fence, now, events[start : start + BULK])
-            hashes = chain.hashes(head, table)
-            rows = ((*line, value) for line, value in zip(table.tolist(), hashes, strict=True))
-            connection.executemany(_INSERT, rows)
-            head = hashes[-1]
-        at("insert")
-        s._learn_symbols(events)
-        rows_changed = projection.changed(before.arena, after.arena)
-        fees = projection.fee_changes(projection.fee_rows(before.arena), projection.fee_rows(after.arena))
-        projection.write(connection, s.id, after.arena, rows_changed, fees, s._symbols)
-        at("project")
-        s._book, s._head = after, head
-        self.stored = True
-
-
 def _symbols(connection: sqlite3.Connection, session_id: int) -> dict[int, str]:
     rows = connection.execute("SELECT number, symbol FROM instrument WHERE session_id = ?", (session_id,))
-    return {number: symbol for number, symbol in rows}
+    return dict(rows.fetchall())
 
 
 def _require_events(events: NDArray[np.int64], dimensions: int) -> None:

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ledger.book import H_SEQ, H_VERSION, HEAD_END, SCHEMA_VERSION, Book
-from ledger.journal.files import sidecar
-from ledger.journal.locks import open_private
+from ledger.journal.store.files import sidecar
+from ledger.journal.store.locks import open_private
 from ledger.journal.provenance import core_hash
 from ledger.journal.replay import hash_at
 
@@ -51,7 +51,7 @@ def write_file(database: Path, session_id: int, book: Book, at: Callable[[str], 
         at("snapshot-write")
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, final)
+    temporary.replace(final)
     _sync_folder(folder)
     at("snapshot-rename")
     return final.name, digest, hashlib.sha256(content.data).hexdigest()

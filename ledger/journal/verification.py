@@ -17,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ledger.book import Book, section_rows
-from ledger.journal import chain, files, projection, replay, snapshots
+from ledger.journal import projection, replay, snapshots
+from ledger.journal.store import chain, files
 from ledger.journal.errors import JournalError
-from ledger.journal.mark import read_marks
+from ledger.journal.store.mark import read_marks
 from ledger.journal.names import Names
 from ledger.vocabulary import Method
 
@@ -46,7 +47,7 @@ class Verification(NamedTuple):
 
 
 class _Checker:
-    def __init__(self, connection: sqlite3.Connection, database: Path, session_id: int):
+    def __init__(self, connection: sqlite3.Connection, database: Path, session_id: int) -> None:
         self.connection, self.database, self.session_id = connection, database, session_id
         self.book = Book()
         self.genesis = b""
@@ -74,7 +75,8 @@ class _Checker:
             yield str(error)
 
     def end(self) -> Iterator[str]:
-        found = self.connection.execute("SELECT events, digest FROM session_end WHERE session_id = ?", (self.session_id,)).fetchone()
+        rows = self.connection.execute("SELECT events, digest FROM session_end WHERE session_id = ?", (self.session_id,))
+        found = rows.fetchone()
         if found and found[0] != self.last:
             yield f"the session ended with {found[0]} events and has {self.last}"
         elif found and self.whole and found[1] != self.book.digest():
@@ -103,7 +105,7 @@ class _Checker:
         for mark in mine:
             if mark.seq > self.last:
                 yield f"event {mark.seq} was committed and the journal ends at {self.last}: its tail is lost"
-            elif replay.hash_at(self.connection, self.session_id, mark.seq) != mark.hash:
+            elif (replay.hash_at(self.connection, self.session_id, mark.seq) if mark.seq else self.genesis) != mark.hash:
                 yield f"event {mark.seq} is not the one that was committed"
 
     def projection(self) -> Iterator[str]:
@@ -115,7 +117,7 @@ class _Checker:
         )
         symbols = {number: names.get(ref, "") for number, ref in defined}
         for table, columns, expected in wanted_rows(self.book, symbols):
-            sql = f"SELECT {columns} FROM {table} WHERE session_id = ? ORDER BY 1"
+            sql = " ".join(("SELECT", columns, "FROM", table, "WHERE session_id = ? ORDER BY 1"))
             stored = self.connection.execute(sql, (self.session_id,)).fetchall()
             if stored != expected:
                 yield _difference(table, columns, stored, expected)
@@ -166,5 +168,5 @@ def _collect(step: Callable[[], Iterator[str]], findings: list[Finding]) -> None
     part = step.__name__
     try:
         findings.extend(Finding(part, text) for text in step())
-    except (sqlite3.Error, JournalError, ValueError, UnicodeDecodeError) as error:
+    except (sqlite3.Error, JournalError, ValueError, TypeError, OverflowError) as error:
         findings.append(Finding(part, f"cannot be read: {error}"))

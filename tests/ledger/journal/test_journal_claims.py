@@ -60,6 +60,11 @@ def _journal(path: Path, cap: int) -> None:
         session.record_all(np.array(opening()))
         session.record(event(EventKind.LIMIT, reason=Limit.DAILY_ORDERS, cash_e8=cap))
         session.record(event(EventKind.DEPOSIT, cash_e8=10**18))
+        # Compile what the children will need: they are forked, so they inherit it.
+        warm = journal.begin("fuzz", "warm", config={})
+        warm.record_all(np.array(opening()))
+        warm.gate(_wish(0))
+        warm.gate(_wish(0))
 
 
 def test_eight_processes_claim_a_thousand_keys_exactly_once(tmp_path: Path) -> None:

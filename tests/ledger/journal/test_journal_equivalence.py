@@ -49,7 +49,7 @@ def test_one_by_one_and_in_bulk_and_in_memory_give_equal_books_and_projections(s
         assert one.book.digest() == bulk.book.digest() == book.digest()
         assert projections(journal, one.id) == projections(journal, bulk.id)
         assert journal.verify(one.id).findings == [] == journal.verify(bulk.id).findings
-    
+
 
 @quick
 @given(st.integers(0, 10**6))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ledger.journal import Journal, JournalHalted, JournalLocked
-from ledger.journal.files import lease_path
+from ledger.journal.store.files import lease_path
 from tests.ledger.journal.journal_streams import opening
 
 

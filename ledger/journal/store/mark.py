@@ -16,7 +16,7 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger.journal.locks import open_private
+from ledger.journal.store.locks import open_private
 
 _SLOT = struct.Struct("<8s2q32s24s")
 _MAGIC = b"onebmark"
@@ -60,7 +60,7 @@ def read_marks(path: Path) -> tuple[list[Mark], list[int]]:
 class MarkFile:
     """The mark of one database, open for writing."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = -1
         self._unsynced = 0

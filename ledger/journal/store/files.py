@@ -17,7 +17,7 @@ import sqlite3
 from pathlib import Path
 
 from ledger.journal.errors import JournalError, JournalForeign, JournalLocked
-from ledger.journal.locks import open_private
+from ledger.journal.store.locks import open_private
 
 BUSY_SECONDS = 30
 WAL_LIMIT_BYTES = 64 << 20
@@ -38,7 +38,7 @@ def prepare(path: Path) -> None:
     """Make sure that the file exists and only its user can read it; a folder that we make is private too."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(open_private(path, os.O_RDWR | os.O_CREAT))
-    os.chmod(path, 0o600)
+    path.chmod(0o600)
     require_sqlite(path)
 
 
@@ -92,7 +92,7 @@ def _settle(connection: sqlite3.Connection, path: Path, *more: str) -> None:
         if "locked" in str(error) or "busy" in str(error):
             raise JournalLocked(f"{path} is locked by another program; close that program and try again") from error
         raise JournalError(f"journal {path} cannot be opened: {error}; check the disk and the rights on its folder") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         connection.close()
         raise JournalForeign(f"{path} is not a readable database: {error}; restore a backup, or name another file") from error
 

@@ -33,7 +33,7 @@ def open_private(path: Path, flags: int) -> int:
 class FileLock:
     """A lock on a file beside the database. One process, one lock; not reentrant."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = -1
         self._other: Any = None
@@ -68,7 +68,7 @@ class FileLock:
     def _names_our_file(self) -> bool:
         """Say whether the path still names the file that is locked: it may have been deleted in between."""
         try:
-            return os.path.samestat(os.stat(self.path), os.fstat(self._descriptor))
+            return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
         except FileNotFoundError:
             return False
 

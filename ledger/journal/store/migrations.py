@@ -13,6 +13,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import TracebackType
 
 from ledger.journal.errors import JournalError, JournalForeign
 
@@ -20,9 +21,28 @@ APPLICATION_ID = 0x6F6E6562
 """The letters "oneb", in the header of every journal."""
 VERSION = 1
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {}
-SCHEMA = Path(__file__).with_name("schema.sql")
+SCHEMA = Path(__file__).parent.parent / "schema.sql"
 
 At = Callable[[str], None]
+
+
+class Transaction:
+    """A write that is committed at the end of its block, or rolled back by whatever leaves the block."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self._connection.execute("COMMIT")
+        finally:
+            # Some errors have rolled back already.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
 
 def statements(script: str) -> Iterator[str]:
@@ -54,18 +74,13 @@ def _application(connection: sqlite3.Connection) -> int:
 
 def create(connection: sqlite3.Connection, at: At) -> None:
     """Write the schema in one transaction; a process that comes second finds it done."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with Transaction(connection):
         if is_blank(connection):
             for statement in statements(SCHEMA.read_text()):
                 connection.execute(statement)
             at("schema")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        _roll_back(connection)
-        raise
 
 
 def check(connection: sqlite3.Connection, path: Path, migrations: Mapping[int, tuple[str, ...]] = MIGRATIONS) -> int:
@@ -91,23 +106,21 @@ def check(connection: sqlite3.Connection, path: Path, migrations: Mapping[int, t
 
 
 def migrate(connection: sqlite3.Connection, version: int, at: At, migrations: Mapping[int, tuple[str, ...]]) -> None:
-    """Bring a journal from `version` to VERSION in one transaction; the caller has made a backup."""
-    connection.execute("BEGIN IMMEDIATE")
+    """Bring a journal from `version` to VERSION in one transaction; the caller has made a backup.
+
+    Raises:
+        JournalError: a statement failed; the file is as it was.
+    """
     try:
-        for step in range(version_of(connection), VERSION):
-            for statement in migrations[step]:
-                at("migrate-step")
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-        at("migrate-commit")
-        connection.execute("COMMIT")
-    except BaseException:
-        _roll_back(connection)
-        raise
+        with Transaction(connection):
+            for step in range(version_of(connection), VERSION):
+                for statement in migrations[step]:
+                    at("migrate-step")
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+            at("migrate-commit")
+    except sqlite3.Error as error:
+        raise JournalError(
+            f"the migration from schema {version} to {VERSION} failed: {error}; the file is as it was, its backup beside it"
+        ) from error
     at("migrate-done")
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    """Roll back if there is anything to roll back: some errors have done it already."""
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")

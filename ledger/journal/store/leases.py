@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger.journal.errors import JournalLocked
-from ledger.journal.files import lease_path
-from ledger.journal.locks import FileLock
+from ledger.journal.store.files import lease_path
+from ledger.journal.store.locks import FileLock
 from ledger.journal.provenance import owner, source_hash
 
-_COLUMNS = "pid, host, boot_id, since_ns, source_hash, heartbeat_ns, fence"
+_OWNER = "SELECT pid, host, since_ns, source_hash, heartbeat_ns FROM lease WHERE scope = ?"
 
 
 def utc(time_ns: int) -> str:
@@ -36,10 +36,10 @@ def lock_account(database: Path, scope: str, connection: sqlite3.Connection) -> 
     lock = FileLock(lease_path(database, scope))
     if lock.acquire(wait=False):
         return lock
-    found = connection.execute(f"SELECT {_COLUMNS} FROM lease WHERE scope = ?", (scope,)).fetchone()
+    found = connection.execute(_OWNER, (scope,)).fetchone()
     if found is None:
         raise JournalLocked(f"account {scope} in {database} is being opened by another process; try again in a second")
-    pid, host, _, since_ns, code, heartbeat_ns, _ = found
+    pid, host, since_ns, code, heartbeat_ns = found
     raise JournalLocked(
         f"account {scope} in {database} belongs to pid {pid} on {host} since {utc(since_ns)} (code {code[:12]}, last sign of "
         f"life {utc(heartbeat_ns)}); one writer only: stop that process, or open with Journal.read to look"

@@ -1,0 +1,129 @@
+"""One write of a session: everything of it becomes durable, or nothing, or the session halts.
+
+Theory of operation. A `with` block between the turn and the commit. On entry it takes
+the turn, begins, and applies what other processes stored since the last look. In the
+block the session applies events and calls `one` or `many`. On exit it commits what
+was stored and moves the high-water mark; a block that stored nothing is rolled back.
+Whatever is raised after BEGIN, by the block or by the commit itself, halts the
+session: its book in memory may be ahead of the disk and is thrown away.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.book import EVENT_WIDTH, Book, Row
+from ledger.journal import projection, replay
+from ledger.journal.errors import JournalError, JournalHalted, JournalLocked
+from ledger.journal.store import chain
+from ledger.journal.store.mark import Mark
+
+if TYPE_CHECKING:
+    from ledger.journal.session import Session
+
+BULK = 50_000
+"""Rows whose Python values exist at one time while many events are inserted."""
+_INSERT = (
+    "INSERT INTO event (session_id, seq, fence, recorded_ns, time_ns, kind, key, instrument, side, qty_lots, price_ticks,"
+    " cash_e8, fee_e8, exec_id, revision, target_lots, order_type, flags, stop_ticks, take_ticks, trail_ticks, parent,"
+    " reason, ref, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class Transaction:
+    """What one write of a session stores, and what becomes of the session when it fails."""
+
+    def __init__(self, session: Session) -> None:
+        self._session, self._journal = session, session._journal
+        self._begun = False
+        self.stored = False
+        """Whether there is anything to commit."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None or (isinstance(error, JournalLocked) and not self._begun):
+            return
+        self._session._halt(error)
+        if isinstance(error, Exception):
+            raise JournalHalted(f"session {self._session.id} is halted: {self._session._stopped}") from error
+
+    def begin(self) -> None:
+        """Begin, and apply what other processes stored since the last look."""
+        try:
+            self._journal.connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "busy" in str(error):
+                raise JournalLocked(f"{self._journal.path} is held by another program, nothing was recorded: {error}") from error
+            raise
+        self._begun = True
+        self._journal.at("begin")
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        s, connection = self._session, self._journal.connection
+        upto, start = replay.last_seq(connection, s.id), s._book.seq
+        if upto == start:
+            return
+        if upto < start:
+            raise JournalError(f"the journal ends at event {upto} and this book is at {start}: events were lost")
+        s._head = replay.require(replay.extend(connection, s.id, s._book, s._head, upto), s.id).head
+        s._names.load(connection)
+        defined = connection.execute(
+            "SELECT instrument, ref FROM event WHERE session_id = ? AND seq > ? AND kind = 1 AND ref > 0", (s.id, start)
+        )
+        s._symbols.update({number: s._names.text(ref) for number, ref in defined})
+
+    def finish(self) -> None:
+        """Commit what was stored and move the high-water mark; roll back a write that stored nothing."""
+        s, journal = self._session, self._journal
+        if not self.stored:
+            journal.connection.execute("ROLLBACK")
+            return
+        if s._names.pending():
+            s._names.store(journal.connection)
+        journal.at("commit-before")
+        journal.connection.execute("COMMIT")
+        journal.at("commit-after")
+        journal.mark.write(Mark(s.id, s._book.seq, s._head))
+        journal.at("mark")
+
+    def one(self, event: Row, was: projection.Before) -> None:
+        """Insert an event that the book has taken, and bring the projections up to it."""
+        s, at, connection = self._session, self._journal.at, self._journal.connection
+        at("apply")
+        seq, now, arena = s._book.seq, self._journal.clock(), s._book.arena
+        head = chain.event_hash(s._head, s.id, seq, s._fence, now, event)
+        connection.execute(_INSERT, (s.id, seq, s._fence, now, *event.tolist(), head))
+        at("insert")
+        s._learn_symbols(event.reshape(1, EVENT_WIDTH))
+        fees = projection.fee_changes(was.fees, projection.fee_rows(arena)) if was.fees is not None else []
+        projection.write(connection, s.id, arena, projection.touched(arena, event, was), fees, s._symbols)
+        at("project")
+        s._head = head
+        self.stored = True
+
+    def many(self, events: NDArray[np.int64], after: Book) -> None:
+        """Insert events that turn the session's book into `after`, and bring the projections up to it."""
+        s, at, connection = self._session, self._journal.at, self._journal.connection
+        at("apply")
+        now, head, before = self._journal.clock(), s._head, s._book
+        for start in range(0, len(events), BULK):
+            table = chain.canonical(s.id, before.seq + start + 1, s._fence, now, events[start : start + BULK])
+            hashes = chain.hashes(head, table)
+            connection.executemany(_INSERT, ((*line, value) for line, value in zip(table.tolist(), hashes, strict=True)))
+            head = hashes[-1]
+        at("insert")
+        s._learn_symbols(events)
+        rows = projection.changed(before.arena, after.arena)
+        fees = projection.fee_changes(projection.fee_rows(before.arena), projection.fee_rows(after.arena))
+        projection.write(connection, s.id, after.arena, rows, fees, s._symbols)
+        at("project")
+        s._book, s._head = after, head
+        self.stored = True
