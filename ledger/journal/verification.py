@@ -1,7 +1,7 @@
 """Verification: everything about a session that can be compared with something else.
 
-Theory of operation. The chain says whether events are what was recorded, the replay
-whether this code still gives the same answers, the end row and the snapshots whether
+Theory of operation. The schema says whether the guards are all there, the chain
+whether events are what was recorded, the replay whether this code still gives the same answers, the end row and the snapshots whether
 the book is the same, the high-water mark whether the tail is there, and the replayed
 book whether the projections say what it says. Findings are listed in that order;
 an unreadable page is a finding too.
@@ -18,7 +18,7 @@ import numpy as np
 
 from ledger.book import Book, section_rows
 from ledger.journal import projection, replay, snapshots
-from ledger.journal.store import chain, files
+from ledger.journal.store import chain, files, migrations
 from ledger.journal.errors import JournalError
 from ledger.journal.store.mark import read_marks
 from ledger.journal.names import Names
@@ -26,7 +26,7 @@ from ledger.vocabulary import Method
 
 
 class Finding(NamedTuple):
-    """Something that is not as it should be. `part`: sqlite, chain, names, end, snapshot, mark, projection."""
+    """Something that is not as it should be. `part`: sqlite, schema, chain, names, end, snapshot, mark, projection."""
 
     part: str
     text: str
@@ -58,6 +58,13 @@ class _Checker:
         for (line,) in self.connection.execute("PRAGMA integrity_check"):
             if line != "ok":
                 yield line
+
+    def schema(self) -> Iterator[str]:
+        """A guard that was dropped, or a table whose text was damaged, guards nothing."""
+        stored = dict(self.connection.execute("SELECT name, sql FROM sqlite_schema").fetchall())
+        for name, sql in migrations.expected_schema().items():
+            if stored.get(name) != sql:
+                yield f"{name} is not as schema.sql says; restore it from there, or restore a backup"
 
     def chain(self) -> Iterator[str]:
         row = replay.session_row(self.connection, self.session_id)
@@ -150,7 +157,7 @@ def verify(connection: sqlite3.Connection, database: Path, session_id: int) -> V
     check = _Checker(connection, database, session_id)
     findings: list[Finding] = []
     steps: tuple[Callable[[], Iterator[str]], ...] = (
-        check.sqlite, check.chain, check.names, check.end, check.snapshot, check.mark, check.projection,
+        check.sqlite, check.schema, check.chain, check.names, check.end, check.snapshot, check.mark, check.projection,
     )  # fmt: skip
     own = not connection.in_transaction
     try:

@@ -10,6 +10,7 @@ not write what it does not understand.
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -81,6 +82,18 @@ def create(connection: sqlite3.Connection, at: At) -> None:
             at("schema")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+@functools.lru_cache(maxsize=1)
+def expected_schema() -> dict[str, str | None]:
+    """Return the SQL of every table, index, trigger and view as this release writes it."""
+    connection = sqlite3.connect(":memory:")
+    try:
+        for statement in statements(SCHEMA.read_text()):
+            connection.execute(statement)
+        return dict(connection.execute("SELECT name, sql FROM sqlite_schema").fetchall())
+    finally:
+        connection.close()
 
 
 def check(connection: sqlite3.Connection, path: Path, migrations: Mapping[int, tuple[str, ...]] = MIGRATIONS) -> int:

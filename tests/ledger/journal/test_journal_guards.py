@@ -176,3 +176,9 @@ def test_a_forked_child_may_not_use_its_parents_session(tmp_path: Path) -> None:
             os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
         assert session.record(opening()[0]) == 0
+
+
+def test_a_guard_that_was_dropped_is_reported(plain: sqlite3.Connection, tmp_path: Path) -> None:
+    plain.execute("DROP TRIGGER event_delete")
+    with Journal.read(tmp_path / "a.db") as journal:
+        assert [f.text for f in journal.verify(1).findings if f.part == "schema"][0].startswith("event_delete is not as")
