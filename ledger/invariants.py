@@ -229,7 +229,7 @@ def _lot_lists(a: Arena) -> Invariant:
 
 @jit
 def _allocations(a: Arena) -> Invariant:
-    """Every lot is what its allocations took plus what is open; no closer gave more than it had."""
+    """Every lot is what its allocations took plus what is open; closers are of the other side and gave what they had."""
     qty, cost = np.zeros(used(a, S_LOT), np.int64), np.zeros(used(a, S_LOT), np.int64)
     given = np.zeros(used(a, S_ENTRY), np.int64)
     for number in range(used(a, S_ALLOC)):
@@ -238,6 +238,9 @@ def _allocations(a: Arena) -> Invariant:
         cost[a[alloc + A_LOT]] += a[alloc + A_COST]
         if a[alloc + A_VERSION] == a[row(a, S_INSTRUMENT, a[alloc + A_INSTRUMENT]) + I_VERSION]:
             given[a[alloc + A_CLOSE]] += a[alloc + A_QTY]
+        closer = row(a, S_ENTRY, a[alloc + A_CLOSE])
+        if a[closer + N_SIDE] != -a[alloc + A_SIDE] and a[closer + N_KIND] != EventKind.SPLIT:
+            return Invariant.CLOSER_WITHIN_EXECUTION
     for number in range(used(a, S_UNMATCHED)):
         miss = row(a, S_UNMATCHED, number)
         if a[miss + U_VERSION] == a[row(a, S_INSTRUMENT, a[miss + U_INSTRUMENT]) + I_VERSION]:
