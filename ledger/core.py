@@ -226,31 +226,12 @@ def _begin_day(a: Arena, e: Row) -> Outcome:
     return Outcome.APPLIED
 
 
-@inlined
-def _dispatch(a: Arena, e: Row) -> Outcome:
-    """Hand an event to the one function that knows its kind, the most frequent kinds first."""
+@kernel
+def _rare(a: Arena, e: Row) -> Outcome:
+    """Hand an event of a kind that comes once a day or once a book to the function that knows it."""
     kind = e[E_KIND]
-    if kind == EventKind.MARK:
-        return facts.mark(a, e)
-    if kind == EventKind.FILL:
-        return facts.fill(a, e)
-    if kind == EventKind.CLAIM:
-        return _claim(a, e)
-    if kind == EventKind.COMMISSION:
-        return facts.commission(a, e)
-    if kind == EventKind.CANCEL:
-        return ask_cancel(a, e)
-    if EventKind.RELEASED <= kind <= EventKind.UNKNOWN:
-        return apply_step(a, e)
     if EventKind.DEPOSIT <= kind <= EventKind.ADJUST_CASH:
         return facts.cash(a, e)
-    return _dispatch_rare(a, e)
-
-
-@kernel
-def _dispatch_rare(a: Arena, e: Row) -> Outcome:
-    """Hand over the kinds that come once a day or once a book."""
-    kind = e[E_KIND]
     if kind == EventKind.DAY:
         return _begin_day(a, e)
     if kind == EventKind.REFUSED:
@@ -277,7 +258,21 @@ def apply_event(a: Arena, e: Row) -> Outcome:
     Returns:
         APPLIED, or why nothing changed. BOOK_FULL asks for a larger arena (`book.doubled`).
     """
-    answer = _dispatch(a, e)
+    kind = e[E_KIND]  # The most frequent kinds are asked for first.
+    if kind == EventKind.MARK:
+        answer = facts.mark(a, e)
+    elif kind == EventKind.FILL:
+        answer = facts.fill(a, e)
+    elif kind == EventKind.CLAIM:
+        answer = _claim(a, e)
+    elif kind == EventKind.COMMISSION:
+        answer = facts.commission(a, e)
+    elif kind == EventKind.CANCEL:
+        answer = ask_cancel(a, e)
+    elif EventKind.RELEASED <= kind <= EventKind.UNKNOWN:
+        answer = apply_step(a, e)
+    else:
+        answer = _rare(a, e)
     if answer == Outcome.APPLIED:
         a[H_SEQ] += 1
     return answer

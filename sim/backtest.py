@@ -3,9 +3,9 @@
 Theory of operation. The tape of all instruments is cut into steps, sorted by time:
 an instrument's bar OPENs (corporate actions, then fills), its bar closes and is
 MARKed, the strategy is asked for a SIGNAL, and the account is VALUEd once per
-moment. Each event is written into the next row of the log and applied to the book
-from there, so the log is exactly the journal of the run and replaying it gives the
-same book. The loop holds no position, no cash and no order of its own: pending
+moment. A step writes its events into the next rows of the log, and they are applied
+to the book from there, so the log is exactly the journal of the run and replaying it
+gives the same book. The loop holds no position, no cash and no order of its own: pending
 orders are the book's live orders.
 
 The loop cannot allocate. When the log or a section of the book runs out of room it
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ledger.book import (
     E_CASH, E_EXEC, E_FEE, E_INSTRUMENT, E_KEY, E_KIND, E_PRICE, E_QTY, E_REVISION, E_SIDE, E_TARGET, E_TIME, H_CASH,
     H_DAY, H_UNMARKED, H_VALUE, I_DIVIDE, I_LIVE_FIRST, I_LOTS, I_MULTIPLY, I_POSITION, I_QTY_EXP, I_STEP, I_TICK,
-    O_KEY, O_QTY, O_FILLED, O_SIDE, O_TIME, S_ALLOC, S_ENTRY, S_INSTRUMENT, S_LOT, S_ORDER, S_UNMATCHED, Arena,
+    O_FILLED, O_KEY, O_NEXT, O_QTY, O_SIDE, O_TIME, S_ALLOC, S_ENTRY, S_INSTRUMENT, S_LOT, S_ORDER, S_UNMATCHED, Arena,
     room, row, used,
 )  # fmt: skip
 from ledger.core import apply_event, decide_into
@@ -43,10 +43,11 @@ Ints = NDArray[np.int64]
 OPEN, MARK, SIGNAL, VALUE, END = 0, 1, 2, 3, 4
 BY_SHARES, BY_PERCENT = 0, 1
 SPLIT, DIVIDEND = 0, 1
-C_STEP, C_LOG, C_VALUES, C_EXEC, C_PROBLEM, C_DETAIL = range(6)
-CURSOR = 6
+C_STEP, C_LOG, C_WRITTEN, C_VALUES, C_EXEC, C_PROBLEM, C_DETAIL = range(7)
+CURSOR = 7
+STOP, DONE, AGAIN = 0, 1, 2
 STEP_ROOM = 64
-"""Log rows one step may need: actions, fills and their fees, one claim."""
+"""Log rows one part of a step may need: the fills and fees of all working orders of an instrument."""
 NO_TARGET = -(2**62)
 
 # What stopped the loop for good (C_PROBLEM); 0 while nothing did.
@@ -99,108 +100,102 @@ class Memory(NamedTuple):
 
 
 @kernel
-def _emit(a: Arena, log: Ints, memory: Memory) -> bool:
-    """Apply the log row at the cursor (book modified in place) and keep it; say whether it was applied."""
-    number = memory.cursor[C_LOG]
-    answer = apply_event(a, log[number])
-    if answer == Outcome.APPLIED:
-        memory.cursor[C_LOG] = number + 1
-        return True
-    memory.cursor[C_PROBLEM], memory.cursor[C_DETAIL] = APPLY_FAILED, answer.value
-    return False
+def _book_rows(a: Arena, log: Ints, memory: Memory) -> bool:
+    """Apply the rows written but not yet booked (book modified in place); False when the book refused one.
+
+    This is the only function here that calls `apply_event`: numba optimises all of
+    the core again for each function that does, four seconds apiece.
+    """
+    cursor = memory.cursor
+    while cursor[C_LOG] < cursor[C_WRITTEN]:
+        answer = apply_event(a, log[cursor[C_LOG]])
+        if answer != Outcome.APPLIED:
+            cursor[C_PROBLEM], cursor[C_DETAIL] = APPLY_FAILED, answer.value
+            return False
+        cursor[C_LOG] += 1
+    return True
 
 
 @kernel
 def _blank(log: Ints, memory: Memory, kind: int, time_ns: int, instrument: int) -> int:
-    """Zero the next free log row (modified in place), set kind, time and instrument, return its number."""
-    line = log[memory.cursor[C_LOG]]
+    """Take the next log row, zeroed, with kind, time and instrument set (modified in place); return its number."""
+    number = memory.cursor[C_WRITTEN]
+    memory.cursor[C_WRITTEN] = number + 1
+    line = log[number]
     for column in range(line.shape[0]):
         line[column] = 0
     line[E_KIND], line[E_TIME], line[E_INSTRUMENT] = kind, time_ns, instrument
-    return int(memory.cursor[C_LOG])
+    return int(number)
 
 
 @kernel
-def _begin_day(a: Arena, log: Ints, memory: Memory, time_ns: int, day: int) -> bool:
-    """Begin a trading day when the bar belongs to a later one than the book's."""
-    if day <= a[H_DAY]:
-        return True
-    line = log[_blank(log, memory, EventKind.DAY, time_ns, 0)]
-    line[E_REVISION] = day
-    return _emit(a, log, memory)
+def _write_day(a: Arena, log: Ints, memory: Memory, time_ns: int, day: int) -> None:
+    """Write the beginning of a trading day when the bar belongs to a later one than the book's."""
+    if day > a[H_DAY]:
+        line = log[_blank(log, memory, EventKind.DAY, time_ns, 0)]
+        line[E_REVISION] = day
 
 
 @kernel
-def _cancel_orders(a: Arena, log: Ints, memory: Memory, instrument: int, number: int, time_ns: int, kind: int) -> bool:
-    """Close every working order of an instrument with an event of this kind."""
-    while a[instrument + I_LIVE_FIRST] > 0:
-        order = row(a, S_ORDER, a[instrument + I_LIVE_FIRST] - 1)
+def _write_ends(a: Arena, log: Ints, memory: Memory, instrument: int, number: int, time_ns: int, kind: int) -> None:
+    """Write an event of this kind for every working order of an instrument."""
+    link = a[instrument + I_LIVE_FIRST]
+    while link > 0:
+        order = row(a, S_ORDER, link - 1)
         line = log[_blank(log, memory, kind, time_ns, number)]
         line[E_KEY] = a[order + O_KEY]
-        if not _emit(a, log, memory):
-            return False
+        link = a[order + O_NEXT]
+
+
+@kernel
+def _write_action(
+    a: Arena, log: Ints, memory: Memory, actions: Ints, instrument: int, number: int, time_ns: int, day: int
+) -> bool:
+    """Write the next corporate action due at this open; False when there is none.
+
+    A split cancels working orders, whose quantity it would falsify, and the wish is decided anew.
+    """
+    at = memory.next_action[number]
+    if at >= actions.shape[0] or actions[at, 0] != number or actions[at, 1] > day:
+        return False
+    memory.next_action[number] += 1
+    if actions[at, 2] == SPLIT:
+        _write_ends(a, log, memory, instrument, number, time_ns, EventKind.CANCELED)
+        memory.last_target[number] = NO_TARGET
+        line = log[_blank(log, memory, EventKind.SPLIT, time_ns, number)]
+        line[E_QTY], line[E_PRICE] = actions[at, 3], actions[at, 4]
+        return True
+    amount = muldiv(a[instrument + I_POSITION], actions[at, 5], 10 ** a[instrument + I_QTY_EXP])
+    if amount != 0:
+        line = log[_blank(log, memory, EventKind.DIVIDEND, time_ns, number)]
+        line[E_CASH] = amount
     return True
 
 
 @kernel
-def _act(a: Arena, log: Ints, memory: Memory, actions: Ints, instrument: int, number: int, time_ns: int, day: int) -> bool:
-    """Book the corporate actions due at this open; a split cancels working orders, whose quantity it would falsify."""
-    cursor = memory.next_action
-    while cursor[number] < actions.shape[0] and actions[cursor[number], 0] == number and actions[cursor[number], 1] <= day:
-        action = actions[cursor[number]]
-        cursor[number] += 1
-        position = a[instrument + I_POSITION]
-        if action[2] == SPLIT:
-            if not _cancel_orders(a, log, memory, instrument, number, time_ns, EventKind.CANCELED):
-                return False
-            memory.last_target[number] = NO_TARGET
-            line = log[_blank(log, memory, EventKind.SPLIT, time_ns, number)]
-            line[E_QTY], line[E_PRICE] = action[3], action[4]
-        else:
-            amount = muldiv(position, action[5], 10 ** a[instrument + I_QTY_EXP])
-            if amount == 0:
-                continue
-            line = log[_blank(log, memory, EventKind.DIVIDEND, time_ns, number)]
-            line[E_CASH] = amount
-        if not _emit(a, log, memory):
-            return False
-    return True
-
-
-@kernel
-def _fill(
+def _write_fills(
     a: Arena, log: Ints, memory: Memory, tape: Tape, costs: CostModel, instrument: int, number: int, bar: int
 ) -> bool:
-    """Fill every working order of the instrument at the bar's open, each with its commission."""
+    """Write a fill and its commission for every working order of the instrument, at the bar's open."""
     price, time_ns = next_open(tape.open[bar]), tape.start_ns[bar]
-    while a[instrument + I_LIVE_FIRST] > 0:
-        order = row(a, S_ORDER, a[instrument + I_LIVE_FIRST] - 1)
+    link = a[instrument + I_LIVE_FIRST]
+    while link > 0:
+        order = row(a, S_ORDER, link - 1)
         honest = judge(price, tape.low[bar], tape.high[bar], a[instrument + I_TICK], time_ns, a[order + O_TIME])
         if honest != Fill.HONEST:
             memory.cursor[C_PROBLEM], memory.cursor[C_DETAIL] = FILL_DISHONEST, honest.value
             return False
         side, qty = a[order + O_SIDE], a[order + O_QTY] - a[order + O_FILLED]
+        memory.cursor[C_EXEC] += 1
         line = log[_blank(log, memory, EventKind.FILL, time_ns, number)]
         line[E_KEY], line[E_SIDE], line[E_QTY], line[E_PRICE] = a[order + O_KEY], side, qty, price
-        line[E_EXEC] = memory.cursor[C_EXEC] + 1
+        line[E_EXEC] = memory.cursor[C_EXEC]
         value = notional(a, instrument, price, qty)
-        if not _emit(a, log, memory):
-            return False
-        memory.cursor[C_EXEC] += 1
-        fee = next_fill_commission(costs, NOTHING, side, qty, price, value, 10 ** a[instrument + I_QTY_EXP])
         line = log[_blank(log, memory, EventKind.COMMISSION, time_ns, number)]
-        line[E_EXEC], line[E_FEE] = memory.cursor[C_EXEC], fee
-        if not _emit(a, log, memory):
-            return False
+        line[E_EXEC] = memory.cursor[C_EXEC]
+        line[E_FEE] = next_fill_commission(costs, NOTHING, side, qty, price, value, 10 ** a[instrument + I_QTY_EXP])
+        link = a[order + O_NEXT]
     return True
-
-
-@kernel
-def _mark(a: Arena, log: Ints, memory: Memory, tape: Tape, number: int, bar: int) -> bool:
-    """Mark the instrument at the bar's close."""
-    line = log[_blank(log, memory, EventKind.MARK, tape.end_ns[bar], number)]
-    line[E_PRICE] = tape.close[bar]
-    return _emit(a, log, memory)
 
 
 @jit
@@ -215,15 +210,11 @@ def _lots_for(a: Arena, plan: Plan, instrument: int, target_e6: int, price: int)
 
 
 @kernel
-def _claim(
+def _write_claim(
     a: Arena, log: Ints, memory: Memory, plan: Plan, costs: CostModel, instrument: int, number: int, time_ns: int,
     target: int, price: int,
-) -> bool:  # fmt: skip
-    """Hand a wanted position to the gate; record the claim and its acknowledgement, or the refusal.
-
-    Returns:
-        False only when the loop must stop.
-    """
+) -> None:  # fmt: skip
+    """Hand a wanted position to the gate; write the claim and its acknowledgement, or the refusal."""
     signal = memory.signal
     for column in range(signal.shape[0]):
         signal[column] = 0
@@ -235,18 +226,15 @@ def _claim(
     signal[E_KEY] = pack(plan.strategy, number, Purpose.TARGET, time_ns // 1_000_000_000, 0)
     signal[E_TARGET], signal[E_PRICE] = target, worst
     signal[E_FEE] = commission(costs, side, most, worst, notional(a, instrument, worst, most), scale)
-    line = log[memory.cursor[C_LOG]]
-    answer = decide_into(a, signal, line)
+    answer = decide_into(a, signal, log[memory.cursor[C_WRITTEN]])
     if answer == Outcome.AT_TARGET:
-        return True
-    if not _emit(a, log, memory):
-        return False
+        return
+    memory.cursor[C_WRITTEN] += 1
     if answer != Outcome.APPLIED:
         memory.last_target[number] = NO_TARGET
-        return True
+        return
     line = log[_blank(log, memory, EventKind.SUBMITTED, time_ns, number)]
     line[E_KEY] = signal[E_KEY]
-    return _emit(a, log, memory)
 
 
 @jit
@@ -276,7 +264,8 @@ def _ask(
     memory.last_target[number] = target_e6
     instrument = row(a, S_INSTRUMENT, number)
     lots = _lots_for(a, plan, instrument, target_e6, tape.close[bar])
-    return _claim(a, log, memory, plan, costs, instrument, number, tape.end_ns[bar], lots, tape.close[bar])
+    _write_claim(a, log, memory, plan, costs, instrument, number, tape.end_ns[bar], lots, tape.close[bar])
+    return True
 
 
 @kernel
@@ -305,30 +294,46 @@ def _roomy(a: Arena, log: Ints, memory: Memory, number: int) -> bool:
     )
 
 
+@kernel
+def _write_open(
+    a: Arena, log: Ints, memory: Memory, tape: Tape, costs: CostModel, actions: Ints, instrument: int, number: int, bar: int
+) -> int:
+    """Write the next part of a bar's open: the day, then one corporate action at a time, then the fills."""
+    start, day = tape.start_ns[bar], tape.day[bar]
+    if day > a[H_DAY]:
+        _write_day(a, log, memory, start, day)
+        return AGAIN
+    if actions.shape[0] > 0 and _write_action(a, log, memory, actions, instrument, number, start, day):
+        return AGAIN
+    return DONE if _write_fills(a, log, memory, tape, costs, instrument, number, bar) else STOP
+
+
 @jit
-def _step(
+def _write(
     a: Arena, log: Ints, memory: Memory, steps: Ints, tape: Tape, sight: Sight, plan: Plan, costs: CostModel, actions: Ints,
     on_bar: Any, params: Any,
-) -> bool:  # fmt: skip
-    """Do the step under the cursor; False when the run must stop."""
+) -> int:  # fmt: skip
+    """Write the rows of the step under the cursor, or of its next part; read the book, change nothing in it.
+
+    Returns:
+        DONE, AGAIN (book what is written, then ask for the rest), or STOP with a problem in the cursor.
+    """
     step = steps[memory.cursor[C_STEP]]
     kind, number, bar = step[0], step[1], step[2]
     if kind == VALUE:
         _value(a, memory, tape.end_ns[bar])
-        return True
+        return DONE
     instrument = row(a, S_INSTRUMENT, number)
     if kind == OPEN:
-        start, day = tape.start_ns[bar], tape.day[bar]
-        if not _begin_day(a, log, memory, start, day):
-            return False
-        if actions.shape[0] > 0 and not _act(a, log, memory, actions, instrument, number, start, day):
-            return False
-        return _fill(a, log, memory, tape, costs, instrument, number, bar)
+        return _write_open(a, log, memory, tape, costs, actions, instrument, number, bar)
     if kind == MARK:
-        return _mark(a, log, memory, tape, number, bar)
+        line = log[_blank(log, memory, EventKind.MARK, tape.end_ns[bar], number)]
+        line[E_PRICE] = tape.close[bar]
+        return DONE
     if kind == SIGNAL:
-        return _ask(a, log, memory, tape, sight, plan, costs, on_bar, params, number, bar)
-    return _cancel_orders(a, log, memory, instrument, number, tape.end_ns[bar], EventKind.EXPIRED)
+        return DONE if _ask(a, log, memory, tape, sight, plan, costs, on_bar, params, number, bar) else STOP
+    _write_ends(a, log, memory, instrument, number, tape.end_ns[bar], EventKind.EXPIRED)
+    return DONE
 
 
 @jit
@@ -349,7 +354,9 @@ def loop(
     while memory.cursor[C_STEP] < steps.shape[0]:
         if not _roomy(a, log, memory, steps[memory.cursor[C_STEP], 1]):
             return False
-        if not _step(a, log, memory, steps, tape, sight, plan, costs, actions, on_bar, params):
+        answer = _write(a, log, memory, steps, tape, sight, plan, costs, actions, on_bar, params)
+        if answer == STOP or not _book_rows(a, log, memory):
             return False
-        memory.cursor[C_STEP] += 1
+        if answer == DONE:
+            memory.cursor[C_STEP] += 1
     return True

@@ -175,7 +175,7 @@ def _actions(histories: Sequence[History]) -> Ints:
 def _memory(instruments: int, actions: Ints, values: int, state_size: int, logged: int) -> bt.Memory:
     """Return the loop's memory before the first step."""
     cursor = np.zeros(bt.CURSOR, np.int64)
-    cursor[bt.C_LOG] = logged
+    cursor[bt.C_LOG] = cursor[bt.C_WRITTEN] = logged
     starts = np.searchsorted(actions[:, 0], np.arange(instruments + 1)) if len(actions) else np.zeros(instruments + 1)
     return bt.Memory(
         cursor,
@@ -386,7 +386,7 @@ def run(
     values = parse_params(chosen, params)
     progress("reading data")
     histories = load(data, symbols, prices=prices, **reading)
-    progress("running (the first run on this machine compiles for about half a minute)")
+    progress("running (the first run on this machine compiles for about a minute)")
     sim = simulate(histories, chosen, values, setting)
     progress("storing")
     path = Path(book)
