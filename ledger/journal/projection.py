@@ -13,9 +13,9 @@ Each table is keyed by session and row number, so that sessions share tables.
 from __future__ import annotations
 
 import functools
-import importlib
+import operator
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -30,8 +30,9 @@ from ledger.book import (
     N_ORDER, N_PRICE, N_QTY, N_REF, N_REVISION, N_SEQ, N_SIDE, N_TIME, N_VALUE, O_CHANGED, O_FILLED, O_FILLED_VALUE,
     O_FLAGS, O_INSTRUMENT, O_KEY, O_PARENT, O_PRICE, O_QTY, O_RESERVE, O_SEQ, O_SIDE, O_STATUS, O_STOP, O_TAKE,
     O_TARGET, O_TIME, O_TRAIL, O_TYPE, S_ALLOC, S_ENTRY, S_IDS, S_INSTRUMENT, S_KEYS, S_LOT, S_ORDER, S_UNMATCHED,
-    U_ENTRY, U_INSTRUMENT, U_QTY, U_REASON, U_VALUE, U_VERSION, Arena, Row, find, section_rows,
+    U_ENTRY, U_INSTRUMENT, U_QTY, U_REASON, U_VALUE, U_VERSION, WIDTHS, Arena, Row, find, section_rows,
 )  # fmt: skip
+from ledger.kernels.fees import fee_shares
 from ledger.vocabulary import EntryFlag, EventKind, Limit, Method
 
 DAY_NS = 86_400 * 10**9
@@ -81,6 +82,7 @@ UNMATCHED = Table("unmatched", S_UNMATCHED, (
     ("version", U_VERSION),
 ))  # fmt: skip
 TABLES = (INSTRUMENT, ORDER, EXECUTION, LOT, ALLOC, UNMATCHED)
+_PICK = {table.name: operator.itemgetter(*(place for _, place in table.columns)) for table in TABLES}
 GROWING = (ALLOC, UNMATCHED)
 """Tables whose rows are never changed once written."""
 ACCOUNT_COLUMNS = (
@@ -89,7 +91,13 @@ ACCOUNT_COLUMNS = (
     "gates", "day", "day_equity_e8", "day_known", "day_flows_e8", "day_orders", "claims", "fills", "rebooks",
 )  # fmt: skip
 FEE_COLUMNS = ("open_fee_e8", "close_fee_e8", "known")
-_MONEY_KINDS = (EventKind.FILL, EventKind.COMMISSION, EventKind.SPLIT, EventKind.ADJUST_POSITION)
+# Plain integers: looking a member of an enum up costs more than most of what is done with it here.
+_FILL, _COMMISSION, _SPLIT, _MARK = (int(k) for k in (EventKind.FILL, EventKind.COMMISSION, EventKind.SPLIT, EventKind.MARK))
+_CLAIM, _REFUSED, _UNKNOWN = int(EventKind.CLAIM), int(EventKind.REFUSED), int(EventKind.UNKNOWN)
+_LIMIT, _MARGIN, _AVERAGE = int(EventKind.LIMIT), int(Limit.SHORT_MARGIN_BPS), int(Method.AVERAGE)
+_FEE_KNOWN, _SUPERSEDED = int(EntryFlag.FEE_KNOWN), int(EntryFlag.SUPERSEDED)
+_MONEY_KINDS = frozenset((_FILL, _COMMISSION, _SPLIT, int(EventKind.ADJUST_POSITION)))
+_COUNTS = np.array([3 * table.section + 2 for table in TABLES])
 
 
 def column_names(table: Table) -> list[str]:
@@ -102,6 +110,8 @@ def column_names(table: Table) -> list[str]:
 
 def table_rows(arena: Arena, table: Table, numbers: Numbers, symbols: Mapping[int, str]) -> Rows:
     """Return (number, columns...) of the wanted rows of a table, as Python values."""
+    if len(numbers) == 1 and table is not ALLOC:
+        return [_one_row(arena, table, int(numbers[0]), symbols)]
     places = [place for _, place in table.columns]
     picked = section_rows(arena, table.section)[numbers][:, places]
     if table is INSTRUMENT:
@@ -112,6 +122,13 @@ def table_rows(arena: Arena, table: Table, numbers: Numbers, symbols: Mapping[in
     return [(int(n), *line) for n, line in zip(numbers, picked.tolist(), strict=True)]
 
 
+def _one_row(arena: Arena, table: Table, number: int, symbols: Mapping[int, str]) -> tuple[object, ...]:
+    """Return one row as `table_rows` does; most events touch one row of a table, and numpy's set-up costs more than that."""
+    base, width = int(arena[3 * table.section]), WIDTHS[table.section]
+    line = _PICK[table.name](arena[base + number * width : base + (number + 1) * width].tolist())
+    return (number, symbols.get(number, f"#{number}"), *line) if table is INSTRUMENT else (number, *line)
+
+
 def _alloc_times(arena: Arena, numbers: Numbers) -> NDArray[np.int64]:
     """Return int64[n, 3]: when each allocation's lot was opened, when it was closed, and the UTC day of that."""
     allocs, entries = section_rows(arena, S_ALLOC)[numbers], section_rows(arena, S_ENTRY)
@@ -120,34 +137,54 @@ def _alloc_times(arena: Arena, numbers: Numbers) -> NDArray[np.int64]:
     return np.column_stack((opened, closed, closed // DAY_NS))
 
 
-def _compiled_shares() -> Callable[[Arena], tuple[Numbers, Numbers, Numbers]] | None:
-    try:
-        return importlib.import_module("ledger.kernels.fees").fee_shares  # type: ignore[no-any-return]
-    except ModuleNotFoundError:
-        return None
-
-
-_SHARES = _compiled_shares()
-
-
 def fee_rows(arena: Arena) -> NDArray[np.int64]:
-    """Return int64[allocs, 3]: each allocation's share of the opening and closing fee, and whether both are known."""
-    allocs, entries = section_rows(arena, S_ALLOC), section_rows(arena, S_ENTRY)
+    """Return int64[allocs, 3]: each allocation's share of the opening and closing fee, and whether both are known.
+
+    A share that is not known yet is 0 with known = 0, and nothing may be made of it.
+    """
+    return _fee_rows(arena, np.arange(len(section_rows(arena, S_ALLOC))), 0)
+
+
+def _fee_rows(arena: Arena, numbers: Numbers, instrument: int) -> NDArray[np.int64]:
+    """Return the fee rows of these allocations, which are all of one instrument (0 = of any)."""
+    allocs, entries = section_rows(arena, S_ALLOC)[numbers], section_rows(arena, S_ENTRY)
     table = np.zeros((len(allocs), 3), np.int64)
-    if _SHARES is None or len(allocs) == 0:
+    if len(allocs) == 0:
         return table
-    table[:, 0], table[:, 1] = _SHARES(arena)[:2]
+    opening, closing, _ = fee_shares(arena, instrument)
+    table[:, 0], table[:, 1] = opening[numbers], closing[numbers]
     # Only an execution waits for a commission; shares that were put in or split away cost nothing to move.
-    known = (entries[:, N_KIND] != EventKind.FILL) | (entries[:, N_FLAGS] & EntryFlag.FEE_KNOWN > 0)
+    known = (entries[:, N_KIND] != _FILL) | (entries[:, N_FLAGS] & _FEE_KNOWN > 0)
     opener = section_rows(arena, S_LOT)[allocs[:, A_LOT], L_ENTRY]
     # Shares are those of the current version; an older one keeps its profit, and its fees are no question any more.
     current = allocs[:, A_VERSION] == section_rows(arena, S_INSTRUMENT)[allocs[:, A_INSTRUMENT], I_VERSION]
     table[:, 2] = known[opener] & known[allocs[:, A_CLOSE]] & current
-    if arena[H_METHOD] == Method.AVERAGE:
+    if arena[H_METHOD] == _AVERAGE:
         # A pooled lot has many openers: its fee is known when every fill of the instrument has one.
-        waiting = np.unique(entries[~known & (entries[:, N_FLAGS] & EntryFlag.SUPERSEDED == 0), N_INSTRUMENT])
+        waiting = np.unique(entries[~known & (entries[:, N_FLAGS] & _SUPERSEDED == 0), N_INSTRUMENT])
         table[np.isin(allocs[:, A_INSTRUMENT], waiting), 2] = 0
+    table[table[:, 2] == 0] = 0
     return table
+
+
+def fees_after(arena: Arena, event: Row, was: Before, fees: NDArray[np.int64]) -> tuple[NDArray[np.int64], Rows]:
+    """Return (fee rows of the book after an event, the rows of them that are new or differ).
+
+    Args:
+        fees: the fee rows before the event.
+    """
+    kind, count = int(event[E_KIND]), int(arena[3 * S_ALLOC + 2])
+    if kind not in _MONEY_KINDS:
+        return fees, []
+    after = np.zeros((count, 3), np.int64)
+    after[: len(fees)] = fees
+    plain = kind == _FILL and arena[H_REBOOKS] == was.rebooks and arena[H_METHOD] != _AVERAGE
+    if not plain:
+        # Whatever happened, it happened to one instrument. A fill whose fee is still to come needs no sharing at all.
+        instrument = int(section_rows(arena, S_ENTRY)[was.entry, N_INSTRUMENT]) if kind == _COMMISSION else int(event[E_INSTRUMENT])
+        numbers = np.flatnonzero(section_rows(arena, S_ALLOC)[:, A_INSTRUMENT] == instrument)
+        after[numbers] = _fee_rows(arena, numbers, instrument)
+    return after, fee_changes(fees, after)
 
 
 class Before(NamedTuple):
@@ -155,20 +192,26 @@ class Before(NamedTuple):
 
     counts: tuple[int, ...]
     entry: int
-    fees: NDArray[np.int64] | None
+    rebooks: int
 
 
 def before(arena: Arena, event: Row) -> Before:
-    """Return what `touch` will need; call it before the event is applied."""
-    entry = int(find(arena, S_IDS, event[E_EXEC], S_ENTRY)) if event[E_EXEC] > 0 else -1
-    counts = tuple(int(arena[3 * table.section + 2]) for table in TABLES)
-    return Before(counts, entry, fee_rows(arena) if event[E_KIND] in _MONEY_KINDS else None)
+    """Return what `touched` and `fees_after` will need; call it before the event is applied."""
+    exec_id = int(event[E_EXEC])
+    entry = int(find(arena, S_IDS, exec_id, S_ENTRY)) if exec_id > 0 else -1
+    return Before(tuple(arena[_COUNTS].tolist()), entry, int(arena[H_REBOOKS]))
 
 
 def touched(arena: Arena, event: Row, was: Before) -> dict[str, set[int]]:
     """Return the row numbers of each table that the event, now applied, can have changed."""
+    kind = int(event[E_KIND])
+    if kind == _MARK:
+        return {INSTRUMENT.name: {int(event[E_INSTRUMENT])}}
+    if _CLAIM <= kind <= _UNKNOWN and kind != _REFUSED:
+        number = int(find(arena, S_KEYS, event[E_KEY], S_ORDER))
+        return {ORDER.name: {number}, INSTRUMENT.name: {int(section_rows(arena, S_ORDER)[number, O_INSTRUMENT])}}
     new = {t.name: set(range(n, int(arena[3 * t.section + 2]))) for t, n in zip(TABLES, was.counts, strict=True)}
-    if event[E_KIND] == EventKind.REFUSED:
+    if kind == _REFUSED:
         return new
     orders, entries, lots = new[ORDER.name], new[EXECUTION.name], new[LOT.name]
     if was.entry >= 0:
@@ -178,9 +221,8 @@ def touched(arena: Arena, event: Row, was: Before) -> dict[str, set[int]]:
     entry_rows = section_rows(arena, S_ENTRY)
     orders.update(int(entry_rows[number, N_ORDER]) for number in entries)
     orders.discard(-1)
-    lots.update(int(n) for n in section_rows(arena, S_ALLOC)[was.counts[TABLES.index(ALLOC)] :, A_LOT])
-    kind = int(event[E_KIND])
-    if kind == EventKind.SPLIT or (arena[H_METHOD] == Method.AVERAGE and kind in _MONEY_KINDS):
+    lots.update(section_rows(arena, S_ALLOC)[was.counts[TABLES.index(ALLOC)] :, A_LOT].tolist())
+    if kind == _SPLIT or (arena[H_METHOD] == _AVERAGE and kind in _MONEY_KINDS):
         lots.update(_current_lots(arena, int(event[E_INSTRUMENT])))
     new[INSTRUMENT.name].update(_instruments(arena, event, orders, entries))
     return new
@@ -193,7 +235,7 @@ def _current_lots(arena: Arena, instrument: int) -> list[int]:
 
 
 def _instruments(arena: Arena, event: Row, orders: Iterable[int], entries: Iterable[int]) -> set[int]:
-    if event[E_KIND] == EventKind.LIMIT and event[E_REASON] == Limit.SHORT_MARGIN_BPS:
+    if event[E_KIND] == _LIMIT and event[E_REASON] == _MARGIN:
         return set(range(1, len(section_rows(arena, S_INSTRUMENT))))
     numbers = {int(event[E_INSTRUMENT])}
     numbers.update(int(section_rows(arena, S_ORDER)[number, O_INSTRUMENT]) for number in orders)
@@ -213,18 +255,17 @@ def changed(old: Arena, new: Arena) -> dict[str, set[int]]:
     return found
 
 
-def fee_changes(old: NDArray[np.int64] | None, new: NDArray[np.int64]) -> Rows:
+def fee_changes(old: NDArray[np.int64], new: NDArray[np.int64]) -> Rows:
     """Return (number, open_fee, close_fee, known) of the allocations whose fee row is new or differs."""
-    known = 0 if old is None else len(old)
-    differ = [] if old is None else np.flatnonzero((old != new[:known]).any(axis=1)).tolist()
-    return [(n, *new[n].tolist()) for n in (*differ, *range(known, len(new)))]
+    differ = np.flatnonzero((old != new[: len(old)]).any(axis=1)).tolist() if len(old) else []
+    return [(n, *new[n].tolist()) for n in (*differ, *range(len(old), len(new)))]
 
 
 def write(connection: sqlite3.Connection, session_id: int, arena: Arena, rows: Mapping[str, set[int]],
           fees: Rows, symbols: Mapping[int, str]) -> None:  # fmt: skip
     """Write the named rows of all tables, the fee rows and the account row, inside the caller's transaction."""
     for table in TABLES:
-        if rows[table.name]:
+        if rows.get(table.name):
             numbers = np.array(sorted(rows[table.name]), np.int64)
             _put(connection, table.name, ("number", *column_names(table)), table not in GROWING,
                  [(session_id, *line) for line in table_rows(arena, table, numbers, symbols)])  # fmt: skip

@@ -53,6 +53,7 @@ class Session:
         self.scope, self.exclusive = str(row["scope"]), bool(row["exclusive"])
         self._journal, self._fence, self._lock = journal, fence, lock
         self._book, self._head = replayed.book, replayed.head
+        self._fees = projection.fee_rows(replayed.book.arena)
         self._names = Names(self.id, chain.genesis(row))
         self._names.load(journal.connection)
         self._symbols = _symbols(journal.connection, self.id)
@@ -246,6 +247,7 @@ class Session:
         """Throw memory away; what is on the disk counts."""
         self._stopped = f"{type(error).__name__}: {error}"
         self._book, self._head = Book(), b""
+        self._fees = projection.fee_rows(self._book.arena)
         connection = self._journal.connection
         try:
             if connection.in_transaction:

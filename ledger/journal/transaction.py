@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.book import EVENT_WIDTH, Book, Row
+from ledger.book import E_KIND, EVENT_WIDTH, Book, Row
 from ledger.journal import projection, replay
 from ledger.journal.errors import JournalError, JournalHalted, JournalLocked
 from ledger.journal.store import chain
 from ledger.journal.store.mark import Mark
+from ledger.vocabulary import EventKind
 
 if TYPE_CHECKING:
     from ledger.journal.session import Session
 
+_DEFINE = int(EventKind.INSTRUMENT)
 BULK = 50_000
 """Rows whose Python values exist at one time while many events are inserted."""
 _INSERT = (
@@ -74,6 +76,7 @@ class Transaction:
         if upto < start:
             raise JournalError(f"the journal ends at event {upto} and this book is at {start}: events were lost")
         s._head = replay.require(replay.extend(connection, s.id, s._book, s._head, upto), s.id).head
+        s._fees = projection.fee_rows(s._book.arena)
         s._names.load(connection)
         defined = connection.execute(
             "SELECT instrument, ref FROM event WHERE session_id = ? AND seq > ? AND kind = 1 AND ref > 0", (s.id, start)
@@ -102,8 +105,9 @@ class Transaction:
         head = chain.event_hash(s._head, s.id, seq, s._fence, now, event)
         connection.execute(_INSERT, (s.id, seq, s._fence, now, *event.tolist(), head))
         at("insert")
-        s._learn_symbols(event.reshape(1, EVENT_WIDTH))
-        fees = projection.fee_changes(was.fees, projection.fee_rows(arena)) if was.fees is not None else []
+        if event[E_KIND] == _DEFINE:
+            s._learn_symbols(event.reshape(1, EVENT_WIDTH))
+        s._fees, fees = projection.fees_after(arena, event, was, s._fees)
         projection.write(connection, s.id, arena, projection.touched(arena, event, was), fees, s._symbols)
         at("project")
         s._head = head
@@ -122,8 +126,8 @@ class Transaction:
         at("insert")
         s._learn_symbols(events)
         rows = projection.changed(before.arena, after.arena)
-        fees = projection.fee_changes(projection.fee_rows(before.arena), projection.fee_rows(after.arena))
-        projection.write(connection, s.id, after.arena, rows, fees, s._symbols)
+        fees = projection.fee_rows(after.arena)
+        projection.write(connection, s.id, after.arena, rows, projection.fee_changes(s._fees, fees), s._symbols)
         at("project")
-        s._book, s._head = after, head
+        s._book, s._head, s._fees = after, head, fees
         self.stored = True

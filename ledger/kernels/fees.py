@@ -91,11 +91,12 @@ def _close(a: Arena, number: int, entry_number: int, lot_open: Amounts, lot_fee:
 
 @kernel
 def share_fees(
-    a: Arena, open_fee: Amounts, close_fee: Amounts, lot_fee: Amounts, lot_open: Amounts, firsts: Amounts, first_lots: Amounts
-) -> None:
-    """Fill the fee shares of every current allocation and lot (all arrays but `a` modified in place)."""
+    a: Arena, only: int, open_fee: Amounts, close_fee: Amounts, lot_fee: Amounts, lot_open: Amounts, firsts: Amounts,
+    first_lots: Amounts,
+) -> None:  # fmt: skip
+    """Fill the fee shares of current allocations and lots (all arrays but `a` modified in place); only 0 = all instruments."""
     _firsts(a, firsts, first_lots)
-    for instrument_number in range(1, used(a, S_INSTRUMENT)):
+    for instrument_number in range(max(1, only), only + 1 if only > 0 else used(a, S_INSTRUMENT)):
         link, pool = a[row(a, S_INSTRUMENT, instrument_number) + I_ENTRY_FIRST], np.int64(-1)
         while link > 0:
             entry_number = link - 1
@@ -120,15 +121,15 @@ def share_fees(
                 lot_fee[pool] += fee
 
 
-def fee_shares(arena: Arena) -> tuple[Amounts, Amounts, Amounts]:
+def fee_shares(arena: Arena, instrument: int = 0) -> tuple[Amounts, Amounts, Amounts]:
     """Return (opening fee per allocation, closing fee per allocation, fee still in each lot), int64 e8.
 
-    Rows of older versions get 0. The shares of one execution's fee, with what is
+    Rows of older versions, and of other instruments than the one asked for (0 = all), get 0. The shares of one execution's fee, with what is
     left in its lot, add to that fee; an unmatched closer keeps its own.
     """
     allocs, lots, entries = (int(used(arena, section)) for section in (S_ALLOC, S_LOT, S_ENTRY))
     open_fee, close_fee = np.zeros(allocs, np.int64), np.zeros(allocs, np.int64)
     lot_fee, lot_open = np.zeros(lots, np.int64), np.zeros(lots, np.int64)
     none = np.full((2, max(1, entries)), -1, np.int64)
-    share_fees(arena, open_fee, close_fee, lot_fee, lot_open, none[0], none[1])
+    share_fees(arena, instrument, open_fee, close_fee, lot_fee, lot_open, none[0], none[1])
     return open_fee, close_fee, lot_fee
