@@ -7,7 +7,7 @@ knows is None: a fee that has not been reported, the worth of a position without
 price. Profit functions return every row; lists take a page and say how many rows
 there are in all. Give them a journal opened with `Journal.read`.
 
-Money is e8 of the currency, time ns UTC, a day is days since 1970-01-01 UTC.
+Money is e8 of the currency, time ns UTC, a day is a trading day in the session's zone, as days since 1970-01-01.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class SymbolProfit(NamedTuple):
 
 
 class DayProfit(NamedTuple):
-    """Profit closed on one UTC day; net is None while a fee is not known."""
+    """Profit closed on one trading day; net is None while a fee is not known."""
 
     day: int
     trades: int
@@ -235,7 +235,7 @@ def pnl_symbols(journal: Journal, session_id: int) -> list[SymbolProfit]:
 
 
 def pnl_days(journal: Journal, session_id: int) -> list[DayProfit]:
-    """Return the profit of each UTC day on which something was closed."""
+    """Return the profit of each trading day on which something was closed."""
     return _all(journal, session_id, "v_pnl_day", DayProfit, "day")
 
 

@@ -34,6 +34,8 @@ from strategies import get
 from strategies.api import Strategy, as_bars, may_short, parse_params
 
 QTY_EXP = 4
+EPOCH_DAY = 719_163
+"""Ordinal of 1970-01-01: the journal counts days from there."""
 STRATEGY_ID = 1
 Ints = bt.Ints
 
@@ -330,6 +332,7 @@ def configuration(sim: Simulation, source: str, prices: str) -> dict[str, Any]:
     """Return what the session row keeps of a run's making; equal configurations give equal runs."""
     return {
         "strategy": sim.strategy.name, "strategies": {str(STRATEGY_ID): sim.strategy.name}, "params": sim.params._asdict(),
+        "timezone": sim.histories[0].timezone,
         "data": source, "prices": prices, "setting": {**sim.setting._asdict(), "method": sim.setting.method.name},
         "profile": "next-open",
         "instruments": [
@@ -356,7 +359,7 @@ def store(sim: Simulation, path: Path, config: dict[str, Any]) -> int:
             if session.name(symbol) != number:
                 raise BacktestError(f"the journal numbered {symbol} unlike the run; symbols must differ")
         session.record_all(sim.log)
-        session.valuations(np.ascontiguousarray(sim.values[:, :5]))
+        session.valuations(sim.values[:, :5] - np.array([0, EPOCH_DAY, 0, 0, 0], np.int64))
         same = session.book == sim.book
         session.end("done" if same else "failed")
         if not same:

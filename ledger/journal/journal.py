@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Self
 from ledger.book import SCHEMA_VERSION, Book
 from ledger.journal import replay, snapshots, verification
 from ledger.journal.store import chain, files, leases, migrations
+from ledger.journal.days import zone_of
 from ledger.journal.errors import JournalError, JournalForeign, JournalHalted, JournalShortened
 from ledger.journal.store.locks import FileLock
 from ledger.journal.store.mark import Mark, MarkFile, read_marks
@@ -203,7 +204,7 @@ class Journal:
 
         Args:
             kind: backtest, fuzz, paper or import. scope: the account, or what the session is about.
-            config: everything the session was told, kept as canonical JSON.
+            config: everything the session was told, kept as canonical JSON; `timezone` says whose days count.
             exclusive: one writer, by file lock and lease; the default for paper.
         Raises:
             JournalLocked: another process owns the account.
@@ -211,6 +212,7 @@ class Journal:
         """
         if kind not in KINDS:
             raise JournalError(f"a session is one of {', '.join(KINDS)}, not {kind!r}")
+        zone_of(config)
         owned = kind == "paper" if exclusive is None else exclusive
         row = self._session_row(kind, scope, owned, config, method, parent or 0, seed)
         with ExitStack() as undo:

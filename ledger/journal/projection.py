@@ -17,6 +17,7 @@ import operator
 import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +33,10 @@ from ledger.book import (
     O_TARGET, O_TIME, O_TRAIL, O_TYPE, S_ALLOC, S_ENTRY, S_IDS, S_INSTRUMENT, S_KEYS, S_LOT, S_ORDER, S_UNMATCHED,
     U_ENTRY, U_INSTRUMENT, U_QTY, U_REASON, U_VALUE, U_VERSION, WIDTHS, Arena, Row, find, section_rows,
 )  # fmt: skip
+from ledger.journal.days import trading_days
 from ledger.kernels.fees import fee_shares
 from ledger.vocabulary import EntryFlag, EventKind, Limit, Method
 
-DAY_NS = 86_400 * 10**9
 Rows = list[tuple[object, ...]]
 Numbers = NDArray[np.int64]
 
@@ -108,7 +109,7 @@ def column_names(table: Table) -> list[str]:
     return [*names, "open_time_ns", "close_time_ns", "day"] if table is ALLOC else names
 
 
-def table_rows(arena: Arena, table: Table, numbers: Numbers, symbols: Mapping[int, str]) -> Rows:
+def table_rows(arena: Arena, table: Table, numbers: Numbers, symbols: Mapping[int, str], zone: ZoneInfo) -> Rows:
     """Return (number, columns...) of the wanted rows of a table, as Python values."""
     if len(numbers) == 1 and table is not ALLOC:
         return [_one_row(arena, table, int(numbers[0]), symbols)]
@@ -118,7 +119,7 @@ def table_rows(arena: Arena, table: Table, numbers: Numbers, symbols: Mapping[in
         texts = [symbols.get(int(n), f"#{n}") for n in numbers]
         return [(int(n), text, *line) for n, text, line in zip(numbers, texts, picked.tolist(), strict=True)]
     if table is ALLOC:
-        picked = np.column_stack((picked, _alloc_times(arena, numbers)))
+        picked = np.column_stack((picked, _alloc_times(arena, numbers, zone)))
     return [(int(n), *line) for n, line in zip(numbers, picked.tolist(), strict=True)]
 
 
@@ -129,12 +130,12 @@ def _one_row(arena: Arena, table: Table, number: int, symbols: Mapping[int, str]
     return (number, symbols.get(number, f"#{number}"), *line) if table is INSTRUMENT else (number, *line)
 
 
-def _alloc_times(arena: Arena, numbers: Numbers) -> NDArray[np.int64]:
-    """Return int64[n, 3]: when each allocation's lot was opened, when it was closed, and the UTC day of that."""
+def _alloc_times(arena: Arena, numbers: Numbers, zone: ZoneInfo) -> NDArray[np.int64]:
+    """Return int64[n, 3]: when each allocation's lot was opened, when it was closed, and the trading day of that."""
     allocs, entries = section_rows(arena, S_ALLOC)[numbers], section_rows(arena, S_ENTRY)
     opened = entries[section_rows(arena, S_LOT)[allocs[:, A_LOT], L_ENTRY], N_TIME]
     closed = entries[allocs[:, A_CLOSE], N_TIME]
-    return np.column_stack((opened, closed, closed // DAY_NS))
+    return np.column_stack((opened, closed, trading_days(closed, zone)))
 
 
 def fee_rows(arena: Arena) -> NDArray[np.int64]:
@@ -262,13 +263,13 @@ def fee_changes(old: NDArray[np.int64], new: NDArray[np.int64]) -> Rows:
 
 
 def write(connection: sqlite3.Connection, session_id: int, arena: Arena, rows: Mapping[str, set[int]],
-          fees: Rows, symbols: Mapping[int, str]) -> None:  # fmt: skip
+          fees: Rows, symbols: Mapping[int, str], zone: ZoneInfo) -> None:  # fmt: skip
     """Write the named rows of all tables, the fee rows and the account row, inside the caller's transaction."""
     for table in TABLES:
         if rows.get(table.name):
             numbers = np.array(sorted(rows[table.name]), np.int64)
             _put(connection, table.name, ("number", *column_names(table)), table not in GROWING,
-                 [(session_id, *line) for line in table_rows(arena, table, numbers, symbols)])  # fmt: skip
+                 [(session_id, *line) for line in table_rows(arena, table, numbers, symbols, zone)])  # fmt: skip
     if fees:
         _put(connection, "alloc_fee", ("number", *FEE_COLUMNS), True, [(session_id, *line) for line in fees])
     _put(connection, "account", ACCOUNT_COLUMNS, True, [(session_id, *account_row(arena))])

@@ -13,6 +13,7 @@ POINTS are the places between any two steps; tests kill the process at each.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from ledger import core
 from ledger.book import EVENT_COLUMNS, EVENT_WIDTH, Book, Row
 from ledger.core import Decision
 from ledger.journal import projection, replay, snapshots
+from ledger.journal.days import zone_of
 from ledger.journal.store import chain
 from ledger.journal.errors import JournalError, JournalHalted
 from ledger.journal.store.locks import FileLock
@@ -56,6 +58,7 @@ class Session:
         self._fees = projection.fee_rows(replayed.book.arena)
         self._names = Names(self.id, chain.genesis(row))
         self._names.load(journal.connection)
+        self._zone = zone_of(json.loads(row["config"]))
         self._symbols = _symbols(journal.connection, self.id)
         self._stopped = ""
         self._pid = os.getpid()

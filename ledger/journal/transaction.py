@@ -108,7 +108,7 @@ class Transaction:
         if event[E_KIND] == _DEFINE:
             s._learn_symbols(event.reshape(1, EVENT_WIDTH))
         s._fees, fees = projection.fees_after(arena, event, was, s._fees)
-        projection.write(connection, s.id, arena, projection.touched(arena, event, was), fees, s._symbols)
+        projection.write(connection, s.id, arena, projection.touched(arena, event, was), fees, s._symbols, s._zone)
         at("project")
         s._head = head
         self.stored = True
@@ -127,7 +127,7 @@ class Transaction:
         s._learn_symbols(events)
         rows = projection.changed(before.arena, after.arena)
         fees = projection.fee_rows(after.arena)
-        projection.write(connection, s.id, after.arena, rows, projection.fee_changes(s._fees, fees), s._symbols)
+        projection.write(connection, s.id, after.arena, rows, projection.fee_changes(s._fees, fees), s._symbols, s._zone)
         at("project")
         s._book, s._head, s._fees = after, head, fees
         self.stored = True

@@ -9,15 +9,18 @@ an unreadable page is a finding too.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from ledger.book import Book, section_rows
 from ledger.journal import projection, replay, snapshots
+from ledger.journal.days import zone_of
 from ledger.journal.store import chain, files, migrations
 from ledger.journal.errors import JournalError
 from ledger.journal.store.mark import read_marks
@@ -123,20 +126,22 @@ class _Checker:
             "SELECT instrument, ref FROM event WHERE session_id = ? AND kind = 1 AND ref > 0", (self.session_id,)
         )
         symbols = {number: names.get(ref, "") for number, ref in defined}
-        for table, columns, expected in wanted_rows(self.book, symbols):
+        config = self.connection.execute("SELECT config FROM session WHERE id = ?", (self.session_id,)).fetchone()[0]
+        zone = zone_of(json.loads(config))
+        for table, columns, expected in wanted_rows(self.book, symbols, zone):
             sql = " ".join(("SELECT", columns, "FROM", table, "WHERE session_id = ? ORDER BY 1"))
             stored = self.connection.execute(sql, (self.session_id,)).fetchall()
             if stored != expected:
                 yield _difference(table, columns, stored, expected)
 
 
-def wanted_rows(book: Book, symbols: dict[int, str]) -> Iterator[tuple[str, str, projection.Rows]]:
+def wanted_rows(book: Book, symbols: dict[int, str], zone: ZoneInfo) -> Iterator[tuple[str, str, projection.Rows]]:
     """Yield (table, columns, rows) of every projection, from the book alone."""
     for table in projection.TABLES:
         first = 1 if table is projection.INSTRUMENT else 0
         numbers = np.arange(first, len(section_rows(book.arena, table.section)))
         columns = ", ".join(["number", *projection.column_names(table)])
-        yield table.name, columns, projection.table_rows(book.arena, table, numbers, symbols)
+        yield table.name, columns, projection.table_rows(book.arena, table, numbers, symbols, zone)
     fees = projection.fee_rows(book.arena).tolist()
     yield "alloc_fee", "number, open_fee_e8, close_fee_e8, known", [(n, *line) for n, line in enumerate(fees)]
     account: projection.Rows = [projection.account_row(book.arena)] if book.seq else []

@@ -124,7 +124,8 @@ def share_fees(
 def fee_shares(arena: Arena, instrument: int = 0) -> tuple[Amounts, Amounts, Amounts]:
     """Return (opening fee per allocation, closing fee per allocation, fee still in each lot), int64 e8.
 
-    Rows of older versions, and of other instruments than the one asked for (0 = all), get 0. The shares of one execution's fee, with what is
+    Rows of older versions, and of other instruments than the one asked for (0 = all), get 0.
+    The shares of one execution's fee, with what is
     left in its lot, add to that fee; an unmatched closer keeps its own.
     """
     allocs, lots, entries = (int(used(arena, section)) for section in (S_ALLOC, S_LOT, S_ENTRY))

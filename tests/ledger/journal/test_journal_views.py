@@ -27,7 +27,7 @@ def _fill(wish: np.ndarray, side: int, price: int, exec_id: int, time_ns: int) -
 def ledger(tmp_path: Path) -> Iterator[Journal]:
     """One share bought at 100, sold at 101 the next day; the buy's fee is known, the sale's comes later in some tests."""
     with Journal.open(tmp_path / "a.db") as journal:
-        session = journal.begin("backtest", "x", config={})
+        session = journal.begin("backtest", "x", config={"timezone": "UTC"})
         first = opening()
         first[0][-1] = session.name("AAPL")
         session.record_all(np.array(first))
