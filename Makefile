@@ -6,9 +6,6 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
-# The tests that make sense for kernels without the compiler, and with every index checked.
-KERNEL_TESTS := $(wildcard tests/ledger tests/strategies tests/sim)
-
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
@@ -22,14 +19,8 @@ lint: setup ## ruff and mypy
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 
-# The kernels' tests run three times: interpreted, with index checks, and as they are; the last one is the whole suite.
-test: lint ## lint, then the whole suite, and the kernels' tests without the compiler and with index checks
-	@echo "== kernels without the compiler"
-	@NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q -m "not soak and not slow and not compiled" $(KERNEL_TESTS)
-	@echo "== kernels with index checks"
-	@NUMBA_BOUNDSCHECK=1 $(PY) -m pytest -q -m "not soak and not slow" $(KERNEL_TESTS)
-	@echo "== the whole suite"
-	@$(PY) -m pytest
+test: lint ## lint, the whole suite, and the kernels' tests without the compiler and with index checks
+	@.ci/test
 
 bench: setup ## measure, and write docs/benchmarks.md
 	@$(PY) -m benchmarks
