@@ -43,6 +43,8 @@ def trading_days(time_ns: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64
 
     Offsets change on quarter hours at the finest, so each quarter is looked up once.
     """
+    if time_ns.size == 1:
+        return (time_ns + _offset_ns(int(time_ns[0] // _QUARTER_NS), zone)) // DAY_NS
     quarters, place = np.unique(time_ns // _QUARTER_NS, return_inverse=True)
     offsets = np.array([_offset_ns(int(quarter), zone) for quarter in quarters], np.int64)
     return (time_ns + offsets[place]) // DAY_NS if time_ns.size else time_ns.copy()

@@ -169,23 +169,25 @@ def _fee_rows(arena: Arena, numbers: Numbers, instrument: int) -> NDArray[np.int
 
 
 def fees_after(arena: Arena, event: Row, was: Before, fees: NDArray[np.int64]) -> tuple[NDArray[np.int64], Rows]:
-    """Return (fee rows of the book after an event, the rows of them that are new or differ).
+    """Bring the fee rows up to an event; return (the array that now holds them, the rows that are new or differ).
 
     Args:
-        fees: the fee rows before the event.
+        fees: int64[n, 3] with n >= allocations before the event, 0 beyond them; modified in place, or replaced by a longer one.
     """
-    kind, count = int(event[E_KIND]), int(arena[3 * S_ALLOC + 2])
+    kind, known, count = int(event[E_KIND]), was.counts[TABLES.index(ALLOC)], int(arena[3 * S_ALLOC + 2])
     if kind not in _MONEY_KINDS:
         return fees, []
-    after = np.zeros((count, 3), np.int64)
-    after[: len(fees)] = fees
-    plain = kind == _FILL and arena[H_REBOOKS] == was.rebooks and arena[H_METHOD] != _AVERAGE
-    if not plain:
-        # Whatever happened, it happened to one instrument. A fill whose fee is still to come needs no sharing at all.
-        instrument = int(section_rows(arena, S_ENTRY)[was.entry, N_INSTRUMENT]) if kind == _COMMISSION else int(event[E_INSTRUMENT])
-        numbers = np.flatnonzero(section_rows(arena, S_ALLOC)[:, A_INSTRUMENT] == instrument)
-        after[numbers] = _fee_rows(arena, numbers, instrument)
-    return after, fee_changes(fees, after)
+    if count > len(fees):
+        fees = np.concatenate([fees, np.zeros((max(count, 256), 3), np.int64)])
+    if kind == _FILL and arena[H_REBOOKS] == was.rebooks and arena[H_METHOD] != _AVERAGE:
+        return fees, [(number, 0, 0, 0) for number in range(known, count)]  # Its fee is still to come.
+    # Whatever happened, it happened to one instrument.
+    instrument = int(section_rows(arena, S_ENTRY)[was.entry, N_INSTRUMENT]) if kind == _COMMISSION else int(event[E_INSTRUMENT])
+    numbers = np.flatnonzero(section_rows(arena, S_ALLOC)[:, A_INSTRUMENT] == instrument)
+    rows = _fee_rows(arena, numbers, instrument)
+    differ = (fees[numbers] != rows).any(axis=1) | (numbers >= known)
+    fees[numbers] = rows
+    return fees, [(int(n), *line) for n, line in zip(numbers[differ], rows[differ].tolist(), strict=True)]
 
 
 class Before(NamedTuple):

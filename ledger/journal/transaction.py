@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.book import E_KIND, EVENT_WIDTH, Book, Row
+from ledger.book import E_KIND, EVENT_WIDTH, S_ALLOC, Book, Row, used
 from ledger.journal import projection, replay
 from ledger.journal.errors import JournalError, JournalHalted, JournalLocked
 from ledger.journal.store import chain
@@ -127,7 +127,8 @@ class Transaction:
         s._learn_symbols(events)
         rows = projection.changed(before.arena, after.arena)
         fees = projection.fee_rows(after.arena)
-        projection.write(connection, s.id, after.arena, rows, projection.fee_changes(s._fees, fees), s._symbols, s._zone)
+        changes = projection.fee_changes(s._fees[: used(before.arena, S_ALLOC)], fees)
+        projection.write(connection, s.id, after.arena, rows, changes, s._symbols, s._zone)
         at("project")
         s._book, s._head, s._fees = after, head, fees
         self.stored = True
