@@ -45,6 +45,13 @@ CREATE TABLE name (
   UNIQUE (session_id, text)
 ) STRICT, WITHOUT ROWID;
 
+-- What the broker sent, word for word, as evidence beside the events made of it. No event depends on it.
+CREATE TABLE broker_event (
+  session_id INTEGER NOT NULL REFERENCES session (id), number INTEGER NOT NULL CHECK (number > 0),
+  received_ns INTEGER NOT NULL, source TEXT NOT NULL CHECK (source <> ''), body TEXT NOT NULL,
+  PRIMARY KEY (session_id, number)
+) STRICT, WITHOUT ROWID;
+
 -- One event: 20 integers, the same as in the kernels' log; `seq` is gapless in its session.
 -- The insert trigger looks the session up for its fence, so a foreign key would ask twice.
 CREATE TABLE event (
@@ -113,6 +120,12 @@ BEGIN
   SELECT RAISE(ABORT, 'name: numbers are dense, and a name is never replaced')
    WHERE new.number IS NOT coalesce((SELECT max(number) FROM name WHERE session_id = new.session_id), 0) + 1
       OR EXISTS (SELECT 1 FROM name WHERE session_id = new.session_id AND text = new.text);
+END;
+
+CREATE TRIGGER broker_event_insert BEFORE INSERT ON broker_event
+BEGIN
+  SELECT RAISE(ABORT, 'broker_event: numbers are dense, and a message is never replaced')
+   WHERE new.number IS NOT coalesce((SELECT max(number) FROM broker_event WHERE session_id = new.session_id), 0) + 1;
 END;
 
 CREATE TRIGGER event_insert BEFORE INSERT ON event
@@ -233,6 +246,7 @@ CREATE TABLE valuation (
 CREATE TRIGGER session_update BEFORE UPDATE ON session BEGIN SELECT RAISE(ABORT, 'session: rows are never changed'); END;
 CREATE TRIGGER session_end_update BEFORE UPDATE ON session_end BEGIN SELECT RAISE(ABORT, 'session_end: rows are never changed'); END;
 CREATE TRIGGER name_update BEFORE UPDATE ON name BEGIN SELECT RAISE(ABORT, 'name: rows are never changed'); END;
+CREATE TRIGGER broker_event_update BEFORE UPDATE ON broker_event BEGIN SELECT RAISE(ABORT, 'broker_event: rows are never changed'); END;
 CREATE TRIGGER event_update BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'event: rows are never changed'); END;
 CREATE TRIGGER alloc_update BEFORE UPDATE ON alloc BEGIN SELECT RAISE(ABORT, 'alloc: rows are never changed'); END;
 CREATE TRIGGER unmatched_update BEFORE UPDATE ON unmatched BEGIN SELECT RAISE(ABORT, 'unmatched: rows are never changed'); END;
@@ -240,6 +254,7 @@ CREATE TRIGGER valuation_update BEFORE UPDATE ON valuation BEGIN SELECT RAISE(AB
 CREATE TRIGGER session_delete BEFORE DELETE ON session BEGIN SELECT RAISE(ABORT, 'session: rows are never deleted'); END;
 CREATE TRIGGER session_end_delete BEFORE DELETE ON session_end BEGIN SELECT RAISE(ABORT, 'session_end: rows are never deleted'); END;
 CREATE TRIGGER name_delete BEFORE DELETE ON name BEGIN SELECT RAISE(ABORT, 'name: rows are never deleted'); END;
+CREATE TRIGGER broker_event_delete BEFORE DELETE ON broker_event BEGIN SELECT RAISE(ABORT, 'broker_event: rows are never deleted'); END;
 CREATE TRIGGER event_delete BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'event: rows are never deleted'); END;
 CREATE TRIGGER lease_delete BEFORE DELETE ON lease BEGIN SELECT RAISE(ABORT, 'lease: rows are never deleted'); END;
 CREATE TRIGGER instrument_delete BEFORE DELETE ON instrument BEGIN SELECT RAISE(ABORT, 'instrument: rows are never deleted'); END;

@@ -60,6 +60,7 @@ class Session:
         self._names.load(journal.connection)
         self._zone = zone_of(json.loads(row["config"]))
         self._symbols = _symbols(journal.connection, self.id)
+        self._raw: list[tuple[int, str, str]] = []
         self._stopped = ""
         self._pid = os.getpid()
 
@@ -179,6 +180,22 @@ class Session:
         self._require_alive()
         self._names.load(self._journal.connection)
         return self._names.all()
+
+    # Evidence.
+
+    def keep(self, source: str, body: str) -> None:
+        """Keep a message of the broker word for word; it becomes durable with the next write, whatever that write's outcome.
+
+        A crash before that loses it, as it loses the event that would have been made of it: the broker repeats both.
+        """
+        self._require_alive()
+        self._raw.append((self._journal.clock(), source, body))
+
+    def kept(self) -> list[tuple[int, str, str]]:
+        """Return (received_ns, source, body) of every stored message, oldest first."""
+        self._require_alive()
+        sql = "SELECT received_ns, source, body FROM broker_event WHERE session_id = ? ORDER BY number"
+        return self._journal.connection.execute(sql, (self.id,)).fetchall()
 
     # The life of a session.
 

@@ -86,9 +86,11 @@ class Transaction:
     def finish(self) -> None:
         """Commit what was stored and move the high-water mark; roll back a write that stored nothing."""
         s, journal = self._session, self._journal
-        if not self.stored:
+        if not self.stored and not s._raw:
             journal.connection.execute("ROLLBACK")
             return
+        if s._raw:
+            self._store_raw()
         if s._names.pending():
             s._names.store(journal.connection)
         journal.at("commit-before")
@@ -96,6 +98,16 @@ class Transaction:
         journal.at("commit-after")
         journal.mark.write(Mark(s.id, s._book.seq, s._head))
         journal.at("mark")
+
+    def _store_raw(self) -> None:
+        """Insert the broker's messages that wait."""
+        s, connection = self._session, self._journal.connection
+        last = connection.execute("SELECT coalesce(max(number), 0) FROM broker_event WHERE session_id = ?", (s.id,)).fetchone()[0]
+        connection.executemany(
+            "INSERT INTO broker_event (session_id, number, received_ns, source, body) VALUES (?, ?, ?, ?, ?)",
+            [(s.id, number, *message) for number, message in enumerate(s._raw, last + 1)],
+        )
+        s._raw = []
 
     def one(self, event: Row, was: projection.Before) -> None:
         """Insert an event that the book has taken, and bring the projections up to it."""

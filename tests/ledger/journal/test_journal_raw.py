@@ -1,0 +1,47 @@
+"""The broker's own words are kept beside the events made of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from ledger.book import event
+from ledger.journal import Journal
+from ledger.vocabulary import EventKind, Outcome
+
+
+def test_a_message_is_durable_with_the_next_write_even_when_that_write_changes_nothing(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "a.db", clock=iter(range(1, 10**6)).__next__) as journal:
+        session = journal.begin("paper", "DU1", config={})
+        session.keep("execDetails", '{"execId": "0001.01"}')
+        assert session.kept() == []
+        assert session.record(event(EventKind.DEPOSIT, cash_e8=0)) == Outcome.BAD_EVENT
+        session.keep("orderStatus", "é <img onerror>")
+        assert session.record(event(EventKind.DEPOSIT, cash_e8=5)) == Outcome.APPLIED
+        session.close()
+        again = journal.resume(1)
+        assert [(source, body) for _, source, body in again.kept()] == [
+            ("execDetails", '{"execId": "0001.01"}'), ("orderStatus", "é <img onerror>"),
+        ]  # fmt: skip
+        assert journal.verify(1).ok and again.book.seq == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE broker_event SET body = 'x'",
+        "DELETE FROM broker_event",
+        "INSERT OR REPLACE INTO broker_event VALUES (1, 1, 0, 's', 'x')",
+        "INSERT INTO broker_event VALUES (1, 5, 0, 's', 'gap')",
+        "INSERT INTO broker_event VALUES (1, 2, 0, '', 'no source')",
+    ],
+)
+def test_a_kept_message_is_never_changed(tmp_path: Path, statement: str) -> None:
+    with Journal.open(tmp_path / "a.db") as journal:
+        session = journal.begin("paper", "DU1", config={})
+        session.keep("s", "b")
+        session.record(event(EventKind.DEPOSIT, cash_e8=5))
+    with sqlite3.connect(tmp_path / "a.db") as other, pytest.raises(sqlite3.IntegrityError):
+        other.execute(statement)
