@@ -145,13 +145,19 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(elsewhere):
     assert json.loads(result.stdout)["error"]["code"] == "usage"
 
 
+def _hear_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_an_interrupted_run_leaves_with_130_and_writes_nothing(elsewhere):
     # Reading a pipe that nobody writes to waits for ever, so the interrupt always comes in the middle of the run.
     os.mkfifo(elsewhere / "bars.csv")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, str(ROOT / "onebook.py"), "backtest", "run", "sma_cross", "--data", "bars.csv", "--json"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # A suite that runs in the background ignores interrupts, and its children would inherit that.
+    process = subprocess.Popen(words, **pipes, text=True, env=environment, preexec_fn=_hear_interrupts)
     assert process.stderr is not None
     for line in process.stderr:
         if "reading data" in line:
