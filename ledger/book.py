@@ -233,15 +233,25 @@ def digest(arena: Arena) -> str:
     return sha.hexdigest()
 
 
+def _resized(arena: Arena, capacity: Capacity) -> Arena:
+    """Return a copy of the book with exactly this room, which must hold what it uses."""
+    other = _lay_out(capacity)
+    other[LAYOUT:HEAD_END] = arena[LAYOUT:HEAD_END]
+    for section in range(S_KEYS):
+        other[3 * section + 2] = arena[3 * section + 2]
+        section_rows(other, section)[:] = section_rows(arena, section)
+    _fill_indexes(other)
+    return other
+
+
 def grown(arena: Arena, least: Capacity) -> Arena:
     """Return a copy of the book with room for at least `least` rows in each section."""
-    larger = _lay_out(Capacity(*(max(int(arena[3 * s + 1]), n) for s, n in enumerate(least))))
-    larger[LAYOUT:HEAD_END] = arena[LAYOUT:HEAD_END]
-    for section in range(S_KEYS):
-        larger[3 * section + 2] = arena[3 * section + 2]
-        section_rows(larger, section)[:] = section_rows(arena, section)
-    _fill_indexes(larger)
-    return larger
+    return _resized(arena, Capacity(*(max(int(arena[3 * s + 1]), n) for s, n in enumerate(least))))
+
+
+def trimmed(arena: Arena) -> Arena:
+    """Return a copy of the book with little more room than it uses: what is kept on disk, and read back."""
+    return _resized(arena, Capacity(*(int(arena[3 * section + 2]) + 64 for section in range(S_BURST))))
 
 
 def doubled(arena: Arena) -> Arena:

@@ -168,14 +168,16 @@ def _fee_rows(arena: Arena, numbers: Numbers, instrument: int) -> NDArray[np.int
     return table
 
 
-def fees_after(arena: Arena, event: Row, was: Before, fees: NDArray[np.int64]) -> tuple[NDArray[np.int64], Rows]:
+def fees_after(arena: Arena, event: Row, was: Before, fees: Numbers | None) -> tuple[Numbers | None, Rows]:
     """Bring the fee rows up to an event; return (the array that now holds them, the rows that are new or differ).
 
     Args:
-        fees: int64[n, 3] with n >= allocations before the event, 0 beyond them; modified in place, or replaced by a longer one.
+        fees: int64[n, 3] with n >= allocations before the event, 0 beyond them; modified in place, or replaced by a
+            longer one. None when nobody has asked yet: then `was` has them, if the event can touch them.
     """
+    fees = was.fees if fees is None else fees
     kind, known, count = int(event[E_KIND]), was.counts[TABLES.index(ALLOC)], int(arena[3 * S_ALLOC + 2])
-    if kind not in _MONEY_KINDS:
+    if kind not in _MONEY_KINDS or fees is None:
         return fees, []
     if count > len(fees):
         fees = np.concatenate([fees, np.zeros((max(count, 256), 3), np.int64)])
@@ -196,13 +198,19 @@ class Before(NamedTuple):
     counts: tuple[int, ...]
     entry: int
     rebooks: int
+    fees: Numbers | None
 
 
-def before(arena: Arena, event: Row) -> Before:
-    """Return what `touched` and `fees_after` will need; call it before the event is applied."""
+def before(arena: Arena, event: Row, with_fees: bool) -> Before:
+    """Return what `touched` and `fees_after` will need; call it before the event is applied.
+
+    Args:
+        with_fees: compute the fee rows too, because the caller has none to carry forward.
+    """
     exec_id = int(event[E_EXEC])
     entry = int(find(arena, S_IDS, exec_id, S_ENTRY)) if exec_id > 0 else -1
-    return Before(tuple(arena[_COUNTS].tolist()), entry, int(arena[H_REBOOKS]))
+    fees = fee_rows(arena) if with_fees and int(event[E_KIND]) in _MONEY_KINDS else None
+    return Before(tuple(arena[_COUNTS].tolist()), entry, int(arena[H_REBOOKS]), fees)
 
 
 def touched(arena: Arena, event: Row, was: Before) -> dict[str, set[int]]:

@@ -55,7 +55,7 @@ class Session:
         self.scope, self.exclusive = str(row["scope"]), bool(row["exclusive"])
         self._journal, self._fence, self._lock = journal, fence, lock
         self._book, self._head = replayed.book, replayed.head
-        self._fees = projection.fee_rows(replayed.book.arena)
+        self._fees: NDArray[np.int64] | None = None
         self._names = Names(self.id, chain.genesis(row))
         self._names.load(journal.connection)
         self._zone = zone_of(json.loads(row["config"]))
@@ -83,7 +83,7 @@ class Session:
         """
         _require_events(event, 1)
         with self._transaction() as write:
-            was = projection.before(self._book.arena, event)
+            was = projection.before(self._book.arena, event, self._fees is None)
             outcome = core.apply(self._book, event)
             if outcome == Outcome.APPLIED:
                 write.one(event, was)
@@ -100,7 +100,7 @@ class Session:
             decision = core.decide(self._book, signal)
             self._journal.at("claim")
             if decision.outcome != Outcome.AT_TARGET:
-                was = projection.before(self._book.arena, decision.event)
+                was = projection.before(self._book.arena, decision.event, self._fees is None)
                 outcome = core.apply(self._book, decision.event)
                 if outcome != Outcome.APPLIED:
                     raise JournalError(f"decide answered {decision.outcome.name} and apply {outcome.name} for one book")
@@ -267,7 +267,7 @@ class Session:
         """Throw memory away; what is on the disk counts."""
         self._stopped = f"{type(error).__name__}: {error}"
         self._book, self._head = Book(), b""
-        self._fees = projection.fee_rows(self._book.arena)
+        self._fees = None
         connection = self._journal.connection
         try:
             if connection.in_transaction:

@@ -1,7 +1,7 @@
 """Snapshots: a book's bytes in a file, so that opening a long session does not replay it.
 
 Theory of operation. A snapshot is a cache and never the truth. The file is the
-arena as it stands in memory, written to a temporary name, synced and renamed, so a
+arena without its spare room, written to a temporary name, synced and renamed, so a
 file under its final name is whole; a row then says which session, after which
 event, with which digest. It is used only if the row's event hash is still the hash
 of that event, if it was made by this core's code, and if the file's SHA-256 is the
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ledger.book import H_SEQ, H_VERSION, HEAD_END, SCHEMA_VERSION, Book
+from ledger.book import H_SEQ, H_VERSION, HEAD_END, SCHEMA_VERSION, Book, trimmed
 from ledger.journal.store.files import sidecar
 from ledger.journal.store.locks import open_private
 from ledger.journal.provenance import core_hash
@@ -44,7 +44,7 @@ def write_file(database: Path, session_id: int, book: Book, at: Callable[[str], 
     digest = book.digest()
     final = folder / f"{session_id}-{book.seq}-{digest[:12]}.arena"
     temporary = final.with_suffix(f".{os.getpid()}.tmp")
-    content = np.ascontiguousarray(book.arena).astype("<i8", copy=False)
+    content = trimmed(book.arena).astype("<i8", copy=False)
     descriptor = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content.data)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.book import E_KIND, EVENT_WIDTH, S_ALLOC, Book, Row, used
+from ledger.book import E_KIND, EVENT_WIDTH, Book, Row
 from ledger.journal import projection, replay
 from ledger.journal.errors import JournalError, JournalHalted, JournalLocked
 from ledger.journal.store import chain
@@ -76,7 +76,7 @@ class Transaction:
         if upto < start:
             raise JournalError(f"the journal ends at event {upto} and this book is at {start}: events were lost")
         s._head = replay.require(replay.extend(connection, s.id, s._book, s._head, upto), s.id).head
-        s._fees = projection.fee_rows(s._book.arena)
+        s._fees = None
         s._names.load(connection)
         defined = connection.execute(
             "SELECT instrument, ref FROM event WHERE session_id = ? AND seq > ? AND kind = 1 AND ref > 0", (s.id, start)
@@ -138,8 +138,8 @@ class Transaction:
         at("insert")
         s._learn_symbols(events)
         rows = projection.changed(before.arena, after.arena)
-        fees = projection.fee_rows(after.arena)
-        changes = projection.fee_changes(s._fees[: used(before.arena, S_ALLOC)], fees)
+        old, fees = projection.fee_rows(before.arena), projection.fee_rows(after.arena)
+        changes = projection.fee_changes(old, fees)
         projection.write(connection, s.id, after.arena, rows, changes, s._symbols, s._zone)
         at("project")
         s._book, s._head, s._fees = after, head, fees
