@@ -9,6 +9,7 @@ nobody knows is the word unknown with the time since when, and null in JSON.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def _since(text: str | None) -> str:
     return f"{UNKNOWN} since {text}" if text else UNKNOWN
 
 
-def _total(journal: Any, session_id: int) -> dict[int, str]:
+def _unpriced(journal: Any, session_id: int) -> dict[int, str]:
     """Return, per instrument without a price, since when its worth is unknown: its oldest open lot."""
     from ledger import views
 
@@ -84,12 +85,13 @@ def status(settings: Settings, session_id: int | None) -> None:
 
     with open_session(settings, session_id) as (journal, info):
         totals = views.totals(journal, info.id)
-        since = min(_total(journal, info.id).values(), default=None)
+        since = min(_unpriced(journal, info.id).values(), default=None)
         refused = {reason.name: count for reason, count in views.refusal_counts(journal, info.id).items()}
         open_orders = sum(order.status <= 5 for order in views.orders(journal, info.id).rows)
     account: dict[str, Any] = {}
     if totals is not None:
-        account = document(totals)
+        # The book counts its days by their ordinal; 0 means that no day has begun.
+        account = document(totals) | {"day": date.fromordinal(totals.day).isoformat() if totals.day > 0 else None}
         unknown = totals.unmarked > 0
         account["equity"] = None if unknown else decimal_text(totals.cash_e8 + totals.value_e8)
         account["unrealized"] = None if unknown else decimal_text(totals.value_e8 - totals.open_cost_e8)
@@ -132,7 +134,7 @@ def positions(settings: Settings, session_id: int | None, everything: bool) -> N
 
     with open_session(settings, session_id) as (journal, info):
         rows = views.positions(journal, info.id)
-        since = _total(journal, info.id)
+        since = _unpriced(journal, info.id)
     wanted = [row for row in rows if everything or row.position_lots or row.working_lots or row.unmatched_lots]
     documents = [{**document(row), "unknown_since": since.get(row.instrument)} for row in wanted]
     speaker = voice()

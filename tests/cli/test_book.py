@@ -19,6 +19,7 @@ def test_status_says_what_the_run_said(stored):
     account = document("book", "status", "--book", stored.book)["account"]
     assert Decimal(account["equity"]) == Decimal(stored.run["final_equity"])
     assert Decimal(account["fees"]) == Decimal(stored.run["fees"]) and account["unknown_since"] is None
+    assert account["day"] == "2017-12-29"
 
 
 def test_the_environment_names_the_default_book(stored):
