@@ -18,18 +18,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ledger.book import (
-    A_CLOSE, A_COST, A_INSTRUMENT, A_LOT, A_PROCEEDS, A_SIDE, A_VERSION, EVENT_WIDTH, H_FEES, I_VERSION, L_ENTRY,
-    N_FLAGS, N_INSTRUMENT, N_KIND, N_ORDER, N_SIDE, N_TIME, N_VALUE, Book, Capacity, doubled, event,
+    EVENT_WIDTH, H_FEES, N_FLAGS, N_INSTRUMENT, N_KIND, N_SIDE, N_TIME, N_VALUE, Book, Capacity, doubled, event,
 )  # fmt: skip
 from ledger.core import apply
 from ledger.invariants import Invariant, check
-from ledger.kernels.fees import fee_shares
 from ledger.units import UnitError, decimal_text, money, to_grid
 from ledger.vocabulary import EntryFlag, EventKind, Limit, Method, Outcome
 from sim import backtest as bt
 from sim import costs, metrics
 from sim.data import History, load
 from sim.exchange import Fill
+from sim.trades import closed_trades
 from strategies import get
 from strategies.api import Strategy, as_bars, may_short, parse_params
 
@@ -70,14 +69,6 @@ class Simulation:
     def symbols(self) -> tuple[str, ...]:
         """The instruments, in the order of their ids from 1."""
         return tuple(history.symbol for history in self.histories)
-
-
-class Trades(NamedTuple):
-    """Closed trades, one per closing order: net P&L in e8, first open and last close in UTC ns."""
-
-    pnl_e8: Ints
-    open_ns: Ints
-    close_ns: Ints
 
 
 def parse_size(text: str, symbols: int) -> tuple[int, int]:
@@ -239,26 +230,6 @@ def simulate(histories: Sequence[History], strategy: Strategy, params: Any, sett
     return Simulation(book, log, memory.values, tuple(histories), strategy, params, setting)
 
 
-def closed_trades(book: Book) -> Trades:
-    """Return the closed trades of a book: allocations grouped by the order that closed them, after fees."""
-    allocs, entries = book.allocations, book.entries
-    open_fee, close_fee, _ = fee_shares(book.arena)
-    current = allocs[:, A_VERSION] == book.instruments[allocs[:, A_INSTRUMENT], I_VERSION]
-    pnl = allocs[:, A_SIDE] * (allocs[:, A_PROCEEDS] - allocs[:, A_COST]) - open_fee - close_fee
-    allocs, pnl = allocs[current], pnl[current]
-    orders = entries[allocs[:, A_CLOSE], N_ORDER]
-    closers = np.where(orders >= 0, orders, -1 - allocs[:, A_CLOSE])
-    _, group = np.unique(closers, return_inverse=True)
-    count = int(group.max()) + 1 if group.size else 0
-    total, opened = np.zeros(count, np.int64), np.full(count, np.iinfo(np.int64).max)
-    closed = np.full(count, np.iinfo(np.int64).min)
-    np.add.at(total, group, pnl)
-    np.minimum.at(opened, group, entries[book.lots[allocs[:, A_LOT], L_ENTRY], N_TIME])
-    np.maximum.at(closed, group, entries[allocs[:, A_CLOSE], N_TIME])
-    order = np.argsort(closed, kind="stable")
-    return Trades(total[order], opened[order], closed[order])
-
-
 def figures(sim: Simulation) -> metrics.Figures:
     """Return every figure of `metrics.DEFINITIONS` for a run, with `orders` and `fills` counted from its book."""
     book, values = sim.book, sim.values
@@ -358,9 +329,13 @@ def store(sim: Simulation, path: Path, config: dict[str, Any]) -> int:
         for number, symbol in enumerate(sim.symbols, 1):
             if session.name(symbol) != number:
                 raise BacktestError(f"the journal numbered {symbol} unlike the run; symbols must differ")
-        session.record_all(sim.log)
-        session.valuations(sim.values[:, :5] - np.array([0, EPOCH_DAY, 0, 0, 0], np.int64))
-        same = session.book == sim.book
+        try:
+            session.record_all(sim.log)
+            session.valuations(sim.values[:, :5] - np.array([0, EPOCH_DAY, 0, 0, 0], np.int64))
+            same = session.book == sim.book
+        except KeyboardInterrupt:
+            session.end("interrupted")
+            raise
         session.end("done" if same else "failed")
         if not same:
             raise BacktestError("the stored book differs from the run's; the session is not to be trusted")

@@ -93,6 +93,7 @@ class Journal:
             JournalShortened: the file ends before its high-water mark; it is not written to.
         """
         place = Path(path)
+        cls._refuse_foreign(place)
         files.prepare(place)
         journal = cls(files.connect_writer(place), place, at or _nowhere, clock or time_ns)
         journal.writable = True
@@ -101,6 +102,21 @@ class Journal:
             journal._settle(migrations.MIGRATIONS)
             undo.pop_all()
         return journal
+
+    @staticmethod
+    def _refuse_foreign(place: Path) -> None:
+        """Refuse another program's database before a byte or a mode of it is changed.
+
+        A file with a write-ahead log beside it may have its schema there; opening it for writing tells.
+        """
+        if not place.is_file() or place.stat().st_size == 0 or place.with_name(f"{place.name}-wal").exists():
+            return
+        connection = files.connect_reader(place)
+        try:
+            if not migrations.is_blank(connection):
+                migrations.check(connection, place)
+        finally:
+            connection.close()
 
     @classmethod
     def read(cls, path: str | Path) -> Self:

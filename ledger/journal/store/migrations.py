@@ -106,7 +106,7 @@ def check(connection: sqlite3.Connection, path: Path, migrations: Mapping[int, t
     if application != APPLICATION_ID:
         raise JournalForeign(
             f"{path} is an SQLite database but no onebook journal (application id {application:#x}, expected "
-            f"{APPLICATION_ID:#x}); name another file, or import it with `onebook import`"
+            f"{APPLICATION_ID:#x}); name another file"
         )
     if version > VERSION:
         raise JournalForeign(

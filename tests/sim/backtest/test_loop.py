@@ -17,7 +17,8 @@ from ledger.units import UnitError, money
 from ledger.vocabulary import EventKind, Method, Outcome
 from sim.data import Action
 from sim.exchange import Fill, judge, worst_price
-from sim.run import BacktestError, Setting, closed_trades, figures, parse_size, simulate
+from sim.run import BacktestError, Setting, figures, parse_size, simulate
+from sim.trades import closed_trades
 
 from tests.sim.backtest import tapes
 

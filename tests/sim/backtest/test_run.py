@@ -19,7 +19,8 @@ from ledger.journal import Journal
 from ledger.units import decimal_text
 from ledger.vocabulary import Method, Outcome
 from sim.data import load
-from sim.run import Run, closed_trades, run, simulate
+from sim.run import Run, run, simulate
+from sim.trades import closed_trades
 from strategies import get
 from strategies.api import parse_params
 
