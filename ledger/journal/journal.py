@@ -114,7 +114,7 @@ class Journal:
         connection = files.connect_reader(place)
         try:
             if not migrations.is_blank(connection):
-                migrations.check(connection, place)
+                migrations.check(connection, place, migrations.MIGRATIONS)
         finally:
             connection.close()
 
