@@ -26,7 +26,8 @@ bench: setup ## measure, and write docs/benchmarks.md
 	@$(PY) -m benchmarks
 
 soak: setup ## the long tests: hours of kill -9, power cuts and random streams
-	@$(PY) -m pytest -m soak
+	@ONEBOOK_SOAK=1 $(PY) -m pytest -m soak
+	@ONEBOOK_SOAK=1 $(PY) -m pytest tests/ledger/journal
 
 docs: setup ## write the generated pages of docs/ anew
 	@$(PY) -m docs.make_order_states
