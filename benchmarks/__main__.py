@@ -28,7 +28,9 @@ def main(quick: bool) -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         work = (
-            ("apply", lambda: measures.apply_in_a_loop(1_000_000 // scale)),
+            # A book that fits the processor's cache shows the work; a large one shows the memory.
+            ("apply, small book", lambda: measures.apply_in_a_loop(20_000)[:1]),
+            ("apply, large book", lambda: measures.apply_in_a_loop(1_000_000 // scale)),
             ("fifo", lambda: measures.fifo(1_000_000 // scale)),
             ("live step", lambda: measures.live_step(place, 2_000 // scale)),
             ("restart", lambda: measures.restart(place, 1_000_000 // scale)),

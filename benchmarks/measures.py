@@ -74,7 +74,7 @@ def apply_in_a_loop(count: int) -> list[Line]:
     assert looped.seq == count
     shown = f"same book both ways, digest {looped.digest()[:12]} after {count:,} events"
     return [
-        Line("`apply`, compiled loop, mixed stream", f"{_median(loop) / count * 1e9:.0f} ns/event", "50 ns", shown),
+        Line(f"`apply`, compiled loop, mixed stream of {count:,} events", f"{_median(loop) / count * 1e9:.0f} ns/event", "50 ns", shown),
         Line("`apply`, one call from Python", f"{_median(calls) / len(few) * 1e6:.2f} µs/call", "2 µs", shown),
     ]
 
