@@ -4,8 +4,8 @@ Theory of operation. Every compiled function in onebook is decorated with `jit`,
 or with `kernel` if it allocates nothing, from this file, so that the flags of the compiler live in one place. numba keys
 its disk cache by the file a function stands in, not by the files of the
 functions it calls: an edited callee would leave a stale caller behind. So the
-cache directory carries a hash of every source file that can hold a kernel;
-one edit anywhere and all kernels are compiled anew.
+cache directory of a file carries a hash of that file and of every file of ours it
+imports, directly or not: an edit compiles anew whatever could call it, and nothing else.
 
 A kernel that takes another kernel as an argument (the backtest loop takes the
 strategy's `on_bar`) is looked up in that cache by the identity of the argument,
@@ -22,8 +22,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,33 +32,57 @@ import numba
 from numba import config
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("ledger", "strategies", "sim", "live")
+IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)|import[ \t]+([\w.]+))", re.MULTILINE)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@lru_cache(maxsize=1)
-def kernel_hash() -> str:
-    """Return 16 hex digits over the text of every file of ours that can hold a compiled function."""
+def _modules(text: str) -> set[str]:
+    """Return the names of all modules a source text may import; `from a import b` may mean `a` or `a.b`."""
+    found = set()
+    for package, names, plain in IMPORT.findall(text):
+        found.add(plain or package)
+        found.update(f"{package}.{name}" for name in re.findall(r"\w+", names) if package)
+    return found
+
+
+def _files(module: str, beside: Path) -> list[Path]:
+    """Return the file of a module of ours, or of one beside a user's strategy; none for a library's."""
+    path = module.replace(".", "/")
+    places = [home / f"{path}{ending}" for home in (ROOT, beside) for ending in (".py", "/__init__.py")]
+    return [place for place in places if place.is_file()]
+
+
+@cache
+def sources(path: Path) -> tuple[Path, ...]:
+    """Return a source file and every file of ours it imports, directly or not, sorted."""
+    found, open_files = {path}, [path]
+    while open_files:
+        here = open_files.pop()
+        for module in _modules(here.read_text("utf-8")):
+            new = [place for place in _files(module, here.parent) if place not in found]
+            found.update(new)
+            open_files += new
+    return tuple(sorted(found))
+
+
+@cache
+def kernel_hash(path: Path) -> str:
+    """Return 16 hex digits over the text of every file that can change what the kernels of a file compile to."""
     digest = hashlib.sha256()
-    for room in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            text = path.read_bytes()
-            if b"ledger.kernel import" in text:
-                digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + text)
+    for source in sources(path):
+        text = source.read_bytes()
+        name = source.relative_to(ROOT).as_posix() if source.is_relative_to(ROOT) else source.name
+        digest.update(f"{name}\0{len(text)}\0".encode() + text)
     return digest.hexdigest()[:16]
 
 
-def cache_directory() -> Path:
-    """Return the folder of this build's compiled kernels (ONEBOOK_KERNELS moves its parent)."""
+def cache_directory(path: Path) -> Path:
+    """Return the folder of a file's compiled kernels (ONEBOOK_KERNELS moves its parent)."""
     home = os.environ.get("ONEBOOK_KERNELS")
     parent = Path(home) if home else ROOT / ".kernels"
     mode = "checked" if config.BOUNDSCHECK else "plain"
-    return parent / f"{kernel_hash()}-{mode}"
-
-
-if not config.DISABLE_JIT:
-    config.CACHE_DIR = str(cache_directory())
+    return parent / f"{path.stem}-{kernel_hash(path)}-{mode}"
 
 
 def jit(function: F) -> F:
@@ -68,7 +93,7 @@ def jit(function: F) -> F:
     Returns:
         The dispatcher, or `function` itself under NUMBA_DISABLE_JIT=1.
     """
-    return _named(numba.njit(cache=True, nogil=True)(function), function)
+    return _compiled(function)
 
 
 def kernel(function: F) -> F:
@@ -79,7 +104,7 @@ def kernel(function: F) -> F:
     A kernel borrows its arrays from the caller, which outlives it. numba refuses to
     compile one that allocates.
     """
-    return _named(numba.njit(cache=True, nogil=True, _nrt=False)(function), function)
+    return _compiled(function, _nrt=False)
 
 
 def inlined(function: F) -> F:
@@ -88,18 +113,15 @@ def inlined(function: F) -> F:
     Only for leaves. The code of an inlined function is compiled again in each caller,
     so inlining everything made the backtest loop take four minutes to compile.
     """
-    options = {"cache": True, "nogil": True, "_nrt": False, "forceinline": True}
-    return _named(numba.njit(**options)(function), function)
+    return _compiled(function, _nrt=False, forceinline=True)
 
 
-def _named(dispatcher: Any, function: F) -> F:
-    """Give a dispatcher an identity that is the same in every process."""
-    if not config.DISABLE_JIT:
-        dispatcher._set_uuid(f"{function.__module__}.{function.__qualname__}:{_source_hash(function)}")
+def _compiled(function: F, **options: bool) -> F:
+    """Return the dispatcher, its cache in its file's folder and its identity the same in every process."""
+    if config.DISABLE_JIT:
+        return function
+    path = Path(function.__code__.co_filename).resolve()
+    config.CACHE_DIR = str(cache_directory(path))  # numba reads it once for each decorated function
+    dispatcher: Any = numba.njit(cache=True, nogil=True, **options)(function)
+    dispatcher._set_uuid(f"{function.__module__}.{function.__qualname__}:{kernel_hash(path)}")
     return dispatcher  # type: ignore[no-any-return]
-
-
-def _source_hash(function: Callable[..., Any]) -> str:
-    """Return the hash of the file a kernel stands in: a user's strategy is in no room of ours."""
-    text = Path(function.__code__.co_filename).read_bytes()
-    return hashlib.sha256(kernel_hash().encode() + text).hexdigest()[:16]
