@@ -88,7 +88,7 @@ def run(
         files = draw(sheet, Path(settings("out")), done.session) if settings("picture") else {}
     speaker.document({**done.document(), "files": {kind: str(path) for kind, path in files.items()}})
     if not speaker.as_json:
-        from sim.report import table as tear_sheet
+        from sim.output.report import table as tear_sheet
 
         speaker.show(tear_sheet(sheet))
         click.echo(f"stored as session {done.session} in {done.path}")
@@ -98,8 +98,8 @@ def run(
 
 def draw(sheet: Any, folder: Path, session: int) -> dict[str, Path]:
     """Write the picture and the tear sheet of a run; each appears under its name only when it is whole."""
-    from sim.picture import png
-    from sim.tearsheet import html
+    from sim.output.picture import png
+    from sim.output.tearsheet import html
 
     contents = {
         "equity curve": (f"{session:04d}-equity.png", png(sheet)),
@@ -154,7 +154,7 @@ def show(settings: Settings, session: int) -> None:
     speaker = voice()
     speaker.document({**session_document(info), **figures})
     if not speaker.as_json:
-        from sim.report import table as tear_sheet
+        from sim.output.report import table as tear_sheet
 
         speaker.show(tear_sheet(sheet))
         click.echo(f"session {info.id} of {moment(info.started_ns)}, code {session_document(info)['code']}")

@@ -11,8 +11,8 @@ from __future__ import annotations
 import base64
 from itertools import groupby
 
-from sim.picture import png
-from sim.report import Sheet, outcome_text, period_text, rows
+from sim.output.picture import png
+from sim.output.report import Sheet, outcome_text, period_text, rows
 
 PAGE = """<!doctype html>
 <html lang="en">

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.metrics import drawdown
-from sim.report import CENT_E8, Sheet, money_text, outcome_text, period_text
+from sim.output.report import CENT_E8, Sheet, money_text, outcome_text, period_text
 
 Ints = NDArray[np.int64]
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.metrics import DEFINITIONS, measure
-from sim.picture import png, thin
-from sim.report import GROUPS, Sheet, figure_text, label, money_text, plain, rows
-from sim.tearsheet import html
+from sim.output.picture import png, thin
+from sim.output.report import GROUPS, Sheet, figure_text, label, money_text, plain, rows
+from sim.output.tearsheet import html
 
 E8 = 10**8
 DAY_NS = 86_400 * 10**9
@@ -204,7 +204,7 @@ def test_the_same_run_gives_the_same_picture_byte_for_byte() -> None:
 
 def test_importing_reports_and_figures_loads_no_heavy_library() -> None:
     code = (
-        "import sys, sim.metrics, sim.report, sim.picture, sim.tearsheet\n"
+        "import sys, sim.metrics, sim.output.report, sim.output.picture, sim.output.tearsheet\n"
         "print([m for m in ('pandas', 'matplotlib', 'jinja2', 'rich', 'vectorbt') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
