@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from strategies.api import Strategy
 
 MODULES = {
-    "buy_and_hold": "strategies.buy_and_hold",
-    "sma_cross": "strategies.sma_cross",
+    "buy_and_hold": "strategies.library.buy_and_hold",
+    "sma_cross": "strategies.library.sma_cross",
 }
 
 

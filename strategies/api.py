@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, NamedTuple, get_type_hints
@@ -66,6 +66,7 @@ class Signal(NamedTuple):
 
 
 Prepare = Callable[[Bars, Any], NDArray[np.float64]]
+PrepareUniverse = Callable[[tuple[Bars, ...], Any], tuple[NDArray[np.float64], ...]]
 OnBar = Callable[[Bars, NDArray[np.float64], int, NDArray[np.float64], Any], Signal]
 
 
@@ -84,6 +85,8 @@ class Strategy:
     pyramiding: bool = False  # True: may add to a position that is already open
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # inclusive
     check: Callable[[Any], str] | None = None  # "" when the parameters fit together
+    prepare_universe: PrepareUniverse | None = None  # in place of prepare: sees every instrument at once
+    symbols: tuple[int, int] = (1, 1_000_000)  # how few and how many instruments it can trade together
 
 
 @kernel
@@ -102,6 +105,43 @@ def no_opinion() -> Signal:
 def no_columns(bars: Bars, params: Any) -> NDArray[np.float64]:
     """Return float64[0, T]: the `prepare` of a strategy that needs no indicators."""
     return np.empty((0, bars.close.shape[0]), np.float64)
+
+
+def alone(prepare_universe: PrepareUniverse) -> Prepare:
+    """Return the `prepare` of a strategy that has a `prepare_universe`: a universe of one instrument."""
+    return lambda bars, params: prepare_universe((bars,), params)[0]
+
+
+def columns_of(strategy: Strategy, universe: Sequence[Bars], params: Any) -> tuple[NDArray[np.float64], ...]:
+    """Return the prepared columns of every instrument, float64[k, T_j], contiguous, in the order given.
+
+    This is the one place that chooses between `prepare` and `prepare_universe`, so that
+    backtest, check and paper trading cannot choose differently.
+
+    Args:
+        universe: the bars of each instrument, each with its own times; aligning them is the strategy's work.
+    Raises:
+        StrategyError: more or fewer instruments than the strategy can trade, or columns of a wrong shape.
+    """
+    fewest, most = strategy.symbols
+    if not fewest <= len(universe) <= most:
+        wanted = f"exactly {fewest}" if fewest == most else f"at least {fewest}" if len(universe) < fewest else f"at most {most}"
+        raise StrategyError(f"{strategy.name}: {len(universe)} instruments given; it trades {wanted} together")
+    if strategy.prepare_universe is not None:
+        blocks = strategy.prepare_universe(tuple(universe), params)
+    else:
+        blocks = tuple(strategy.prepare(bars, params) for bars in universe)
+    whole = tuple(np.ascontiguousarray(block, np.float64) for block in blocks)
+    shapes = [block.shape for block in whole]
+    if [shape[1:] for shape in shapes] != [bars.close.shape for bars in universe] or len({shape[0] for shape in shapes}) > 1:
+        lengths = ", ".join(str(bars.close.size) for bars in universe)
+        raise StrategyError(f"{strategy.name}: prepare gave columns of shapes {shapes} for bars of lengths {lengths}")
+    return whole
+
+
+def is_compiled(strategy: Strategy) -> bool:
+    """Tell whether `on_bar` is a compiled function; a plain Python one runs too, slower."""
+    return hasattr(strategy.on_bar, "py_func")
 
 
 def as_bars(time_ns: Any, opens: Any, high: Any, low: Any, close: Any, volume: Any) -> Bars:

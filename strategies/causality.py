@@ -1,24 +1,28 @@
 """Does a strategy see the future? Run it on cut histories and compare its wishes.
 
-Theory of operation. `signals` is the plain loop that every runner must agree with:
-prepare once, then one call a bar with one workspace. `differences` runs it on the
-whole history and again on prefixes of it. A causal strategy answers every bar of the
-prefix exactly as before; a strategy whose columns look ahead does not. Signals are
-compared and not fills, because fills also depend on cash and on other instruments.
+Theory of operation. `walk` is the plain loop that every runner must agree with:
+one call a bar with one workspace, over columns that were prepared once. `differences`
+runs it on the whole history and again on prefixes of it. A causal strategy answers every
+bar of the prefix exactly as before; a strategy whose columns look ahead does not.
+Signals are compared and not fills, because fills also depend on cash and on other
+instruments.
 
 Floats are compared by their bits: two NaN are the same wish, and a difference in the
-last place is a difference, since it is enough to flip a comparison one day.
+last place is a difference, since it is enough to flip a comparison one day. `check.py`
+does the same for people, on chosen cuts, and says what it found in words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.api import Bars, Signal, Strategy, head
+from strategies.api import Bars, Signal, Strategy, columns_of, head
+
+Rows = NDArray[np.float64]
 
 
 class Difference(NamedTuple):
@@ -30,15 +34,25 @@ class Difference(NamedTuple):
     prefix: Signal
 
 
-def signals(strategy: Strategy, bars: Bars, params: Any) -> NDArray[np.float64]:
-    """Return float64[T, 6]: the fields of the signal of every bar, in the order of Signal."""
+def walk(strategy: Strategy, bars: Bars, columns: NDArray[np.float64], params: Any) -> Rows:
+    """Return float64[T, fields of Signal]: what the strategy wishes at each bar of one instrument."""
     count = bars.close.shape[0]
-    columns = strategy.prepare(bars, params)
     state = np.zeros(strategy.state_size)
     rows = np.empty((count, len(Signal._fields)))
     for t in range(count):
         rows[t] = strategy.on_bar(bars, columns, t, state, params)
     return rows
+
+
+def universe_signals(strategy: Strategy, universe: Sequence[Bars], params: Any) -> tuple[Rows, ...]:
+    """Return the rows of `walk` of every instrument, prepared together."""
+    blocks = columns_of(strategy, universe, params)
+    return tuple(walk(strategy, bars, block, params) for bars, block in zip(universe, blocks, strict=True))
+
+
+def signals(strategy: Strategy, bars: Bars, params: Any) -> Rows:
+    """Return float64[T, fields of Signal] of one instrument, in the order of Signal."""
+    return universe_signals(strategy, (bars,), params)[0]
 
 
 def differences(strategy: Strategy, bars: Bars, params: Any, cuts: Iterable[int]) -> list[Difference]:
@@ -54,10 +68,11 @@ def differences(strategy: Strategy, bars: Bars, params: Any, cuts: Iterable[int]
         unlike = (prefix.view(np.int64) != whole[:cut].view(np.int64)).any(axis=1)
         if unlike.any():
             bar = int(unlike.argmax())
-            found.append(Difference(cut, bar, _signal(whole[bar]), _signal(prefix[bar])))
+            found.append(Difference(cut, bar, as_signal(whole[bar]), as_signal(prefix[bar])))
     return found
 
 
-def _signal(row: NDArray[np.float64]) -> Signal:
+def as_signal(row: NDArray[np.float64]) -> Signal:
+    """Return one row of `walk` as a Signal."""
     target, order_type, *prices = (float(value) for value in row)
     return Signal(target, int(order_type), *prices)

@@ -174,7 +174,7 @@ def test_an_unknown_strategy_is_refused_with_near_names(name: str, words: list[s
 
 
 def test_a_strategy_is_found_with_a_dash_and_by_its_dotted_name() -> None:
-    assert strategies.get("sma-cross") is strategies.get("strategies.sma_cross:STRATEGY")
+    assert strategies.get("sma-cross") is strategies.get("strategies.library.sma_cross:STRATEGY")
 
 
 def test_listing_names_does_not_load_the_compiler() -> None:

@@ -1,0 +1,1 @@
+"""The strategies that come with onebook, one a file; `strategies.MODULES` names them."""
