@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import time_ns
@@ -20,10 +20,10 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from ledger.book import SCHEMA_VERSION, Book
-from ledger.journal import replay, snapshots, verification
+from ledger.journal import replay, snapshots, trials, verification
 from ledger.journal.store import chain, files, leases, migrations
 from ledger.journal.days import zone_of
-from ledger.journal.errors import JournalError, JournalForeign, JournalHalted, JournalShortened
+from ledger.journal.errors import JournalError, JournalHalted, JournalShortened
 from ledger.journal.store.locks import FileLock
 from ledger.journal.store.mark import Mark, MarkFile, read_marks
 from ledger.journal.provenance import canonical_json, git_state, owner, source_hash, versions
@@ -127,8 +127,7 @@ class Journal:
             undo.callback(journal.connection.close)
             if migrations.is_blank(journal.connection):
                 raise JournalError(f"{place} is an empty database: whoever made it did not come to write the schema")
-            if migrations.check(journal.connection, place) < migrations.VERSION:
-                raise JournalForeign(f"{place} is of an older release; open it once to write, that brings it up to date")
+            migrations.check(journal.connection, place)
             journal.quarantine = journal._shortened()
             undo.pop_all()
         return journal
@@ -323,6 +322,13 @@ class Journal:
         """Return every session, oldest first."""
         sql = " ".join(("SELECT", ", ".join(SessionInfo._fields), "FROM v_sessions ORDER BY id"))
         return [SessionInfo(*line) for line in self.connection.execute(sql)]
+
+    def add_trials(
+        self, family: str, hashes: Iterable[str], session_id: int | None = None, sharpes: Mapping[str, float] | None = None
+    ) -> int:
+        """Count configurations that were tried, all or none of them; return how many were new (see `trials.add`)."""
+        with self._write():
+            return trials.add(self, family, hashes, session_id, sharpes or {})
 
     def book(self, session_id: int, upto: int | None = None, verified: bool = True) -> Book:
         """Return a session's book, after its last event or after event `upto`.

@@ -1,4 +1,4 @@
--- The only DDL of the journal.
+-- The DDL of the journal; `schema_2.sql` adds to it.
 --
 -- Theory of operation. `session`, `session_end`, `name` and `event` are facts: rows are added and never
 -- changed. `lease` and `snapshot` are about running. All other tables are projections: what the book says

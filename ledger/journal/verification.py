@@ -65,7 +65,7 @@ class _Checker:
     def schema(self) -> Iterator[str]:
         """A guard that was dropped, or a table whose text was damaged, guards nothing."""
         stored = dict(self.connection.execute("SELECT name, sql FROM sqlite_schema").fetchall())
-        for name, sql in migrations.expected_schema().items():
+        for name, sql in migrations.expected_schema(migrations.version_of(self.connection)).items():
             if stored.get(name) != sql:
                 yield f"{name} is not as schema.sql says; restore it from there, or restore a backup"
 

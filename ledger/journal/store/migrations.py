@@ -1,8 +1,9 @@
 """Which release a file belongs to, and how an old one becomes a new one.
 
 Theory of operation. `user_version` is the number of the schema; version 1 is the
-first that was released. MIGRATIONS[n] holds the statements that turn version n
-into n + 1. A migration takes a backup first and then runs in one transaction, so a
+first that was released. SCHEMAS[n] is what version n + 1 added, so a new file gets
+all of them and MIGRATIONS[n], which turns version n into n + 1, is one of them: a
+migrated file and a new one cannot differ. A migration takes a backup first and then runs in one transaction, so a
 process that is killed at any statement leaves the old file or the new one, never
 something between. A file that is newer than this code is refused: old code must
 not write what it does not understand.
@@ -20,9 +21,8 @@ from ledger.journal.errors import JournalError, JournalForeign
 
 APPLICATION_ID = 0x6F6E6562
 """The letters "oneb", in the header of every journal."""
-VERSION = 1
-MIGRATIONS: Mapping[int, tuple[str, ...]] = {}
-SCHEMA = Path(__file__).parent.parent / "schema.sql"
+SCHEMAS = tuple(Path(__file__).parent.parent / name for name in ("schema.sql", "schema_2.sql"))
+VERSION = len(SCHEMAS)
 
 At = Callable[[str], None]
 
@@ -58,6 +58,17 @@ def statements(script: str) -> Iterator[str]:
         raise JournalError(f"the last statement of the schema is not complete: {pending.strip()[:80]!r}")
 
 
+def schema(version: int = VERSION) -> Iterator[str]:
+    """Yield the statements that make a new file of a version."""
+    for path in SCHEMAS[:version]:
+        yield from statements(path.read_text())
+
+
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {
+    number: tuple(statements(path.read_text())) for number, path in enumerate(SCHEMAS[1:], 1)
+}
+
+
 def is_blank(connection: sqlite3.Connection) -> bool:
     """Say whether a database holds nothing at all, as a file does whose creator was killed."""
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
@@ -77,19 +88,19 @@ def create(connection: sqlite3.Connection, at: At) -> None:
     """Write the schema in one transaction; a process that comes second finds it done."""
     with Transaction(connection):
         if is_blank(connection):
-            for statement in statements(SCHEMA.read_text()):
+            for statement in schema():
                 connection.execute(statement)
             at("schema")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-@functools.lru_cache(maxsize=1)
-def expected_schema() -> dict[str, str | None]:
-    """Return the SQL of every table, index, trigger and view as this release writes it."""
+@functools.lru_cache(maxsize=VERSION)
+def expected_schema(version: int = VERSION) -> dict[str, str | None]:
+    """Return the SQL of every table, index, trigger and view as this release writes it into a file of a version."""
     connection = sqlite3.connect(":memory:")
     try:
-        for statement in statements(SCHEMA.read_text()):
+        for statement in schema(version):
             connection.execute(statement)
         return dict(connection.execute("SELECT name, sql FROM sqlite_schema").fetchall())
     finally:

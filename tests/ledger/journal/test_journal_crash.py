@@ -43,8 +43,9 @@ def test_the_same_harness_catches_an_acknowledgement_before_the_commit(tmp_path:
     assert sum(count.lost for count in counts) > 0
 
 
+OLD, NEW = migrations.VERSION - 1, migrations.VERSION
 OLD_TO_NEW = {
-    0: (
+    OLD: (
         "CREATE TABLE note_new (text TEXT NOT NULL, length INTEGER NOT NULL) STRICT",
         "INSERT INTO note_new SELECT text, length(text) FROM note",
         "DROP TABLE note",
@@ -55,14 +56,14 @@ OLD_TO_NEW = {
 
 
 def _old_file(path: Path) -> None:
-    """Make a journal of the made-up version 0: the tables of version 1 and a note without its length."""
+    """Make a journal of a made-up version before this one: today's tables and a note without its length."""
     with Journal.open(path) as journal:
         session = journal.begin("backtest", "x", config={})
         session.record(opening()[0])
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("CREATE TABLE note (text TEXT NOT NULL) STRICT")
     connection.execute("INSERT INTO note VALUES ('kept')")
-    connection.execute("PRAGMA user_version = 0")
+    connection.execute(f"PRAGMA user_version = {OLD}")
     connection.close()
 
 
@@ -102,24 +103,24 @@ def test_a_migration_killed_at_any_statement_leaves_the_old_file_or_the_new_one(
         died = _migrate_and_die(path, point, nth)
         assert died == (0 if point == "x" else -signals.SIGKILL)
         done = point in ("migrate-done", "x")
-        assert _notes(path) == ((1, [("kept", 4)]) if done else (0, [("kept",)]))
+        assert _notes(path) == ((NEW, [("kept", 4)]) if done else (OLD, [("kept",)]))
         with Journal.open(path) as journal:
             assert journal.verify(1).ok
-        assert _notes(path) == (1, [("kept", 4)])
-        assert _notes(files.sidecar(path, "before-1")) == (0, [("kept",)])
+        assert _notes(path) == (NEW, [("kept", 4)])
+        assert _notes(files.sidecar(path, f"before-{NEW}")) == (OLD, [("kept",)])
 
 
 def test_a_migration_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _old_file(tmp_path / "a.db")
-    monkeypatch.setattr(migrations, "MIGRATIONS", {0: (*OLD_TO_NEW[0], "SELECT nonsense")})
+    monkeypatch.setattr(migrations, "MIGRATIONS", {OLD: (*OLD_TO_NEW[OLD], "SELECT nonsense")})
     with pytest.raises(JournalError, match="no such column"):
         Journal.open(tmp_path / "a.db")
-    assert _notes(tmp_path / "a.db") == (0, [("kept",)])
+    assert _notes(tmp_path / "a.db") == (OLD, [("kept",)])
 
 
 def test_a_newer_and_an_unknown_older_file_are_refused(tmp_path: Path) -> None:
     _old_file(tmp_path / "a.db")
-    for version, words in ((0, "no migration leads"), (2, "newer release")):
+    for version, words in ((0, "no migration leads"), (NEW + 1, "newer release")):
         connection = sqlite3.connect(tmp_path / "a.db")
         connection.execute(f"PRAGMA user_version = {version}")
         connection.close()

@@ -45,6 +45,19 @@ def test_a_file_that_is_no_journal_is_refused_with_a_reason(tmp_path: Path) -> N
     assert (tmp_path / "text.db").read_text().startswith("date,open")
 
 
+def test_opening_a_foreign_database_to_write_changes_no_byte_and_no_mode_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "trading_data.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE trades (id INTEGER PRIMARY KEY, symbol TEXT)")
+        connection.execute("INSERT INTO trades VALUES (1, 'AAPL')")
+    connection.close()
+    path.chmod(0o644)
+    before = (path.read_bytes(), path.stat().st_mode, sorted(entry.name for entry in tmp_path.iterdir()))
+    with pytest.raises(JournalForeign, match="no onebook journal"):
+        Journal.open(path)
+    assert (path.read_bytes(), path.stat().st_mode, sorted(entry.name for entry in tmp_path.iterdir())) == before
+
+
 def test_reading_needs_a_journal_that_is_there(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="there is no journal at"):
         Journal.read(tmp_path / "a.db")
