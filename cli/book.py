@@ -87,6 +87,7 @@ def status(settings: Settings, session_id: int | None) -> None:
         totals = views.totals(journal, info.id)
         since = min(_unpriced(journal, info.id).values(), default=None)
         refused = {reason.name: count for reason, count in views.refusal_counts(journal, info.id).items()}
+        late = views.behind(journal, info.id)
         open_orders = sum(order.status <= 5 for order in views.orders(journal, info.id).rows)
     account: dict[str, Any] = {}
     if totals is not None:
@@ -98,7 +99,8 @@ def status(settings: Settings, session_id: int | None) -> None:
         account["value"] = None if unknown else account["value"]
         account["gates"] = [gate.name for gate in Gate if totals.gates & gate]
         account["unknown_since"] = since
-    whole = {**session_document(info), "account": account or None, "working_orders": open_orders, "refusals": refused}
+    whole = {**session_document(info), "events_not_shown": late}
+    whole |= {"account": account or None, "working_orders": open_orders, "refusals": refused}
     speaker = voice()
     speaker.document(whole)
     shown = [

@@ -82,9 +82,14 @@ def session_of(journal: Any, session_id: int | None) -> Any:
 
 @contextmanager
 def open_session(settings: Settings, session_id: int | None) -> Iterator[tuple[Any, Any]]:
-    """Open the journal and yield it with the wanted session."""
+    """Open the journal and yield it with the wanted session; say so when its tables are behind its events."""
+    from ledger import views
+
     with open_book(settings) as journal:
-        yield journal, session_of(journal, session_id)
+        info = session_of(journal, session_id)
+        if late := views.behind(journal, info.id):
+            voice().say(f"note: session {info.id} is being written; its last {late} events are not shown yet")
+        yield journal, info
 
 
 def page_of(rows: Sequence[Row], page: int, size: int) -> Sequence[Row]:

@@ -296,6 +296,16 @@ def totals(journal: Journal, session_id: int) -> Totals | None:
     return Totals(*found) if found else None
 
 
+def behind(journal: Journal, session_id: int) -> int:
+    """Return how many stored events the other tables do not show yet: fewer than 64, and only while a session has an owner."""
+    session_row(journal.connection, session_id)
+    sql = (
+        "SELECT coalesce((SELECT max(seq) FROM event WHERE session_id = ?1), 0)"
+        " - coalesce((SELECT seq FROM account WHERE session_id = ?1), 0)"
+    )
+    return int(journal.connection.execute(sql, (session_id,)).fetchone()[0])
+
+
 _TOTALS = ("SELECT", ", ".join(ACCOUNT_COLUMNS), "FROM account WHERE session_id = ?")
 
 

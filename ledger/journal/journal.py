@@ -157,14 +157,22 @@ class Journal:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
+        """Hold the turn to write."""
+        self.take_turn()
+        try:
+            yield
+        finally:
+            self.give_turn()
+
+    def take_turn(self) -> None:
         """Wait for the turn to write. SQLite's own waiting is unfair: some wait seconds while others pass."""
         if not self.writable:
             raise JournalError(f"{self.path} was opened with Journal.read; open it with Journal.open to write")
         self._turn.acquire(wait=True)
-        try:
-            yield
-        finally:
-            self._turn.release(keep_open=True)
+
+    def give_turn(self) -> None:
+        """Let the next one write."""
+        self._turn.release(keep_open=True)
 
     def _settle(self, steps: Mapping[int, tuple[str, ...]]) -> None:
         """Bring a file just opened to the state in which sessions can write to it."""
@@ -288,6 +296,7 @@ class Journal:
             # The process before may have died between a commit and its mark.
             if replay.last_seq(self.connection, session.id) == replayed.book.seq:
                 self.mark.write(Mark(session.id, replayed.book.seq, replayed.head))
+        session.adopt_tables()
         self._sessions.append(session)
         return session
 

@@ -1,11 +1,9 @@
 """Projections: what the book says, as SQL rows, written with the event that changed it.
 
 Theory of operation. A projection table is a choice of columns of one section of
-the arena. After one event only the rows it can have touched are written: found by
-the event's key and execution id, by the rows that are new, and by the lots that
-new allocations name. After many events the arena before and after are compared.
-Both must give what `whole` gives from the book alone; `Journal.verify` compares
-the tables with it.
+the arena. Which rows a few events can have touched is found in `tables.py`; after
+many events the arena before and after are compared here. Both must give what the
+book alone gives; `Journal.verify` compares the tables with it.
 
 Each table is keyed by session and row number, so that sessions share tables.
 """
@@ -15,7 +13,7 @@ from __future__ import annotations
 import functools
 import operator
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -23,19 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.book import (
-    A_CLOSE, A_COST, A_INSTRUMENT, A_LOT, A_PROCEEDS, A_QTY, A_SIDE, A_VERSION, E_EXEC, E_INSTRUMENT, E_KEY, E_KIND,
-    E_REASON, E_REF, H_METHOD, H_REBOOKS, H_VERSION, I_DIVIDE, I_ENTRIES, I_FEES, I_FLAGS, I_GATES, I_INCOME,
+    A_CLOSE, A_COST, A_INSTRUMENT, A_LOT, A_PROCEEDS, A_QTY, A_SIDE, A_VERSION, E_INSTRUMENT, E_KIND,
+    E_REF, H_METHOD, H_REBOOKS, H_VERSION, I_DIVIDE, I_ENTRIES, I_FEES, I_FLAGS, I_GATES, I_INCOME,
     I_LIVE_ENTRIES, I_LOTS, I_MARK, I_MARK_TIME, I_MULTIPLY, I_OPEN, I_OPEN_COST, I_POSITION, I_PRICE_EXP, I_QTY_EXP,
     I_REALIZED, I_SHORT_HOLD, I_STEP, I_TICK, I_UNMATCHED, I_UNMATCHED_VALUE, I_VALUE, I_VERSION, I_WORKING, L_COST,
     L_ENTRY, L_INSTRUMENT, L_OPEN, L_QTY, L_SIDE, L_VALUE, L_VERSION, N_FEE, N_FLAGS, N_ID, N_INSTRUMENT, N_KIND,
     N_ORDER, N_PRICE, N_QTY, N_REF, N_REVISION, N_SEQ, N_SIDE, N_TIME, N_VALUE, O_CHANGED, O_FILLED, O_FILLED_VALUE,
     O_FLAGS, O_INSTRUMENT, O_KEY, O_PARENT, O_PRICE, O_QTY, O_RESERVE, O_SEQ, O_SIDE, O_STATUS, O_STOP, O_TAKE,
-    O_TARGET, O_TIME, O_TRAIL, O_TYPE, S_ALLOC, S_ENTRY, S_IDS, S_INSTRUMENT, S_KEYS, S_LOT, S_ORDER, S_UNMATCHED,
-    U_ENTRY, U_INSTRUMENT, U_QTY, U_REASON, U_VALUE, U_VERSION, WIDTHS, Arena, Row, find, section_rows,
+    O_TARGET, O_TIME, O_TRAIL, O_TYPE, S_ALLOC, S_ENTRY, S_INSTRUMENT, S_LOT, S_ORDER, S_UNMATCHED,
+    U_ENTRY, U_INSTRUMENT, U_QTY, U_REASON, U_VALUE, U_VERSION, WIDTHS, Arena, section_rows,
 )  # fmt: skip
 from ledger.journal.days import trading_days
 from ledger.kernels.fees import fee_shares
-from ledger.vocabulary import EntryFlag, EventKind, Limit, Method
+from ledger.vocabulary import EntryFlag, EventKind, Method
 
 Rows = list[tuple[object, ...]]
 Numbers = NDArray[np.int64]
@@ -92,13 +90,6 @@ ACCOUNT_COLUMNS = (
     "gates", "day", "day_equity_e8", "day_known", "day_flows_e8", "day_orders", "claims", "fills", "rebooks",
 )  # fmt: skip
 FEE_COLUMNS = ("open_fee_e8", "close_fee_e8", "known")
-# Plain integers: looking a member of an enum up costs more than most of what is done with it here.
-_FILL, _COMMISSION, _SPLIT, _MARK = (int(k) for k in (EventKind.FILL, EventKind.COMMISSION, EventKind.SPLIT, EventKind.MARK))
-_CLAIM, _REFUSED, _UNKNOWN = int(EventKind.CLAIM), int(EventKind.REFUSED), int(EventKind.UNKNOWN)
-_LIMIT, _MARGIN, _AVERAGE = int(EventKind.LIMIT), int(Limit.SHORT_MARGIN_BPS), int(Method.AVERAGE)
-_FEE_KNOWN, _SUPERSEDED = int(EntryFlag.FEE_KNOWN), int(EntryFlag.SUPERSEDED)
-_MONEY_KINDS = frozenset((_FILL, _COMMISSION, _SPLIT, int(EventKind.ADJUST_POSITION)))
-_COUNTS = np.array([3 * table.section + 2 for table in TABLES])
 
 
 def column_names(table: Table) -> list[str]:
@@ -143,10 +134,10 @@ def fee_rows(arena: Arena) -> NDArray[np.int64]:
 
     A share that is not known yet is 0 with known = 0, and nothing may be made of it.
     """
-    return _fee_rows(arena, np.arange(len(section_rows(arena, S_ALLOC))), 0)
+    return fee_rows_of(arena, np.arange(len(section_rows(arena, S_ALLOC))), 0)
 
 
-def _fee_rows(arena: Arena, numbers: Numbers, instrument: int) -> NDArray[np.int64]:
+def fee_rows_of(arena: Arena, numbers: Numbers, instrument: int) -> NDArray[np.int64]:
     """Return the fee rows of these allocations, which are all of one instrument (0 = of any)."""
     allocs, entries = section_rows(arena, S_ALLOC)[numbers], section_rows(arena, S_ENTRY)
     table = np.zeros((len(allocs), 3), np.int64)
@@ -155,104 +146,17 @@ def _fee_rows(arena: Arena, numbers: Numbers, instrument: int) -> NDArray[np.int
     opening, closing, _ = fee_shares(arena, instrument)
     table[:, 0], table[:, 1] = opening[numbers], closing[numbers]
     # Only an execution waits for a commission; shares that were put in or split away cost nothing to move.
-    known = (entries[:, N_KIND] != _FILL) | (entries[:, N_FLAGS] & _FEE_KNOWN > 0)
+    known = (entries[:, N_KIND] != EventKind.FILL) | (entries[:, N_FLAGS] & EntryFlag.FEE_KNOWN > 0)
     opener = section_rows(arena, S_LOT)[allocs[:, A_LOT], L_ENTRY]
     # Shares are those of the current version; an older one keeps its profit, and its fees are no question any more.
     current = allocs[:, A_VERSION] == section_rows(arena, S_INSTRUMENT)[allocs[:, A_INSTRUMENT], I_VERSION]
     table[:, 2] = known[opener] & known[allocs[:, A_CLOSE]] & current
-    if arena[H_METHOD] == _AVERAGE:
+    if arena[H_METHOD] == Method.AVERAGE:
         # A pooled lot has many openers: its fee is known when every fill of the instrument has one.
-        waiting = np.unique(entries[~known & (entries[:, N_FLAGS] & _SUPERSEDED == 0), N_INSTRUMENT])
+        waiting = np.unique(entries[~known & (entries[:, N_FLAGS] & EntryFlag.SUPERSEDED == 0), N_INSTRUMENT])
         table[np.isin(allocs[:, A_INSTRUMENT], waiting), 2] = 0
     table[table[:, 2] == 0] = 0
     return table
-
-
-def fees_after(arena: Arena, event: Row, was: Before, fees: Numbers | None) -> tuple[Numbers | None, Rows]:
-    """Bring the fee rows up to an event; return (the array that now holds them, the rows that are new or differ).
-
-    Args:
-        fees: int64[n, 3] with n >= allocations before the event, 0 beyond them; modified in place, or replaced by a
-            longer one. None when nobody has asked yet: then `was` has them, if the event can touch them.
-    """
-    fees = was.fees if fees is None else fees
-    kind, known, count = int(event[E_KIND]), was.counts[TABLES.index(ALLOC)], int(arena[3 * S_ALLOC + 2])
-    if kind not in _MONEY_KINDS or fees is None:
-        return fees, []
-    if count > len(fees):
-        fees = np.concatenate([fees, np.zeros((max(count, 256), 3), np.int64)])
-    if kind == _FILL and arena[H_REBOOKS] == was.rebooks and arena[H_METHOD] != _AVERAGE:
-        return fees, [(number, 0, 0, 0) for number in range(known, count)]  # Its fee is still to come.
-    # Whatever happened, it happened to one instrument.
-    instrument = int(section_rows(arena, S_ENTRY)[was.entry, N_INSTRUMENT]) if kind == _COMMISSION else int(event[E_INSTRUMENT])
-    numbers = np.flatnonzero(section_rows(arena, S_ALLOC)[:, A_INSTRUMENT] == instrument)
-    rows = _fee_rows(arena, numbers, instrument)
-    differ = (fees[numbers] != rows).any(axis=1) | (numbers >= known)
-    fees[numbers] = rows
-    return fees, [(int(n), *line) for n, line in zip(numbers[differ], rows[differ].tolist(), strict=True)]
-
-
-class Before(NamedTuple):
-    """What must be known of the book before an event to tell afterwards what it touched."""
-
-    counts: tuple[int, ...]
-    entry: int
-    rebooks: int
-    fees: Numbers | None
-
-
-def before(arena: Arena, event: Row, with_fees: bool) -> Before:
-    """Return what `touched` and `fees_after` will need; call it before the event is applied.
-
-    Args:
-        with_fees: compute the fee rows too, because the caller has none to carry forward.
-    """
-    exec_id = int(event[E_EXEC])
-    entry = int(find(arena, S_IDS, exec_id, S_ENTRY)) if exec_id > 0 else -1
-    fees = fee_rows(arena) if with_fees and int(event[E_KIND]) in _MONEY_KINDS else None
-    return Before(tuple(arena[_COUNTS].tolist()), entry, int(arena[H_REBOOKS]), fees)
-
-
-def touched(arena: Arena, event: Row, was: Before) -> dict[str, set[int]]:
-    """Return the row numbers of each table that the event, now applied, can have changed."""
-    kind = int(event[E_KIND])
-    if kind == _MARK:
-        return {INSTRUMENT.name: {int(event[E_INSTRUMENT])}}
-    if _CLAIM <= kind <= _UNKNOWN and kind != _REFUSED:
-        number = int(find(arena, S_KEYS, event[E_KEY], S_ORDER))
-        return {ORDER.name: {number}, INSTRUMENT.name: {int(section_rows(arena, S_ORDER)[number, O_INSTRUMENT])}}
-    new = {t.name: set(range(n, int(arena[3 * t.section + 2]))) for t, n in zip(TABLES, was.counts, strict=True)}
-    if kind == _REFUSED:
-        return new
-    orders, entries, lots = new[ORDER.name], new[EXECUTION.name], new[LOT.name]
-    if was.entry >= 0:
-        entries.add(was.entry)
-    if event[E_KEY] > 0:
-        orders.add(int(find(arena, S_KEYS, event[E_KEY], S_ORDER)))
-    entry_rows = section_rows(arena, S_ENTRY)
-    orders.update(int(entry_rows[number, N_ORDER]) for number in entries)
-    orders.discard(-1)
-    lots.update(section_rows(arena, S_ALLOC)[was.counts[TABLES.index(ALLOC)] :, A_LOT].tolist())
-    if kind == _SPLIT or (arena[H_METHOD] == _AVERAGE and kind in _MONEY_KINDS):
-        lots.update(_current_lots(arena, int(event[E_INSTRUMENT])))
-    new[INSTRUMENT.name].update(_instruments(arena, event, orders, entries))
-    return new
-
-
-def _current_lots(arena: Arena, instrument: int) -> list[int]:
-    """Return the lots of an instrument's current version: a split rescales them, an average pools them."""
-    lots, version = section_rows(arena, S_LOT), section_rows(arena, S_INSTRUMENT)[instrument, I_VERSION]
-    return [int(n) for n in np.flatnonzero((lots[:, L_INSTRUMENT] == instrument) & (lots[:, L_VERSION] == version))]
-
-
-def _instruments(arena: Arena, event: Row, orders: Iterable[int], entries: Iterable[int]) -> set[int]:
-    if event[E_KIND] == _LIMIT and event[E_REASON] == _MARGIN:
-        return set(range(1, len(section_rows(arena, S_INSTRUMENT))))
-    numbers = {int(event[E_INSTRUMENT])}
-    numbers.update(int(section_rows(arena, S_ORDER)[number, O_INSTRUMENT]) for number in orders)
-    numbers.update(int(section_rows(arena, S_ENTRY)[number, N_INSTRUMENT]) for number in entries)
-    # A refused signal may name an instrument that the book does not have.
-    return {n for n in numbers if 1 <= n < len(section_rows(arena, S_INSTRUMENT))}
 
 
 def changed(old: Arena, new: Arena) -> dict[str, set[int]]:

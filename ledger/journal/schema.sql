@@ -2,7 +2,7 @@
 --
 -- Theory of operation. `session`, `session_end`, `name` and `event` are facts: rows are added and never
 -- changed. `lease` and `snapshot` are about running. All other tables are projections: what the book says
--- after the events, written in the same transaction, comparable at any time with a replay.
+-- after the events up to `account.seq`, comparable at any time with a replay.
 -- A BEFORE INSERT trigger guards each table of facts, because INSERT OR REPLACE deletes without firing a
 -- DELETE trigger unless recursive_triggers is on, and other programs leave it off.
 -- Money is e8 of the currency, time is ns since 1970 UTC, quantities are lots, prices are ticks.

@@ -1,8 +1,9 @@
 """A session: one book and its journal, moving together.
 
 Theory of operation. `record` is: take the turn, BEGIN IMMEDIATE, catch up with what
-other processes stored, apply, insert, project, COMMIT, move the high-water mark, and
-only then answer APPLIED. An effect (an order that is sent) may follow an answer and
+other processes stored, apply, insert, COMMIT, move the high-water mark, and only then
+answer APPLIED. The tables that views read follow in the same commit when the session
+is shared, and within some events or at `project` when it is exclusive. An effect (an order that is sent) may follow an answer and
 nothing else. Memory is a cache of the journal: when anything fails after BEGIN, the
 transaction is rolled back, the book in memory is thrown away and the session is
 halted; the next owner replays. An outcome other than APPLIED stores nothing, but a
@@ -16,8 +17,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from ledger.journal.store import chain
 from ledger.journal.errors import JournalError, JournalHalted
 from ledger.journal.store.locks import FileLock
 from ledger.journal.names import Names
+from ledger.journal.tables import Tables
 from ledger.journal.transaction import Transaction
 from ledger.vocabulary import Outcome
 
@@ -55,11 +55,9 @@ class Session:
         self.scope, self.exclusive = str(row["scope"]), bool(row["exclusive"])
         self._journal, self._fence, self._lock = journal, fence, lock
         self._book, self._head = replayed.book, replayed.head
-        self._fees: NDArray[np.int64] | None = None
         self._names = Names(self.id, chain.genesis(row))
         self._names.load(journal.connection)
-        self._zone = zone_of(json.loads(row["config"]))
-        self._symbols = _symbols(journal.connection, self.id)
+        self._tables = Tables(self.id, _symbols(journal.connection, self.id, self._names), zone_of(json.loads(row["config"])))
         self._raw: list[tuple[int, str, str]] = []
         self._stopped = ""
         self._pid = os.getpid()
@@ -83,10 +81,9 @@ class Session:
         """
         _require_events(event, 1)
         with self._transaction() as write:
-            was = projection.before(self._book.arena, event, self._fees is None)
             outcome = core.apply(self._book, event)
             if outcome == Outcome.APPLIED:
-                write.one(event, was)
+                write.one(event)
         return outcome
 
     def gate(self, signal: Row) -> Decision:
@@ -100,11 +97,10 @@ class Session:
             decision = core.decide(self._book, signal)
             self._journal.at("claim")
             if decision.outcome != Outcome.AT_TARGET:
-                was = projection.before(self._book.arena, decision.event, self._fees is None)
                 outcome = core.apply(self._book, decision.event)
                 if outcome != Outcome.APPLIED:
                     raise JournalError(f"decide answered {decision.outcome.name} and apply {outcome.name} for one book")
-                write.one(decision.event, was)
+                write.one(decision.event)
         return decision
 
     def record_all(self, events: NDArray[np.int64]) -> None:
@@ -207,18 +203,27 @@ class Session:
             return
         written = snapshots.write_file(self._journal.path, self.id, book, self._journal.at)
         with self._transaction() as write:
+            write.project()
             old = snapshots.write_row(self._journal.connection, self.id, seq, head, written)
             write.stored = True
         self._journal.at("snapshot")
         snapshots.remove_files(self._journal.path, old)
 
+    def project(self) -> None:
+        """Bring the tables that views read up to the last event; a runner calls this when it has nothing else to do."""
+        self._require_alive()
+        if self._tables.behind:
+            with self._transaction() as write:
+                write.project()
+
     def heartbeat(self) -> None:
-        """Show that the owner is alive.
+        """Show that the owner is alive, and bring the tables up.
 
         Raises:
             JournalHalted: the account belongs to somebody else now.
         """
         with self._transaction() as write:
+            write.project()
             found = self._journal.connection.execute(
                 "UPDATE lease SET heartbeat_ns = ? WHERE scope = ? AND fence = ? AND session_id = ?",
                 (self._journal.clock(), self.scope, self._fence, self.id),
@@ -230,6 +235,7 @@ class Session:
     def end(self, status: str = "done") -> None:
         """Seal the session with its book's digest: it takes no further event. Then close it."""
         with self._transaction() as write:
+            write.project()
             self._journal.connection.execute(
                 "INSERT INTO session_end (session_id, ended_ns, status, events, digest) VALUES (?, ?, ?, ?, ?)",
                 (self.id, self._journal.clock(), status, self._book.seq, self._book.digest()),
@@ -239,13 +245,31 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Give the account back; the session can be resumed. Closing twice is allowed."""
-        if self._pid == os.getpid() and self._lock is not None:
-            self._lock.release()
-            self._lock = None
-        self._stopped = self._stopped or "it was closed"
+        """Bring the tables up and give the account back; the session can be resumed. Closing twice is allowed."""
+        if self._pid != os.getpid():
+            return
+        try:
+            if not self._stopped:
+                self.project()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+            self._stopped = self._stopped or "it was closed"
 
     # How a write goes.
+
+    def adopt_tables(self) -> None:
+        """Take the tables over; a process that died may have left events that are in the event table only."""
+        connection, seq = self._journal.connection, self._book.seq
+        sql = "SELECT coalesce(max(seq), 0) FROM account WHERE session_id = ?"
+        upto = int(connection.execute(sql, (self.id,)).fetchone()[0])
+        if not self.exclusive or upto == seq:
+            self._tables.are(self._book.arena)
+            return
+        slices = [table[:, -EVENT_WIDTH:] for table, _ in replay.slices(connection, self.id, upto, seq)]
+        self._tables.recover(connection, np.concatenate(slices))
+        self.project()
 
     def _require_alive(self) -> None:
         if self._stopped:
@@ -253,21 +277,14 @@ class Session:
         if self._pid != os.getpid():
             raise JournalHalted(f"session {self.id} belongs to pid {self._pid}: a forked process opens a journal of its own")
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Transaction]:
-        """Run a write: all of it becomes durable, or nothing was stored, or the session halts."""
-        self._require_alive()
-        self._journal.at("record")
-        with self._journal.turn(), Transaction(self) as write:
-            write.begin()
-            yield write
-            write.finish()
+    def _transaction(self) -> Transaction:
+        """Return a write: all of it becomes durable, or nothing was stored, or the session halts."""
+        return Transaction(self)
 
     def _halt(self, error: BaseException) -> None:
         """Throw memory away; what is on the disk counts."""
         self._stopped = f"{type(error).__name__}: {error}"
         self._book, self._head = Book(), b""
-        self._fees = None
         connection = self._journal.connection
         try:
             if connection.in_transaction:
@@ -279,12 +296,12 @@ class Session:
 
     def _learn_symbols(self, events: NDArray[np.int64]) -> None:
         for instrument, number in projection.symbol_numbers(events):
-            self._symbols.setdefault(instrument, self._names.text(number))
+            self._tables.symbols.setdefault(instrument, self._names.text(number))
 
 
-def _symbols(connection: sqlite3.Connection, session_id: int) -> dict[int, str]:
-    rows = connection.execute("SELECT number, symbol FROM instrument WHERE session_id = ?", (session_id,))
-    return dict(rows.fetchall())
+def _symbols(connection: sqlite3.Connection, session_id: int, names: Names) -> dict[int, str]:
+    sql = "SELECT instrument, ref FROM event WHERE session_id = ? AND kind = 1 AND ref > 0"
+    return {number: names.text(ref) for number, ref in connection.execute(sql, (session_id,)).fetchall()}
 
 
 def _require_events(events: NDArray[np.int64], dimensions: int) -> None:

@@ -1,11 +1,14 @@
 """One write of a session: everything of it becomes durable, or nothing, or the session halts.
 
-Theory of operation. A `with` block between the turn and the commit. On entry it takes
+Theory of operation. A `with` block from the turn to the commit. On entry it takes
 the turn, begins, and applies what other processes stored since the last look. In the
 block the session applies events and calls `one` or `many`. On exit it commits what
 was stored and moves the high-water mark; a block that stored nothing is rolled back.
 Whatever is raised after BEGIN, by the block or by the commit itself, halts the
 session: its book in memory may be ahead of the disk and is thrown away.
+
+An exclusive session does not look for events of others: nobody else holds its fence,
+and the event table refuses any other one.
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.book import E_KIND, EVENT_WIDTH, Book, Row
-from ledger.journal import projection, replay
+from ledger.journal import replay
 from ledger.journal.errors import JournalError, JournalHalted, JournalLocked
 from ledger.journal.store import chain
 from ledger.journal.store.mark import Mark
+from ledger.journal.tables import PROJECT_EVERY
 from ledger.vocabulary import EventKind
 
 if TYPE_CHECKING:
@@ -47,16 +51,37 @@ class Transaction:
         """Whether there is anything to commit."""
 
     def __enter__(self) -> Self:
+        self._session._require_alive()
+        self._journal.at("record")
+        self._journal.take_turn()
+        try:
+            self._begin()
+        except BaseException as error:
+            self._leave(error)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is None or (isinstance(error, JournalLocked) and not self._begun):
-            return
-        self._session._halt(error)
-        if isinstance(error, Exception):
-            raise JournalHalted(f"session {self._session.id} is halted: {self._session._stopped}") from error
+        if error is None:
+            try:
+                self._finish()
+            except BaseException as failed:
+                self._leave(failed)
+                raise
+        self._leave(error)
 
-    def begin(self) -> None:
+    def _leave(self, error: BaseException | None) -> None:
+        """Give the turn back; halt the session when something went wrong."""
+        try:
+            if error is None or (isinstance(error, JournalLocked) and not self._begun):
+                return
+            self._session._halt(error)
+            if isinstance(error, Exception):
+                raise JournalHalted(f"session {self._session.id} is halted: {self._session._stopped}") from error
+        finally:
+            self._journal.give_turn()
+
+    def _begin(self) -> None:
         """Begin, and apply what other processes stored since the last look."""
         try:
             self._journal.connection.execute("BEGIN IMMEDIATE")
@@ -66,7 +91,8 @@ class Transaction:
             raise
         self._begun = True
         self._journal.at("begin")
-        self._catch_up()
+        if not self._session.exclusive:
+            self._catch_up()
 
     def _catch_up(self) -> None:
         s, connection = self._session, self._journal.connection
@@ -76,14 +102,14 @@ class Transaction:
         if upto < start:
             raise JournalError(f"the journal ends at event {upto} and this book is at {start}: events were lost")
         s._head = replay.require(replay.extend(connection, s.id, s._book, s._head, upto), s.id).head
-        s._fees = None
         s._names.load(connection)
         defined = connection.execute(
             "SELECT instrument, ref FROM event WHERE session_id = ? AND seq > ? AND kind = 1 AND ref > 0", (s.id, start)
         )
-        s._symbols.update({number: s._names.text(ref) for number, ref in defined})
+        s._tables.symbols.update({number: s._names.text(ref) for number, ref in defined})
+        s._tables.are(s._book.arena)
 
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """Commit what was stored and move the high-water mark; roll back a write that stored nothing."""
         s, journal = self._session, self._journal
         if not self.stored and not s._raw:
@@ -109,26 +135,34 @@ class Transaction:
         )
         s._raw = []
 
-    def one(self, event: Row, was: projection.Before) -> None:
-        """Insert an event that the book has taken, and bring the projections up to it."""
-        s, at, connection = self._session, self._journal.at, self._journal.connection
+    def one(self, event: Row) -> None:
+        """Insert an event that the book has taken; the other tables follow now or later."""
+        s, at = self._session, self._journal.at
         at("apply")
-        seq, now, arena = s._book.seq, self._journal.clock(), s._book.arena
+        seq, now = s._book.seq, self._journal.clock()
         head = chain.event_hash(s._head, s.id, seq, s._fence, now, event)
-        connection.execute(_INSERT, (s.id, seq, s._fence, now, *event.tolist(), head))
+        self._journal.connection.execute(_INSERT, (s.id, seq, s._fence, now, *event.tolist(), head))
         at("insert")
         if event[E_KIND] == _DEFINE:
             s._learn_symbols(event.reshape(1, EVENT_WIDTH))
-        s._fees, fees = projection.fees_after(arena, event, was, s._fees)
-        projection.write(connection, s.id, arena, projection.touched(arena, event, was), fees, s._symbols, s._zone)
-        at("project")
+        s._tables.note(event)
+        if not s.exclusive or s._tables.behind >= PROJECT_EVERY:
+            self.project()
         s._head = head
         self.stored = True
+
+    def project(self) -> None:
+        """Bring the other tables up to the events."""
+        if self._session._tables.behind:
+            self._session._tables.bring_up(self._journal.connection, self._session._book.arena)
+            self._journal.at("project")
+            self.stored = True
 
     def many(self, events: NDArray[np.int64], after: Book) -> None:
         """Insert events that turn the session's book into `after`, and bring the projections up to it."""
         s, at, connection = self._session, self._journal.at, self._journal.connection
         at("apply")
+        self.project()
         now, head, before = self._journal.clock(), s._head, s._book
         for start in range(0, len(events), BULK):
             table = chain.canonical(s.id, before.seq + start + 1, s._fence, now, events[start : start + BULK])
@@ -137,10 +171,7 @@ class Transaction:
             head = hashes[-1]
         at("insert")
         s._learn_symbols(events)
-        rows = projection.changed(before.arena, after.arena)
-        old, fees = projection.fee_rows(before.arena), projection.fee_rows(after.arena)
-        changes = projection.fee_changes(old, fees)
-        projection.write(connection, s.id, after.arena, rows, changes, s._symbols, s._zone)
+        s._tables.replace(connection, before.arena, after.arena)
         at("project")
-        s._book, s._head, s._fees = after, head, fees
+        s._book, s._head = after, head
         self.stored = True

@@ -10,7 +10,9 @@ from decimal import Decimal
 
 import pytest
 
+from ledger.journal import Journal
 from tests.cli.conftest import document, invoke
+from tests.ledger.journal.journal_streams import opening
 
 COMMANDS = ["status", "positions", "lots", "trades", "orders", "pnl", "check", "verify"]
 
@@ -153,3 +155,14 @@ def test_a_book_that_another_program_holds_is_locked(stored, elsewhere, monkeypa
         holder.close()
     assert result.exit_code == 5, result.output
     assert json.loads(result.stdout)["error"]["code"] == "locked"
+
+
+def test_events_that_the_tables_do_not_show_yet_are_counted_for_the_reader(tmp_path):
+    with Journal.open(tmp_path / "live.db") as journal:
+        session = journal.begin("paper", "DU1", config={})
+        for row in opening():
+            session.record(row)
+        during = invoke("book", "status", "--book", tmp_path / "live.db", "--json")
+    after = invoke("book", "status", "--book", tmp_path / "live.db", "--json")
+    assert json.loads(during.stdout)["events_not_shown"] == 6 and "its last 6 events are not shown yet" in during.stderr
+    assert json.loads(after.stdout)["events_not_shown"] == 0 and after.stderr == ""

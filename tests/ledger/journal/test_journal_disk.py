@@ -189,10 +189,11 @@ def test_an_error_at_any_named_point_halts_with_its_reason_and_keeps_what_was_ac
             armed.append(point)
             with pytest.raises(JournalHalted, match=f"halted: OSError: no space left at {point}"):
                 session.gate(signal(1, 10_000, 1))
+                session.project()
             with pytest.raises(JournalHalted, match="no space left"):
                 _ = session.book
         with Journal.open(path) as journal:
-            durable = point in ("commit-after", "mark")
+            durable = point in ("commit-after", "mark", "project")
             assert journal.resume(1).book.seq == 6 + durable and journal.verify(1).ok
 
 

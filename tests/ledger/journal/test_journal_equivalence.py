@@ -155,6 +155,7 @@ def test_an_owner_stores_a_new_name_with_the_first_event_that_can_use_it(journal
     row[-1] = number
     session.record(row)
     assert journal.connection.execute("SELECT number, text FROM name").fetchall() == [(1, "AAPL")]
+    session.project()
     assert journal.connection.execute("SELECT symbol FROM instrument").fetchall() == [("AAPL",)]
 
 
