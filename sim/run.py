@@ -22,21 +22,23 @@ from ledger.book import (
 )  # fmt: skip
 from ledger.core import apply
 from ledger.invariants import Invariant, check
-from ledger.units import UnitError, decimal_text, money, to_grid
+from ledger.units import UnitError, decimal_text, money
 from ledger.vocabulary import EntryFlag, EventKind, Limit, Method, Outcome
-from sim import backtest as bt
-from sim import costs, metrics
+from sim import metrics
 from sim.data import History, load
-from sim.exchange import Fill
+from sim.engine import layout, signals
+from sim.engine.account import QTY_EXP, parse_size, terms
+from sim.engine.exchange import Fill
+from sim.engine.loop import loop
 from sim.trades import closed_trades
 from strategies import get
-from strategies.api import Strategy, as_bars, may_short, parse_params
+from strategies.api import Strategy, may_short, parse_params
 
-QTY_EXP = 4
 EPOCH_DAY = 719_163
 """Ordinal of 1970-01-01: the journal counts days from there."""
 STRATEGY_ID = 1
-Ints = bt.Ints
+Ints = layout.Ints
+__all__ = ["BacktestError", "Run", "Setting", "Simulation", "figures", "parse_size", "run", "sheet", "simulate", "store"]
 
 
 class BacktestError(RuntimeError):
@@ -71,26 +73,6 @@ class Simulation:
         return tuple(history.symbol for history in self.histories)
 
 
-def parse_size(text: str, symbols: int) -> tuple[int, int]:
-    """Return (kind, amount) of `percent:95` (of equity, shared equally by the symbols) or `shares:100`.
-
-    Raises:
-        UnitError: another word, or a number out of range.
-    """
-    kind, _, number = text.partition(":")
-    if kind == "percent":
-        bps = to_grid(number, 2, "size percent")
-        if not 0 < bps <= 10_000 * 10:
-            raise UnitError(f"size {text!r}: the percentage must be above 0 and at most 1000")
-        return bt.BY_PERCENT, bps // max(1, symbols)
-    if kind == "shares":
-        lots = to_grid(number, QTY_EXP, "size shares")
-        if lots <= 0:
-            raise UnitError(f"size {text!r}: the number of shares must be above 0")
-        return bt.BY_SHARES, lots
-    raise UnitError(f"size {text!r} is not known; write percent:95 or shares:100")
-
-
 def _setup(histories: Sequence[History], short: bool, setting: Setting, cash_e8: int) -> list[Ints]:
     """Return the events every run begins with: instruments, limits, cash."""
     first = min(int(history.start_ns[0]) for history in histories)
@@ -106,89 +88,15 @@ def _setup(histories: Sequence[History], short: bool, setting: Setting, cash_e8:
     return events
 
 
-def _tape(histories: Sequence[History]) -> bt.Tape:
-    """Lay the bars of all instruments out one after the other."""
-    offset = np.cumsum([0, *(history.end_ns.size for history in histories)], dtype=np.int64)
-
-    def column(name: str) -> Ints:
-        return np.concatenate([getattr(history, name) for history in histories]).astype(np.int64)
-
-    return bt.Tape(
-        column("start_ns"), column("end_ns"), column("day"), column("open_ticks"), column("high_ticks"),
-        column("low_ticks"), column("close_ticks"), offset,
-    )  # fmt: skip
-
-
-def _sight(histories: Sequence[History], strategy: Strategy, params: Any) -> bt.Sight:
-    """Lay out what the strategy sees: adjusted floats, and its prepared columns."""
-    seen, blocks, rows = [], [], 0
-    for history in histories:
-        factor = history.signal_factor / 10.0**history.price_exp
-        bars = as_bars(
-            history.end_ns, history.open_ticks * factor, history.high_ticks * factor, history.low_ticks * factor,
-            history.close_ticks * factor, history.volume,
-        )  # fmt: skip
-        block = np.ascontiguousarray(strategy.prepare(bars, params), np.float64)
-        rows = block.shape[0]
-        seen.append(bars)
-        blocks.append(block.ravel())
-    return bt.Sight(
-        np.concatenate([bars.open for bars in seen]), np.concatenate([bars.high for bars in seen]),
-        np.concatenate([bars.low for bars in seen]), np.concatenate([bars.close for bars in seen]),
-        np.concatenate([bars.volume for bars in seen]), np.concatenate(blocks), rows,
-    )  # fmt: skip
-
-
-def _steps(tape: bt.Tape) -> Ints:
-    """Return int64[m, 3] of (kind, instrument, bar), sorted by time; one VALUE per moment, END after everything."""
-    counts = np.diff(tape.offset)
-    bars = np.arange(tape.end_ns.size, dtype=np.int64)
-    owner = np.repeat(np.arange(1, counts.size + 1, dtype=np.int64), counts)
-    moments, at = np.unique(tape.end_ns, return_index=True)
-    kinds = [(bt.OPEN, tape.start_ns, owner, bars), (bt.MARK, tape.end_ns, owner, bars), (bt.SIGNAL, tape.end_ns, owner, bars)]
-    kinds.append((bt.VALUE, moments, np.zeros(at.size, np.int64), bars[at]))
-    time_ns = np.concatenate([when for _, when, _, _ in kinds])
-    table = np.concatenate([np.column_stack([np.full(who.size, kind), who, which]) for kind, _, who, which in kinds])
-    order = np.lexsort((table[:, 1], table[:, 0], time_ns))
-    last = np.array([[bt.END, number, tape.offset[number] - 1] for number in range(1, counts.size + 1)], np.int64)
-    return np.ascontiguousarray(np.concatenate([table[order], last]).astype(np.int64))
-
-
-def _actions(histories: Sequence[History]) -> Ints:
-    """Return int64[k, 6], sorted by instrument and day, a day's dividends before its split."""
-    rows = [
-        (number, act.day, bt.SPLIT if act.kind == "split" else bt.DIVIDEND, act.numerator, act.denominator, act.amount_e8)
-        for number, history in enumerate(histories, 1)
-        for act in sorted(history.actions, key=lambda act: (act.day, act.kind == "split"))
-        if act.day > int(history.day[0])
-    ]
-    return np.array(rows, np.int64).reshape(len(rows), 6)
-
-
-def _memory(instruments: int, actions: Ints, values: int, state_size: int, logged: int) -> bt.Memory:
-    """Return the loop's memory before the first step."""
-    cursor = np.zeros(bt.CURSOR, np.int64)
-    cursor[bt.C_LOG] = cursor[bt.C_WRITTEN] = logged
-    starts = np.searchsorted(actions[:, 0], np.arange(instruments + 1)) if len(actions) else np.zeros(instruments + 1)
-    return bt.Memory(
-        cursor,
-        np.full(instruments + 1, bt.NO_TARGET, np.int64),
-        starts.astype(np.int64),
-        np.zeros((instruments + 1, max(1, state_size)), np.float64),
-        np.zeros(EVENT_WIDTH, np.int64),
-        np.zeros((values, 6), np.int64),
-    )
-
-
 _PROBLEMS = {
-    bt.APPLY_FAILED: lambda detail: f"the book refused an event of the run: {Outcome(detail).name}",
-    bt.FILL_DISHONEST: lambda detail: f"the exchange made a dishonest fill: {Fill(detail).name}",
-    bt.ORDER_TYPE: lambda detail: f"the strategy asked for order type {detail}; the profile next-open fills MARKET orders only",
-    bt.BAD_TARGET: lambda detail: f"the strategy gave instrument {detail} a target outside -1..1",
+    layout.APPLY_FAILED: lambda detail: f"the book refused an event of the run: {Outcome(detail).name}",
+    layout.FILL_DISHONEST: lambda detail: f"the exchange made a dishonest fill: {Fill(detail).name}",
+    layout.ORDER_TYPE: lambda detail: f"the strategy asked for order type {detail}; the profile next-open fills MARKET orders only",
+    layout.BAD_TARGET: lambda detail: f"the strategy gave instrument {detail} a target outside -1..1",
 }
 
 
-def _moment(steps: Ints, tape: bt.Tape, at: int) -> str:
+def _moment(steps: Ints, tape: layout.Tape, at: int) -> str:
     """Return the moment of a step for a message."""
     return str(np.datetime64(int(tape.end_ns[steps[min(at, len(steps) - 1), 2]]), "ns"))[:19]
 
@@ -200,33 +108,33 @@ def simulate(histories: Sequence[History], strategy: Strategy, params: Any, sett
         UnitError: a setting that is no number. BacktestError: the run had to stop, or its book breaks an invariant.
     """
     setting = setting or Setting()
-    kind, amount = parse_size(setting.size, len(histories))
-    plan, model = bt.Plan(STRATEGY_ID, kind, amount, setting.worst_bps), costs.parse(setting.commission)
+    account = terms(setting, len(histories))
     cash_e8 = money(setting.cash)
     if cash_e8 <= 0:
         raise UnitError(f"cash {setting.cash} must be above 0")
-    tape, sight = _tape(histories), _sight(histories, strategy, params)
-    steps, actions = _steps(tape), _actions(histories)
+    tape, wishes = layout.tape(histories), signals.wishes(strategy, histories, params)
+    steps, actions = layout.steps(tape), layout.actions(histories)
     book, setup = Book(method=setting.method, capacity=Capacity(instruments=len(histories) + 1)), []
     for line in _setup(histories, may_short(strategy, params), setting, cash_e8):
         if apply(book, line) != Outcome.APPLIED:
             raise BacktestError("the book refused the set-up of the run; is the cash within 46 billion?")
         setup.append(line)
-    log = np.zeros((2 * bt.STEP_ROOM + len(steps) // 2 + len(setup), EVENT_WIDTH), np.int64)
+    log = np.zeros((2 * layout.STEP_ROOM + len(steps) // 2 + len(setup), EVENT_WIDTH), np.int64)
     log[: len(setup)] = setup
-    memory = _memory(len(histories), actions, int((steps[:, 0] == bt.VALUE).sum()), strategy.state_size, len(setup))
-    while not bt.loop(book.arena, log, memory, steps, tape, sight, plan, model, actions, strategy.on_bar, params):
+    memory = layout.memory(len(histories), actions, int((steps[:, 0] == layout.VALUE).sum()), len(setup))
+    plan = (STRATEGY_ID, setting.worst_bps)
+    while not loop(book.arena, log, memory, steps, tape, wishes, account, plan, actions):
         cursor = memory.cursor
-        if cursor[bt.C_PROBLEM]:
-            problem = _PROBLEMS[int(cursor[bt.C_PROBLEM])](int(cursor[bt.C_DETAIL]))
-            raise BacktestError(f"at {_moment(steps, tape, int(cursor[bt.C_STEP]))}: {problem}")
-        if len(log) - cursor[bt.C_LOG] < bt.STEP_ROOM:
+        if cursor[layout.C_PROBLEM]:
+            problem = _PROBLEMS[int(cursor[layout.C_PROBLEM])](int(cursor[layout.C_DETAIL]))
+            raise BacktestError(f"at {_moment(steps, tape, int(cursor[layout.C_STEP]))}: {problem}")
+        if len(log) - cursor[layout.C_LOG] < layout.STEP_ROOM:
             log = np.concatenate([log, np.zeros_like(log)])
         book.arena = doubled(book.arena)
     broken = check(book)
     if broken != Invariant.HOLDS:
         raise BacktestError(f"the book of the run breaks the invariant {broken.name}; please report this run")
-    log = log[: memory.cursor[bt.C_LOG]]
+    log = log[: memory.cursor[layout.C_LOG]]
     return Simulation(book, log, memory.values, tuple(histories), strategy, params, setting)
 
 

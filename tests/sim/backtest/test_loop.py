@@ -16,7 +16,7 @@ from ledger.core import apply_all
 from ledger.units import UnitError, money
 from ledger.vocabulary import EventKind, Method, Outcome
 from sim.data import Action
-from sim.exchange import Fill, judge, worst_price
+from sim.engine.exchange import Fill, judge, worst_price
 from sim.run import BacktestError, Setting, figures, parse_size, simulate
 from sim.trades import closed_trades
 
