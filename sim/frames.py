@@ -89,14 +89,14 @@ def orders(sim: Simulation) -> pd.DataFrame:
     import pandas as pd
 
     rows = sim.book.orders
-    who = rows[:, O_INSTRUMENT]
+    who, limited = rows[:, O_INSTRUMENT], np.isin(rows[:, O_TYPE], (OrderType.LIMIT, OrderType.STOP_LIMIT))
     return pd.DataFrame(
         {
             "time": _times(rows[:, O_TIME]), "symbol": _symbols(sim, who),
             "purpose": [Purpose(purpose_of(int(key))).name for key in rows[:, O_KEY]],
             "type": [OrderType(int(kind)).name for kind in rows[:, O_TYPE]], "side": [SIDES[int(side)] for side in rows[:, O_SIDE]],
             "qty": _scaled(sim, who, rows[:, O_QTY], I_QTY_EXP), "filled": _scaled(sim, who, rows[:, O_FILLED], I_QTY_EXP),
-            "limit": _scaled(sim, who, np.where(np.isin(rows[:, O_TYPE], (OrderType.LIMIT, OrderType.STOP_LIMIT)), rows[:, O_PRICE], 0), I_PRICE_EXP),
+            "limit": _scaled(sim, who, np.where(limited, rows[:, O_PRICE], 0), I_PRICE_EXP),
             "stop": _scaled(sim, who, rows[:, O_STOP], I_PRICE_EXP),
             "status": [OrderStatus(int(status)).name for status in rows[:, O_STATUS]], "key": rows[:, O_KEY],
         }

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ledger.kernel import jit
 from sim.data.history import History
-from strategies.api import Bars, Signal, Strategy, as_bars
+from strategies.api import Bars, Signal, Strategy, as_bars, columns_of, is_compiled
 
 Floats = NDArray[np.float64]
 WISH = len(Signal._fields)
@@ -31,13 +31,6 @@ def seen(history: History) -> Bars:
         history.end_ns, history.open_ticks * factor, history.high_ticks * factor, history.low_ticks * factor,
         history.close_ticks * factor, history.volume,
     )  # fmt: skip
-
-
-def blocks(strategy: Strategy, bars: Sequence[Bars], params: Any) -> list[Floats]:
-    """Return the prepared columns float64[k, T] of every instrument: all at once, or one instrument at a time."""
-    together = getattr(strategy, "prepare_universe", None)
-    made = together(tuple(bars), params) if together else [strategy.prepare(one, params) for one in bars]
-    return [np.ascontiguousarray(block, np.float64) for block in made]
 
 
 @jit
@@ -54,8 +47,13 @@ def wishes(strategy: Strategy, histories: Sequence[History], params: Any) -> Flo
     """Return float64[bars of all histories, WISH]: the strategy's signal at every bar."""
     bars = [seen(history) for history in histories]
     answers = []
-    for one, block in zip(bars, blocks(strategy, bars, params), strict=True):
+    for one, block in zip(bars, columns_of(strategy, bars, params), strict=True):
         answer = np.empty((one.close.size, WISH))
-        _ask(strategy.on_bar, one, block, np.zeros(max(1, strategy.state_size)), params, 0, answer)
+        _asker(strategy)(strategy.on_bar, one, block, np.zeros(max(1, strategy.state_size)), params, 0, answer)
         answers.append(answer)
     return np.concatenate(answers)
+
+
+def _asker(strategy: Strategy) -> Any:
+    """Return the loop that asks: compiled, or the same function in Python for a strategy that is not compiled."""
+    return _ask if is_compiled(strategy) else getattr(_ask, "py_func", _ask)
