@@ -30,6 +30,7 @@ from sim.engine import layout, signals
 from sim.engine.account import QTY_EXP, parse_size, terms
 from sim.engine.exchange import Fill
 from sim.engine.loop import loop
+from sim.honesty import trials
 from sim.trades import closed_trades
 from strategies import get
 from strategies.api import Strategy, may_short, parse_params
@@ -217,6 +218,7 @@ def configuration(sim: Simulation, source: str, prices: str) -> dict[str, Any]:
         "instruments": [
             {
                 "symbol": h.symbol, "bar": h.bar, "bars": int(h.end_ns.size), "sha256": h.sha256, "timezone": h.timezone,
+                "start_ns": int(h.start_ns[0]), "end_ns": int(h.end_ns[-1]),
                 "repairs": [repair._asdict() for repair in h.repairs],
             }
             for h in sim.histories
@@ -245,6 +247,7 @@ def store(sim: Simulation, path: Path, config: dict[str, Any]) -> int:
             session.end("interrupted")
             raise
         session.end("done" if same else "failed")
+        trials.record_run(journal, config, session.id, sim.values, money(sim.setting.cash))
         if not same:
             raise BacktestError("the stored book differs from the run's; the session is not to be trusted")
         return int(session.id)

@@ -60,7 +60,10 @@ CLOCK_FILES = {
     "sim/data/sessions.py",  # the calendar's cache reaches to the end of this year
     "ledger/journal/journal.py",  # the clock that is used when none is injected
 }
-DICE_FILES = {"sim/fuzz/choices.py"}
+DICE_FILES = {
+    "sim/fuzz/choices.py",
+    "sim/honesty/dice.py",  # statistics resample; each draw comes from a seed that the command says
+}
 UUID_FILES = {"ledger/journal/provenance.py"}  # the machine's own number, where no boot id is told
 
 

@@ -13,11 +13,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ledger.journal import Journal
 from ledger.journal import trials as ledger_of_trials
 from ledger.journal.trials import TrialCount, family_name, family_of, trial_hash
+from sim.honesty.sharpe import moments
+from sim.metrics import daily_returns
 
-__all__ = ["TrialCount", "count", "counted", "family", "family_name", "family_of", "hashes_of", "record", "trial_hash"]
+Ints = NDArray[np.int64]
+__all__ = [
+    "TrialCount", "count", "counted", "family", "family_name", "family_of", "hashes_of", "record", "record_run", "trial_hash",
+]  # fmt: skip
 
 
 def family(configuration: Mapping[str, Any]) -> str:
@@ -35,6 +43,17 @@ def family(configuration: Mapping[str, Any]) -> str:
 def hashes_of(configuration: Mapping[str, Any], params: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the trial hash of each parameter set, all else being as in `configuration`."""
     return [trial_hash({**configuration, "params": dict(values)}) for values in params]
+
+
+def record_run(journal: Journal, config: Mapping[str, Any], session: int, values: Ints, start_e8: int) -> int:
+    """Record the trial of a stored backtest from its equity rows int64[m, 6]; return 1 when it is new, else 0."""
+    name = family_of(config)
+    if name is None:
+        return 0
+    digest = trial_hash(config)
+    returns = daily_returns(values[:, 2] + values[:, 3], values[:, 1], start_e8) if len(values) else None
+    known = None if returns is None else moments(returns)
+    return journal.add_trials(name, [digest], session, {} if known is None else {digest: known.sharpe})
 
 
 def record(

@@ -47,6 +47,20 @@ def test_counting_makes_no_file_and_a_file_that_is_no_book_is_refused(tmp_path: 
     assert (tmp_path / "notes.txt").read_text() == "hello"
 
 
+def test_each_stored_run_is_one_trial_and_the_same_run_again_is_none(tmp_path: Path) -> None:
+    from sim import run as sim_run
+
+    book = tmp_path / "a.db"
+    for fast in ("5", "5", "7"):
+        done = sim_run.run("sma_cross", [f"fast={fast}"], book=book, start="2017-01-03", end="2017-12-29")
+    config = sim_run.configuration(done.simulation, "elsewhere", "adjusted")
+    found = trials.counted(book, trials.family(config))
+    assert (found.trials, found.unrecorded, len(found.sharpes)) == (2, 0, 2)
+    assert done.figures["sharpe"] / 252**0.5 == pytest.approx(min(found.sharpes, key=lambda x: abs(x - done.figures["sharpe"] / 252**0.5)))
+    sim_run.run("sma_cross", ["fast=5"], book=book, start="2016-01-04", end="2017-12-29")
+    assert trials.count(book, trials.family(config)) == 3, "other dates are another trial of the same family"
+
+
 def test_known_sharpes_come_back_with_the_count(tmp_path: Path) -> None:
     one, two = trials.hashes_of(CONFIG, [{"fast": 1}, {"fast": 2}])
     trials.record(tmp_path / "a.db", "f", [one, two], None, {two: 0.01})
