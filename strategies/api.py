@@ -36,6 +36,14 @@ STOP_LIMIT = 3
 TRAIL = 4
 ORDER_TYPES = ("MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAIL")
 
+# FIX tag 59 words: how long an order works, or at which moment alone.
+GTC = 0
+DAY = 1
+IOC = 2
+AT_OPEN = 3
+AT_CLOSE = 4
+TIMES_IN_FORCE = ("GTC", "DAY", "IOC", "AT_OPEN", "AT_CLOSE")
+
 WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -55,14 +63,21 @@ class Bars(NamedTuple):
 
 
 class Signal(NamedTuple):
-    """A wish, never an order. Prices are in the adjusted currency; 0.0 means none."""
+    """A wish, never an order. Prices are in the adjusted currency; 0.0 means none.
+
+    Make one with `market`, `limit`, `stop`, `stop_limit`, `trailing`, `at_open`, `at_close` and put guards
+    on it with `guarded` or `guarded_from_fill`; nobody needs to know the order of these fields.
+    """
 
     target: float  # -1..1 of full size; 0 = flat; NaN = no opinion, keep what is
     order_type: int  # MARKET, LIMIT, STOP, STOP_LIMIT or TRAIL
-    limit: float  # price
-    stop_loss: float  # price
-    take_profit: float  # price
-    trail: float  # distance from the best price since entry
+    limit: float  # price of a LIMIT or STOP_LIMIT order
+    stop_loss: float  # price, or fraction of the entry price: see from_fill
+    take_profit: float  # price, or fraction of the entry price
+    trail: float  # distance from the best price since entry, or fraction; of a TRAIL order: its distance
+    stop: float  # price that wakes a STOP or STOP_LIMIT order
+    time_in_force: int  # GTC, DAY, IOC, AT_OPEN or AT_CLOSE
+    from_fill: int  # 1: stop_loss, take_profit and trail are fractions of the price the position was opened at
 
 
 Prepare = Callable[[Bars, Any], NDArray[np.float64]]
@@ -92,13 +107,68 @@ class Strategy:
 @kernel
 def market(target: float) -> Signal:
     """Return the plainest signal: reach `target` with a market order."""
-    return Signal(target, MARKET, 0.0, 0.0, 0.0, 0.0)
+    return Signal(target, MARKET, 0.0, 0.0, 0.0, 0.0, 0.0, GTC, 0)
 
 
 @kernel
 def no_opinion() -> Signal:
     """Return the signal that leaves position and working orders as they are."""
-    return Signal(np.nan, MARKET, 0.0, 0.0, 0.0, 0.0)
+    return Signal(np.nan, MARKET, 0.0, 0.0, 0.0, 0.0, 0.0, GTC, 0)
+
+
+@kernel
+def limit(target: float, price: float, time_in_force: int = DAY) -> Signal:
+    """Reach `target` at `price` or better."""
+    return Signal(target, LIMIT, price, 0.0, 0.0, 0.0, 0.0, time_in_force, 0)
+
+
+@kernel
+def stop(target: float, price: float, time_in_force: int = GTC) -> Signal:
+    """Reach `target` with a market order that wakes when the market trades at `price` or beyond it."""
+    return Signal(target, STOP, 0.0, 0.0, 0.0, 0.0, price, time_in_force, 0)
+
+
+@kernel
+def stop_limit(target: float, stop_price: float, limit_price: float, time_in_force: int = GTC) -> Signal:
+    """Reach `target` with a limit order that wakes when the market trades at `stop_price` or beyond it."""
+    return Signal(target, STOP_LIMIT, limit_price, 0.0, 0.0, 0.0, stop_price, time_in_force, 0)
+
+
+@kernel
+def trailing(target: float, distance: float, time_in_force: int = GTC) -> Signal:
+    """Reach `target` with a stop that follows the best price at `distance`."""
+    return Signal(target, TRAIL, 0.0, 0.0, 0.0, distance, 0.0, time_in_force, 0)
+
+
+@kernel
+def at_open(target: float, price: float = 0.0) -> Signal:
+    """Reach `target` in the next opening auction: market on open, or limit on open when a price is given."""
+    return Signal(target, LIMIT if price > 0.0 else MARKET, price, 0.0, 0.0, 0.0, 0.0, AT_OPEN, 0)
+
+
+@kernel
+def at_close(target: float, price: float = 0.0) -> Signal:
+    """Reach `target` in the next closing auction: market on close, or limit on close when a price is given."""
+    return Signal(target, LIMIT if price > 0.0 else MARKET, price, 0.0, 0.0, 0.0, 0.0, AT_CLOSE, 0)
+
+
+@kernel
+def guarded(wish: Signal, stop_loss: float, take_profit: float, trail: float) -> Signal:
+    """Return the wish with guards of the position it makes: prices, and a trailing distance; 0.0 means none.
+
+    The guards are working orders of their own (one cancels the others), as large as the position.
+    """
+    return Signal(
+        wish.target, wish.order_type, wish.limit, stop_loss, take_profit, trail, wish.stop, wish.time_in_force, 0
+    )  # fmt: skip
+
+
+@kernel
+def guarded_from_fill(wish: Signal, stop_loss: float, take_profit: float, trail: float) -> Signal:
+    """Return the wish with guards as fractions of the price at which the position is opened: 0.05 is five percent."""
+    return Signal(
+        wish.target, wish.order_type, wish.limit, stop_loss, take_profit, trail, wish.stop, wish.time_in_force, 1
+    )  # fmt: skip
 
 
 @jit
