@@ -74,5 +74,5 @@ def differences(strategy: Strategy, bars: Bars, params: Any, cuts: Iterable[int]
 
 def as_signal(row: NDArray[np.float64]) -> Signal:
     """Return one row of `walk` as a Signal."""
-    target, order_type, *prices = (float(value) for value in row)
-    return Signal(target, int(order_type), *prices)
+    words = {"order_type", "time_in_force", "from_fill"}
+    return Signal(*(int(value) if name in words else float(value) for name, value in zip(Signal._fields, row, strict=True)))

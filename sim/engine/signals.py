@@ -21,7 +21,7 @@ from strategies.api import Bars, Signal, Strategy, as_bars, columns_of, is_compi
 
 Floats = NDArray[np.float64]
 WISH = len(Signal._fields)
-W_TARGET, W_TYPE, W_LIMIT, W_STOP_LOSS, W_TAKE_PROFIT, W_TRAIL = range(WISH)
+W_TARGET, W_TYPE, W_LIMIT, W_STOP_LOSS, W_TAKE_PROFIT, W_TRAIL, W_STOP, W_TIF, W_FROM_FILL = range(WISH)
 
 
 def seen(history: History) -> Bars:
@@ -41,6 +41,7 @@ def _ask(on_bar: Any, bars: Bars, columns: Floats, state: Floats, params: Any, f
         line = wishes[t]
         line[W_TARGET], line[W_TYPE], line[W_LIMIT] = wish.target, wish.order_type, wish.limit
         line[W_STOP_LOSS], line[W_TAKE_PROFIT], line[W_TRAIL] = wish.stop_loss, wish.take_profit, wish.trail
+        line[W_STOP], line[W_TIF], line[W_FROM_FILL] = wish.stop, wish.time_in_force, wish.from_fill
 
 
 def wishes(strategy: Strategy, histories: Sequence[History], params: Any) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ledger.kernel import kernel
 from sim.data import Action, History
-from strategies.api import LIMIT, Bars, Signal, Strategy, market, no_columns, no_opinion
+from strategies.api import Bars, Signal, Strategy, limit, market, no_columns, no_opinion
 
 DAY_NS = 86_400 * 10**9
 FIRST_DAY = 730_000
@@ -65,7 +65,7 @@ def silent(bars: Bars, columns: np.ndarray, t: int, state: np.ndarray, params: N
 @kernel
 def by_limit(bars: Bars, columns: np.ndarray, t: int, state: np.ndarray, params: NoParams) -> Signal:
     """Ask for an order type that this exchange does not fill."""
-    return Signal(1.0, LIMIT, 1.0, 0.0, 0.0, 0.0)
+    return limit(1.0, 1.0)
 
 
 @kernel
