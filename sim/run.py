@@ -109,7 +109,8 @@ def simulate(histories: Sequence[History], strategy: Strategy, params: Any, sett
         UnitError: a setting that is no number. BacktestError: the run had to stop, or its book breaks an invariant.
     """
     setting = setting or Setting()
-    account = terms(setting, len(histories))
+    # Targets of a strategy that sees all its instruments are weights of the whole account already.
+    account = terms(setting, 1 if strategy.prepare_universe is not None else len(histories))
     cash_e8 = money(setting.cash)
     if cash_e8 <= 0:
         raise UnitError(f"cash {setting.cash} must be above 0")

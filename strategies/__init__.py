@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 MODULES = {
     "buy_and_hold": "strategies.library.buy_and_hold",
+    "donchian_breakout": "strategies.library.donchian_breakout",
+    "ema_cross": "strategies.library.ema_cross",
+    "macd_trend": "strategies.library.macd_trend",
+    "ml_trend": "strategies.library.ml_trend",
+    "momentum_rotation": "strategies.library.momentum_rotation",
+    "pairs": "strategies.library.pairs",
+    "regime_switch": "strategies.library.regime_switch",
+    "rsi_reversion": "strategies.library.rsi_reversion",
     "sma_cross": "strategies.library.sma_cross",
 }
 

@@ -44,6 +44,8 @@ AT_OPEN = 3
 AT_CLOSE = 4
 TIMES_IN_FORCE = ("GTC", "DAY", "IOC", "AT_OPEN", "AT_CLOSE")
 
+ROOM = 16
+"""Values behind the end of a part of a history that read as unknown."""
 WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -171,6 +173,14 @@ def guarded_from_fill(wish: Signal, stop_loss: float, take_profit: float, trail:
     )  # fmt: skip
 
 
+@kernel
+def first_column(
+    bars: Bars, columns: NDArray[np.float64], t: int, state: NDArray[np.float64], params: Any
+) -> Signal:
+    """Return the wish that stands in columns[0]: the `on_bar` of a strategy that decides in `prepare`."""
+    return market(columns[0, t])
+
+
 @jit
 def no_columns(bars: Bars, params: Any) -> NDArray[np.float64]:
     """Return float64[0, T]: the `prepare` of a strategy that needs no indicators."""
@@ -231,10 +241,24 @@ def as_bars(time_ns: Any, opens: Any, high: Any, low: Any, close: Any, volume: A
     return Bars(stamps, *prices)
 
 
+def part(bars: Bars, first: int, last: int) -> Bars:
+    """Return bars first..last-1 as contiguous copies: this part of the history and nothing else.
+
+    Behind the last bar lies room that reads NaN: compiled code that looks past the end of its
+    arrays finds no price there, and no memory of somebody else's.
+    """
+    count = max(last - first, 0)
+    stamps = np.full(count + ROOM, np.iinfo(np.int64).max)
+    stamps[:count] = bars.time_ns[first:last]
+    prices = [np.full(count + ROOM, np.nan) for _ in bars[1:]]
+    for copy, column in zip(prices, bars[1:], strict=True):
+        copy[:count] = column[first:last]
+    return Bars(stamps[:count], *(copy[:count] for copy in prices))
+
+
 def head(bars: Bars, count: int) -> Bars:
-    """Return the first `count` bars as contiguous copies: the past and nothing else."""
-    prices = [column[:count].copy() for column in bars[1:]]
-    return Bars(bars.time_ns[:count].copy(), *prices)
+    """Return the first `count` bars as a `part`: the past and nothing else."""
+    return part(bars, 0, count)
 
 
 def may_short(strategy: Strategy, params: Any) -> bool:

@@ -9,7 +9,7 @@ rounding depends on bars long gone, so paper trading, which loads less history t
 the backtest, would see other signals. A NaN in the window makes that value NaN and
 heals when it leaves the window.
 
-Recursive indicators (`ema`, `rsi`, `atr`) remember their first bar for ever, with a
+Recursive indicators (`ema`, `macd`, `rsi`, `atr`) remember their first bar for ever, with a
 weight that decays. `bars_to_forget` says after how many bars the seed no longer
 matters; a strategy that uses one declares at least that as its warm-up. A NaN in the
 input stays, because a recursion has no way to heal that is not an invention.
@@ -33,6 +33,10 @@ Floats = NDArray[np.float64]
 # About 45 units in the last place: far above the rounding of two means (a few units each),
 # far below the smallest true difference of two means of prices on a tick grid.
 TIE = 1e-14
+STILL = 1e-10
+"""A mean move of less than this share of the price is no move."""
+FORGOTTEN = 1e-9
+"""What may be left of a recursion's seed when a strategy begins to trust it."""
 
 
 @kernel
@@ -100,11 +104,27 @@ def ema(x: Floats, n: int) -> Floats:
 
 
 @jit
+def macd(close: Floats, fast: int, slow: int, signal: int) -> Floats:
+    """Return float64[2, T]: ema(fast) - ema(slow), and the ema of that over `signal` bars, NaN until they exist.
+
+    The second line is seeded by the mean of the first `signal` values of the first one. Source: Appel,
+    "Technical Analysis: Power Tools for Active Investors" (2005).
+    """
+    lines = np.empty((2, close.shape[0]), np.float64)
+    lines[0] = ema(close, fast) - ema(close, slow)
+    lines[1] = _smooth(lines[0], signal, 2.0 / (signal + 1.0), max(fast, slow) - 1)
+    return lines
+
+
+@jit
 def rsi(close: Floats, n: int) -> Floats:
     """Return Wilder's relative strength index, 0..100, first value at bar n.
 
     Gains and losses are smoothed with weight 1/n, seeded by the mean of the first n
     changes. No loss gives 100; neither gain nor loss gives 50, the undecided middle.
+    Neither is also what is left of old moves after hundreds of flat bars, less than
+    1e-10 of the price: its ratio would never forget. Source: Wilder, "New Concepts in
+    Technical Trading Systems" (1978).
     """
     size = close.shape[0]
     gain = np.zeros(size)
@@ -119,7 +139,7 @@ def rsi(close: Floats, n: int) -> Floats:
     out = np.full(size, np.nan)
     for t in range(n, size):
         both = up[t] + down[t]
-        out[t] = 50.0 if both == 0.0 else 100.0 * (up[t] / both)
+        out[t] = 50.0 if both <= STILL * abs(close[t]) else 100.0 * (up[t] / both)
     return out
 
 
@@ -195,6 +215,7 @@ def lowest(x: Floats, n: int) -> Floats:
     return -highest(-x, n)
 
 
+@jit
 def bars_to_forget(weight: float, tolerance: float) -> int:
     """Return after how many bars a recursion's seed counts less than `tolerance`.
 

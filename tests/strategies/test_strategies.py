@@ -22,27 +22,20 @@ from strategies.api import (
     StrategyError,
     as_bars,
     checked,
+    head,
     market,
     may_short,
     parse_params,
+    part,
 )
-from strategies.causality import differences, signals
-
-SMALL = {"sma_cross": ["fast=3", "slow=8", "allow_short=1"]}
-
-
-def bars_of(ticks: list[int]) -> Bars:
-    close = np.array(ticks, np.float64) / 100
-    time_ns = np.arange(len(ticks), dtype=np.int64) * 86_400 * 10**9
-    return Bars(time_ns, close, close + 0.5, close - 0.5, close, np.full(len(ticks), 1e6))
-
-
-def small(name: str) -> tuple[Strategy, Any]:
-    strategy = strategies.get(name)
-    return strategy, parse_params(strategy, SMALL.get(name, []))
-
+from strategies.causality import differences, signals, universe_signals
+from tests.strategies.samples import DAY, bars_of, small, universe_of, walk_of
 
 paths = st.lists(st.integers(900, 1_100), min_size=0, max_size=60)
+
+
+def until(universe: tuple[Bars, ...], moment: int) -> tuple[Bars, ...]:
+    return tuple(head(bars, int(np.searchsorted(bars.time_ns, moment, side="right"))) for bars in universe)
 
 
 @pytest.mark.parametrize("name", strategies.names())
@@ -50,31 +43,68 @@ paths = st.lists(st.integers(900, 1_100), min_size=0, max_size=60)
 @given(ticks=paths, cut=st.integers(0, 60))
 def test_a_strategy_never_sees_the_future(name: str, ticks: list[int], cut: int) -> None:
     strategy, params = small(name)
-    assert differences(strategy, bars_of(ticks), params, [min(cut, len(ticks))]) == []
+    universe = universe_of(strategy, ticks)
+    moment = universe[0].time_ns[min(cut, len(ticks)) - 1] if ticks and cut else -1
+    past = until(universe, moment)
+    whole, prefix = (universe_signals(strategy, one, params) for one in (universe, past))
+    for rows, early in zip(whole, prefix, strict=True):
+        assert rows[: len(early)].tobytes() == early.tobytes()
+
+
+@pytest.mark.parametrize("name", strategies.names())
+def test_a_strategy_with_long_windows_never_sees_the_future(name: str) -> None:
+    strategy, params = small(name)
+    universe = universe_of(strategy, [int(v) for v in 100 * walk_of(11, 300).close])
+    whole = universe_signals(strategy, universe, params)
+    assert any(np.unique(rows[:, 0][~np.isnan(rows[:, 0])]).size > 1 for rows in whole) or name == "buy_and_hold"
+    for moment in universe[0].time_ns[20::23]:
+        for rows, early in zip(whole, universe_signals(strategy, until(universe, moment), params), strict=True):
+            assert rows[: len(early)].tobytes() == early.tobytes()
 
 
 @pytest.mark.parametrize("name", strategies.names())
 @settings(deadline=None, max_examples=40)
 @given(ticks=paths)
-def test_a_signal_is_a_known_order_type_and_a_fraction_the_strategy_allows(
-    name: str, ticks: list[int]
-) -> None:
+def test_a_signal_is_a_known_order_type_and_a_fraction_the_strategy_allows(name: str, ticks: list[int]) -> None:
     strategy, params = small(name)
-    rows = signals(strategy, bars_of(ticks), params)
-    targets = rows[:, 0][~np.isnan(rows[:, 0])]
-    assert ((targets >= (-1 if may_short(strategy, params) else 0)) & (targets <= 1)).all()
-    assert np.isin(rows[:, 1], range(len(ORDER_TYPES))).all()
-    assert (rows[:, 2:] >= 0).all()
+    for rows in universe_signals(strategy, universe_of(strategy, ticks), params):
+        targets = rows[:, 0][~np.isnan(rows[:, 0])]
+        assert ((targets >= (-1 if may_short(strategy, params) else 0)) & (targets <= 1)).all()
+        assert np.isin(rows[:, 1], range(len(ORDER_TYPES))).all()
+        assert (rows[:, 2:] >= 0).all()
+
+
+HOLDS = {"donchian_breakout", "rsi_reversion", "regime_switch", "momentum_rotation", "pairs", "ml_trend"}
+"""Strategies that wait for an event before they have their first opinion."""
 
 
 @pytest.mark.parametrize("name", strategies.names())
 def test_a_strategy_has_an_opinion_from_its_warm_up_on_and_not_before(name: str) -> None:
     strategy, params = small(name)
-    ticks = [int(v) for v in np.random.default_rng(3).integers(900, 1_100, 50)]
-    unknown = np.isnan(signals(strategy, bars_of(ticks), params)[:, 0])
-    first = max(strategy.warmup(params) - 1, 0)
-    assert unknown[:first].all()
-    assert not unknown[first:].any()
+    universe = universe_of(strategy, [int(v) for v in 100 * walk_of(3, 400).close])
+    for rows in universe_signals(strategy, universe, params):
+        unknown = np.isnan(rows[:, 0])
+        first = max(strategy.warmup(params) - 1, 0)
+        assert unknown[: first - 5].all() if name in {"momentum_rotation", "pairs"} else unknown[:first].all()
+        spoken = int(unknown.argmin())
+        assert not unknown[spoken:].any()
+        assert spoken == first or name in HOLDS
+
+
+@pytest.mark.parametrize("name", strategies.names())
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 10**6), start=st.integers(1, 150))
+def test_what_a_later_start_says_the_longer_history_says_too(name: str, seed: int, start: int) -> None:
+    strategy, params = small(name)
+    universe = universe_of(strategy, [int(v) for v in 100 * walk_of(seed, 300).close])
+    since = universe[0].time_ns[start]
+    firsts = [int(np.searchsorted(bars.time_ns, since)) for bars in universe]
+    late = tuple(part(bars, first, bars.close.size) for bars, first in zip(universe, firsts, strict=True))
+    warm = since + (strategy.warmup(params) * 7 // 6 + 2) * DAY  # one day in seven is missing in one instrument
+    whole, short = (universe_signals(strategy, one, params) for one in (universe, late))
+    for bars, first, rows, fewer in zip(late, firsts, whole, short, strict=True):
+        counted = (bars.time_ns >= warm) & ~np.isnan(fewer[:, 0])
+        assert (np.abs(rows[first:, 0] - fewer[:, 0])[counted] < 1e-6).all()
 
 
 @pytest.mark.parametrize("name", strategies.names())
@@ -160,7 +190,7 @@ def test_parameters_left_out_keep_their_defaults() -> None:
     ("name", "words"),
     [
         ("sma_corss", ["unknown strategy 'sma_corss'", "did you mean sma_cross", "buy_and_hold"]),
-        ("zzz", ["unknown strategy 'zzz'", "known: buy_and_hold, sma_cross"]),
+        ("zzz", ["unknown strategy 'zzz'", "known: buy_and_hold, donchian_breakout"]),
         ("os:path", ["os.path is not a strategies.api.Strategy"]),
         ("os:nothing", ["os.nothing is not"]),
         ("no_such_module:STRATEGY", ["no module 'no_such_module'"]),
@@ -184,14 +214,14 @@ def test_listing_names_does_not_load_the_compiler() -> None:
 
 def test_interpreted_and_compiled_signals_are_the_same_bits() -> None:
     code = (
-        "import hashlib, numpy as np, strategies\n"
-        "from strategies.api import Bars\n"
-        "from strategies.causality import signals\n"
-        "c = np.random.default_rng(1).integers(900, 1100, 400) / 100\n"
-        "bars = Bars(np.arange(400), c, c, c, c, c)\n"
+        "import hashlib, strategies\n"
+        "from strategies.causality import universe_signals\n"
+        "from tests.strategies.samples import small, universe_of, walk_of\n"
+        "ticks = [int(v) for v in 100 * walk_of(1, 300).close]\n"
         "for name in strategies.names():\n"
-        "    s = strategies.get(name)\n"
-        "    print(name, hashlib.sha256(signals(s, bars, s.params()).tobytes()).hexdigest())\n"
+        "    s, params = small(name)\n"
+        "    for rows in universe_signals(s, universe_of(s, ticks), params):\n"
+        "        print(name, hashlib.sha256(rows.tobytes()).hexdigest())\n"
     )
     outputs = {
         subprocess.run(
@@ -204,6 +234,7 @@ def test_interpreted_and_compiled_signals_are_the_same_bits() -> None:
         for flag in ("0", "1")
     }
     assert len(outputs) == 1
+    assert len(outputs.pop().splitlines()) == len(strategies.names()) + 3  # pairs are two, the rotation three
 
 
 def test_the_example_in_the_readme_prints_what_the_readme_says() -> None:

@@ -1,0 +1,72 @@
+"""Buy a close above the highest high of the last weeks, sell below the lowest low of fewer.
+
+Theory of operation. The channel of bar t is made of the bars before t: with bar t in it, no close could ever break
+out. close > highest(high, enter) enters long, close < lowest(low, leave) leaves; with `allow_short` the mirror image
+enters and covers. A latch holds the position between the events. Prices are compared with prices and nothing is
+calculated, so there is no rounding. Sources: Donchian's four-week rule (1960); the Turtles' twenty and ten days (Faith, "Way of
+the Turtle", 2007).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.kernel import jit
+from strategies.api import Bars, Strategy, first_column
+from strategies.indicators import highest, lowest
+from strategies.latch import latch
+
+
+class Params(NamedTuple):
+    """Window lengths in bars."""
+
+    enter: int = 20
+    leave: int = 10
+    allow_short: int = 0  # 1: short below the lowest low of `enter` bars
+
+
+@jit
+def prepare(bars: Bars, params: Params) -> NDArray[np.float64]:
+    """Return float64[5, T]: the target; the entry lines above and below; the exit lines above and below."""
+    close, size = bars.close, bars.close.shape[0]
+    columns = np.full((5, size), np.nan)
+    if size > 1:
+        columns[1, 1:] = highest(bars.high, params.enter)[:-1]
+        columns[2, 1:] = lowest(bars.low, params.enter)[:-1]
+        columns[3, 1:] = highest(bars.high, params.leave)[:-1]
+        columns[4, 1:] = lowest(bars.low, params.leave)[:-1]
+    columns[0] = latch(
+        close > columns[1], close < columns[4], close < columns[2], close > columns[3],
+        params.allow_short, warmup(params) - 1,
+    )  # fmt: skip
+    return columns
+
+
+@jit
+def warmup(params: Params) -> int:
+    """Return the bars of the longer channel and the bar that may break out of it."""
+    return max(params.enter, params.leave) + 1
+
+
+def check(params: Params) -> str:
+    """Refuse an exit channel that is wider than the entry channel: it would hold what it no longer would buy."""
+    if params.leave <= params.enter:
+        return ""
+    return f"leave={params.leave} must not be longer than enter={params.enter}"
+
+
+STRATEGY = Strategy(
+    name="donchian_breakout",
+    params=Params,
+    prepare=prepare,
+    on_bar=first_column,
+    warmup=warmup,
+    state_size=0,
+    summary="Buy a close above the highest high of `enter` bars, sell below the lowest low of `leave` bars.",
+    allow_short=True,
+    ranges={"enter": (1, 100_000), "leave": (1, 100_000), "allow_short": (0, 1)},
+    check=check,
+)
