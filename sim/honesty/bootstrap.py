@@ -86,10 +86,8 @@ def interval(
         return None
     length: Any = block_length(returns) if block is None else block  # arch's types want an int; its code a number
     drawn = StationaryBootstrap(length, returns, seed=dice).apply(compute, draws)[:, 0]
-    drawn = drawn[np.isfinite(drawn)]
-    if drawn.size < draws / 2:
-        return None  # most samples are flat: too few days on which anything happened
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    # A sample in which nothing happened has no ratio and says nothing about it.
+    low, high = np.quantile(drawn[np.isfinite(drawn)], [(1 - level) / 2, (1 + level) / 2])
     return Interval(compute(returns), float(low), float(high), level, length)
 
 
