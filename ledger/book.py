@@ -205,7 +205,7 @@ def new_arena(method: Method = Method.FIFO, capacity: Capacity | None = None) ->
     arena[3 * S_BURST + 2] = BURST_RING
     arena[H_VERSION], arena[H_METHOD] = SCHEMA_VERSION, method
     arena[H_LIMIT : H_LIMIT + LIMITS] = AMOUNT_MAX
-    for limit, value in ((Limit.ALLOW_SHORT, 0), (Limit.SHORT_MARGIN_BPS, 10_000), (Limit.BURST_HALTS, 0)):
+    for limit, value in ((Limit.ALLOW_SHORT, 0), (Limit.SHORT_MARGIN_BPS, 10_000), (Limit.BURST_HALTS, 0), (Limit.CASH_FLOOR, 0)):
         arena[H_LIMIT + limit] = value
     arena[H_LIMIT + Limit.BURST_WINDOW_NS] = 60 * 10**9
     return arena

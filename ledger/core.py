@@ -30,10 +30,10 @@ from ledger.book import (
 )  # fmt: skip
 from ledger.kernel import inlined, kernel
 from ledger.kernels import facts
-from ledger.kernels.gate import notional, size
+from ledger.kernels.gate import VALUE_MAX, notional, size
 from ledger.kernels.lots import MARGIN_MAX_BPS
 from ledger.kernels.orders import apply_step, ask_cancel, change
-from ledger.units import AMOUNT_MAX, EXP_MAX, MONEY_EXP
+from ledger.units import AMOUNT_MAX, EXP_MAX, MONEY_EXP, beyond
 from ledger.vocabulary import (
     INSTRUMENT_LIMITS, EventKind, Gate, Limit, OrderFlag, OrderStatus, Outcome,
 )  # fmt: skip
@@ -162,19 +162,20 @@ def _redefine(a: Arena, instrument: int, e: Row) -> Outcome:
 def _set_limit(a: Arena, e: Row) -> Outcome:
     """Set a limit (book modified in place): reason = Limit, cash_e8 = value, instrument 0 = the account.
 
-    AMOUNT_MAX means no limit; UNSET (-1) lets an instrument fall back to the account's value.
+    AMOUNT_MAX means no limit; UNSET (-1) lets an instrument fall back to the account's value. CASH_FLOOR is
+    an amount of its own, of either sign, within +-VALUE_MAX.
     """
     which, value, number = e[E_REASON], e[E_CASH], e[E_INSTRUMENT]
-    if which < 0 or which > Limit.BURST_HALTS or Limit.SHORT_MARGIN_BPS < which < Limit.MAX_OPEN:
+    if which < 0 or which > Limit.CASH_FLOOR or Limit.SHORT_MARGIN_BPS < which < Limit.MAX_OPEN:
         return Outcome.BAD_EVENT
-    if value < UNSET or value > AMOUNT_MAX:
+    if beyond(value, VALUE_MAX) if which == Limit.CASH_FLOOR else value < UNSET or value > AMOUNT_MAX:
         return Outcome.BAD_EVENT
     if which == Limit.BURST_COUNT and value != AMOUNT_MAX and value > BURST_RING:
         return Outcome.BAD_EVENT
     if which == Limit.SHORT_MARGIN_BPS and value > MARGIN_MAX_BPS:
         return Outcome.BAD_EVENT
     if number == 0:
-        if value == UNSET:
+        if value == UNSET and which != Limit.CASH_FLOOR:
             return Outcome.BAD_EVENT
         a[H_LIMIT + which] = value
     else:
@@ -186,6 +187,7 @@ def _set_limit(a: Arena, e: Row) -> Outcome:
     if which == Limit.SHORT_MARGIN_BPS:
         for other in range(1, used(a, S_INSTRUMENT)):
             facts.refresh(a, row(a, S_INSTRUMENT, other))
+    if which == Limit.SHORT_MARGIN_BPS or which == Limit.CASH_FLOOR:
         facts.after_fact(a)
     return Outcome.APPLIED
 

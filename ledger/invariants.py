@@ -14,7 +14,7 @@ import numpy as np
 
 from ledger.book import (
     A_CLOSE, A_COST, A_INSTRUMENT, A_LOT, A_PROCEEDS, A_QTY, A_SIDE, A_VERSION, H_ADJUSTED, H_CASH, H_DAY_ORDERS,
-    H_DEPOSITS, H_FEES, H_INCOME, H_OPEN, H_OPEN_COST, H_OVERDRAWN, H_REALIZED, H_RESERVED, H_SHORT_HOLD, H_UNMARKED,
+    H_DEPOSITS, H_FEES, H_INCOME, H_LIMIT, H_OPEN, H_OPEN_COST, H_OVERDRAWN, H_REALIZED, H_RESERVED, H_SHORT_HOLD, H_UNMARKED,
     H_UNMATCHED, H_VALUE, I_DAY_ORDERS, I_ENTRIES, I_ENTRY_FIRST, I_ENTRY_LAST, I_FEES, I_FLAGS, I_LIVE_ENTRIES,
     I_LIVE_FIRST, I_LOT_FIRST, I_LOT_LAST, I_LOTS, I_MARK, I_OPEN, I_OPEN_COST, I_POSITION, I_REALIZED, I_SHORT_HOLD,
     I_UNMATCHED, I_UNMATCHED_VALUE, I_VALUE, I_VERSION, I_WORKING, L_COST, L_INSTRUMENT, L_NEXT, L_OPEN, L_PREV,
@@ -27,7 +27,7 @@ from ledger.kernel import jit, kernel
 from ledger.kernels.gate import notional
 from ledger.kernels.orders import held_cash, leads, leaves, live, protective
 from ledger.units import muldiv
-from ledger.vocabulary import EntryFlag, EventKind, InstrumentFlag, OrderFlag, OrderStatus
+from ledger.vocabulary import EntryFlag, EventKind, InstrumentFlag, Limit, OrderFlag, OrderStatus
 
 
 class Invariant(IntEnum):
@@ -126,13 +126,14 @@ def _live_lists(a: Arena) -> Invariant:
 
 @kernel
 def _reservations(a: Arena) -> Invariant:
-    """Reserved cash is the sum over live orders, and within cash unless a broker fact took the cash away."""
+    """Reserved cash is the sum over live orders, and within cash above the floor unless a broker fact took the cash away."""
     reserved = np.int64(0)
     for number in range(used(a, S_ORDER)):
         reserved += held_cash(a, row(a, S_ORDER, number))
     if reserved != a[H_RESERVED]:
         return Invariant.RESERVED_IS_LIVE_ORDERS
-    if reserved > 0 and reserved > a[H_CASH] - a[H_SHORT_HOLD] and a[H_OVERDRAWN] == 0:
+    floor = a[H_LIMIT + Limit.CASH_FLOOR]
+    if reserved > 0 and reserved + floor > a[H_CASH] - a[H_SHORT_HOLD] and a[H_OVERDRAWN] == 0:
         return Invariant.RESERVED_WITHIN_CASH
     return Invariant.HOLDS
 

@@ -190,6 +190,7 @@ class Limit(IntEnum):
     BURST_NOTIONAL = 14  # e8 per window
     BURST_WINDOW_NS = 15
     BURST_HALTS = 16  # 0 or 1: a burst trips the kill switch
+    CASH_FLOOR = 17  # e8: cash no entry may use, as unsettled proceeds; below 0, how far entries may be on credit
 
 
 INSTRUMENT_LIMITS = 10

@@ -320,8 +320,9 @@ class Stream:
             Limit.SHORT_MARGIN_BPS: [0, 10_000, 30_000, 30_001],
             Limit.MAX_OPEN: [1, 2, 3], Limit.DAILY_LOSS: [0, 10**9], Limit.BURST_COUNT: [1, 3, 256, 257], Limit.BURST_NOTIONAL: [10**10, 10**13],
             Limit.BURST_WINDOW_NS: [SECOND, 100 * SECOND], Limit.BURST_HALTS: [0, 1],
+            Limit.CASH_FLOOR: [0, 0, 10**10, 10**12, -(10**11), -1, 2**60, -(2**60) - 1],
         }.get(which, [1, 5, 20])  # fmt: skip
-        value = self.choices.pick([*values, *values, AMOUNT_MAX, -1] if which not in (Limit.BURST_HALTS, Limit.ALLOW_SHORT, Limit.SHORT_MARGIN_BPS) else values)
+        value = self.choices.pick([*values, *values, AMOUNT_MAX, -1] if which not in (Limit.BURST_HALTS, Limit.ALLOW_SHORT, Limit.SHORT_MARGIN_BPS, Limit.CASH_FLOOR) else values)
         number = 9 if self._rarely() else 0 if which >= 10 else self.choices.pick([0, 0, 1, 2, 3])
         reason = self.choices.pick([-1, 20]) if self._rarely() else which
         return {"kind": K.LIMIT, "reason": reason, "cash_e8": self.choices.pick([value, value, value, AMOUNT_MAX + 1]), "instrument": number}

@@ -45,7 +45,7 @@ class Oracle(SlowGate, SlowFacts):
         self.orders: dict[int, Order] = {}
         self.entries: list[Entry] = []
         self.limits = {n: AMOUNT_MAX for n in range(20)}
-        self.limits |= {Limit.ALLOW_SHORT: 0, Limit.SHORT_MARGIN_BPS: 10_000, Limit.BURST_HALTS: 0}
+        self.limits |= {Limit.ALLOW_SHORT: 0, Limit.SHORT_MARGIN_BPS: 10_000, Limit.BURST_HALTS: 0, Limit.CASH_FLOOR: 0}
         self.limits[Limit.BURST_WINDOW_NS] = 60 * 10**9
         self.refused: Counter[int] = Counter()
         self.claims: list[tuple[int, int]] = []
@@ -117,7 +117,7 @@ class Oracle(SlowGate, SlowFacts):
 
     @property
     def free_cash(self) -> int:
-        return self.cash - self.reserved - sum(map(self.short_hold, self.instruments))
+        return self.cash - self.reserved - sum(map(self.short_hold, self.instruments)) - self.limits[Limit.CASH_FLOOR]
 
     @property
     def unmarked(self) -> int:
@@ -205,12 +205,13 @@ class Oracle(SlowGate, SlowFacts):
 
     def _set_limit(self, e: Columns) -> O:
         which, value = e.reason, e.cash_e8
-        if which not in list(Limit) or not -1 <= value <= AMOUNT_MAX:
+        least, most = (-(2**60), 2**60) if which == Limit.CASH_FLOOR else (-1, AMOUNT_MAX)
+        if which not in list(Limit) or not least <= value <= most:
             return O.BAD_EVENT
         if (which == Limit.BURST_COUNT and 256 < value < AMOUNT_MAX) or (which == Limit.SHORT_MARGIN_BPS and value > 30_000):
             return O.BAD_EVENT
         if e.instrument == 0:
-            if value == -1:
+            if value == -1 and which != Limit.CASH_FLOOR:
                 return O.BAD_EVENT
             self.limits[which] = value
             return O.APPLIED

@@ -280,8 +280,13 @@ def reserve_for(a: Arena, instrument: int, s: Row, side: int, qty: int, opening:
 
 @inlined
 def free_cash(a: Arena) -> int:
-    """Return cash that is neither reserved nor held against short positions, e8."""
-    return a[H_CASH] - a[H_RESERVED] - a[H_SHORT_HOLD]
+    """Return cash above the floor that is neither reserved nor held against short positions, e8.
+
+    Each step is bounded before the next, so that no difference can wrap.
+    """
+    free = max(a[H_CASH] - a[H_RESERVED], -AMOUNT_MAX)
+    free = max(free - a[H_SHORT_HOLD], -AMOUNT_MAX)
+    return free - a[H_LIMIT + Limit.CASH_FLOOR]
 
 
 @kernel

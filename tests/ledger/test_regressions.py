@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ledger.book import H_CASH, H_OVERDRAWN, H_SHORT_HOLD, H_VALUE, I_GATES, I_INCOME, I_POSITION
+from ledger.book import H_CASH, H_OVERDRAWN, H_RESERVED, H_SHORT_HOLD, H_VALUE, I_GATES, I_INCOME, I_POSITION
 from ledger.core import apply, decide
+from ledger.kernels.gate import free_cash
 from ledger.keys import make
 from ledger.units import AMOUNT_MAX
 from ledger.vocabulary import EventKind, Gate, Limit, Outcome, Purpose
@@ -152,6 +153,43 @@ def test_a_higher_margin_that_eats_reserved_cash_is_noted() -> None:
     assert book.arena[H_OVERDRAWN] == 1
 
 
+def test_a_cash_floor_keeps_entries_off_unsettled_money_and_never_an_exit() -> None:
+    book = with_instruments((4, 4), cash=10**6)
+    assert say(book, K.LIMIT, reason=Limit.CASH_FLOOR, cash_e8=10**6 - 99) == Outcome.APPLIED
+    assert wish(book, make(1, 1, Purpose.TARGET, 1), 100, price=1) == Outcome.NO_CASH
+    assert say(book, K.LIMIT, reason=Limit.CASH_FLOOR, cash_e8=10**6 - 100) == Outcome.APPLIED
+    assert wish(book, make(1, 1, Purpose.TARGET, 1), 100, price=1) == Outcome.APPLIED
+    assert book.arena[H_OVERDRAWN] == 0
+    assert say(book, K.LIMIT, reason=Limit.CASH_FLOOR, cash_e8=10**6) == Outcome.APPLIED
+    assert book.arena[H_OVERDRAWN] == 1
+    assert fill(book, 1, 1, 100, 1, key=make(1, 1, Purpose.TARGET, 1)) == Outcome.APPLIED
+    assert wish(book, make(1, 1, Purpose.TARGET, 2), 0, price=1) == Outcome.APPLIED
+
+
+def test_a_floor_below_zero_is_credit_to_the_last_unit() -> None:
+    book = with_instruments((4, 4), cash=1_000)
+    assert say(book, K.LIMIT, reason=Limit.CASH_FLOOR, cash_e8=-500) == Outcome.APPLIED
+    assert wish(book, make(1, 1, Purpose.TARGET, 1), 1_501, price=1) == Outcome.NO_CASH
+    assert wish(book, make(1, 1, Purpose.TARGET, 2), 1_500, price=1) == Outcome.APPLIED
+    assert fill(book, 1, 1, 1_500, 1, key=make(1, 1, Purpose.TARGET, 2)) == Outcome.APPLIED
+    assert book.valuation().cash == -500
+
+
+def test_free_cash_cannot_wrap_at_the_ends_of_its_range() -> None:
+    for floor in (-(2**60), 2**60):
+        for cash, short in ((AMOUNT_MAX, 0), (-AMOUNT_MAX, 0), (-AMOUNT_MAX, AMOUNT_MAX)):
+            book = with_instruments((4, 4), cash=1)
+            assert say(book, K.LIMIT, reason=Limit.CASH_FLOOR, cash_e8=floor) == Outcome.APPLIED
+            book.arena[H_CASH], book.arena[H_SHORT_HOLD], book.arena[H_RESERVED] = cash, short, AMOUNT_MAX
+            exact = max(max(cash - AMOUNT_MAX, -AMOUNT_MAX) - short, -AMOUNT_MAX) - floor
+            assert free_cash(book.arena) == exact
+            assert -(2**63) < exact < 2**63
+    book = with_instruments((4, 4))
+    assert say(book, K.LIMIT, reason=Limit.CASH_FLOOR, cash_e8=2**60 + 1) == Outcome.BAD_EVENT
+    assert say(book, K.LIMIT, reason=Limit.CASH_FLOOR, cash_e8=-(2**60) - 1) == Outcome.BAD_EVENT
+    assert say(book, K.LIMIT, reason=Limit.CASH_FLOOR, cash_e8=5, instrument=1) == Outcome.BAD_EVENT
+
+
 def test_an_execution_of_the_other_side_is_foreign_and_blocks() -> None:
     book = with_instruments((4, 4))
     key = make(1, 1, Purpose.TARGET, 1)
@@ -203,5 +241,5 @@ def test_a_guard_that_outlives_its_rejected_entry_is_no_fault_of_the_book() -> N
 def test_a_refusal_or_limit_without_a_name_is_refused() -> None:
     book = with_instruments((4, 4))
     assert {say(book, K.REFUSED, reason=reason) for reason in (0, 1, 2, 26, 31, 42, 47)} == {Outcome.BAD_EVENT}
-    assert {say(book, K.LIMIT, reason=reason, cash_e8=1) for reason in (8, 9, 17, 18, 19)} == {Outcome.BAD_EVENT}
+    assert {say(book, K.LIMIT, reason=reason, cash_e8=1) for reason in (8, 9, 18, 19)} == {Outcome.BAD_EVENT}
     assert wish(book, 1 << 54 | 1 << 41 | 12 << 37 | 1 << 4, 5) == Outcome.BAD_EVENT

@@ -75,6 +75,7 @@ loss_unknown     | NO_PRICE         |                                  | LIMIT r
 burst_count      | BURST            |                                  | LIMIT reason=BURST_COUNT cash_e8=0
 burst_notional   | BURST            |                                  | LIMIT reason=BURST_NOTIONAL cash_e8=999999999999
 no_cash          | NO_CASH          |                                  | WITHDRAWAL cash_e8=98999900000001
+cash_floor       | NO_CASH          |                                  | LIMIT reason=CASH_FLOOR cash_e8=98999900000001
 unknown          | UNKNOWN_INSTRUMENT | instrument=2                   |
 other_key        | BAD_EVENT        | key=FOREIGN                      |
 bad_flags        | BAD_EVENT        | flags=256                        |
