@@ -1,4 +1,4 @@
-"""`onebook backtest` and `onebook strategies`: run, list and show simulated runs.
+"""`onebook backtest run` and `onebook strategies`: simulated runs; `cli/runs.py` shows the stored ones.
 
 Theory of operation. `run` hands words to `sim.run.run`, which reads, runs and stores,
 and prints what it returns. Pictures are drawn after the run is stored, from what the
@@ -7,14 +7,13 @@ run returned, and appear under their names only when they are whole.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.common import StrategyName, leaf, paged
-from cli.output import moment, table, voice
+from cli.common import StrategyName, leaf
+from cli.output import table, voice
 from cli.settings import Settings
 
 
@@ -97,67 +96,11 @@ def run(
 
 
 def draw(sheet: Any, folder: Path, session: int) -> dict[str, Path]:
-    """Write the picture and the tear sheet of a run; each appears under its name only when it is whole."""
-    from sim.output.picture import png
-    from sim.output.tearsheet import html
+    """Write the picture and the page of a run; each appears under its name only when it is whole."""
+    from sim.output.export import write
 
-    contents = {
-        "equity curve": (f"{session:04d}-equity.png", png(sheet)),
-        "tear sheet": (f"{session:04d}-report.html", html(sheet).encode()),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {}
-    for kind, (name, content) in contents.items():
-        part = folder / f".{name}.{os.getpid()}"
-        try:
-            part.write_bytes(content)
-            files[kind] = part.replace(folder / name)
-        finally:
-            part.unlink(missing_ok=True)
-    return files
-
-
-@backtest.command("list")
-@click.option("--book", type=click.Path(), help="Journal to read.")
-@paged
-@leaf
-def list_runs(settings: Settings, page: int, rows: int) -> None:
-    """List the stored backtests, newest first."""
-    from cli.stored import open_book, page_of, session_document
-
-    with open_book(settings) as journal:
-        runs = [info for info in reversed(journal.sessions()) if info.kind == "backtest"]
-    documents = [session_document(info) for info in page_of(runs, page, rows)]
-    speaker = voice()
-    speaker.document({"total": len(runs), "page": page, "sessions": documents})
-    columns = ("session", "strategy", "symbols", "started", "status", "events", "code")
-    lines = [
-        [d["session"], d["strategy"], d["scope"], d["started"], d["status"], d["events"], d["code"]] for d in documents
-    ]
-    title = f"{len(documents)} of {len(runs)} backtests in {settings('book')}"
-    speaker.show(table(title, columns, lines, numbers=("session", "events")))
-
-
-@backtest.command()
-@click.argument("session", type=click.IntRange(min=1))
-@click.option("--book", type=click.Path(), help="Journal to read.")
-@leaf
-def show(settings: Settings, session: int) -> None:
-    """Show a stored backtest: how it was made and its tear sheet, computed from the journal again."""
-    from cli.stored import open_book, run_figures, session_document, session_of
-
-    with open_book(settings) as journal:
-        info = session_of(journal, session)
-        if info.kind != "backtest":
-            raise click.UsageError(f"session {session} is of kind {info.kind}; `onebook book status` shows it")
-        sheet, figures = run_figures(journal, info)
-    speaker = voice()
-    speaker.document({**session_document(info), **figures})
-    if not speaker.as_json:
-        from sim.output.report import table as tear_sheet
-
-        speaker.show(tear_sheet(sheet))
-        click.echo(f"session {info.id} of {moment(info.started_ns)}, code {session_document(info)['code']}")
+    picture, page = write(sheet, folder, f"{session:04d}", ("png", "html")).values()
+    return {"equity curve": picture, "tear sheet": page}
 
 
 @click.command()

@@ -14,11 +14,12 @@ from typing import Any
 
 import click
 
-from cli.backtest import backtest, strategies
+from cli.backtest import strategies
 from cli.book import book
 from cli.common import leaf
 from cli.exits import Code, code_of
 from cli.output import Voice, table, voice
+from cli.runs import backtest
 
 SHELLS = ("bash", "zsh", "fish")
 

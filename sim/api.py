@@ -27,6 +27,8 @@ from strategies.api import Strategy, checked, known_name
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sim.output.sheet import Sheet
+
 Ints = NDArray[np.int64]
 SHOWN = ("final_equity", "total_return", "cagr", "sharpe", "max_drawdown", "exposure", "orders", "fills", "trades", "win_rate", "fees")
 
@@ -154,6 +156,43 @@ class Result:
         return runs.store(self.simulation, Path(path), runs.configuration(self.simulation, source, "as given"))
 
     # One-line methods of other modules stand here: each imports its module when it is called.
+
+    @cached_property
+    def sheet(self) -> Sheet:
+        """The record that tables, pictures, pages and exports are made from."""
+        return runs.sheet(self.simulation, self.figures)
+
+    def html(self, path: Path | str | None = None) -> str:
+        """Return the page with interactive charts, needing no network; with a path also write it there."""
+        from sim.output import export, page
+
+        text = page.html(self.sheet)
+        if path is not None:
+            export.whole_file(Path(path), text.encode())
+        return text
+
+    def plot(self, width: int = 1500, height: int = 900) -> Any:
+        """Return the equity and drawdown picture for a notebook."""
+        from sim.output import picture
+
+        return picture.Picture(picture.png(self.sheet, width, height))
+
+    def to_csv(self, folder: Path | str, *tables: str) -> dict[str, Path]:
+        """Write the tables (all, or those named) as CSV files with exact decimals and return them by name."""
+        return self._write(folder, "csv", tables)
+
+    def to_parquet(self, folder: Path | str, *tables: str) -> dict[str, Path]:
+        """Write the tables (all, or those named) as Parquet files with decimal128 and return them by name."""
+        return self._write(folder, "parquet", tables)
+
+    def to_json(self, folder: Path | str, *tables: str) -> dict[str, Path]:
+        """Write the run as one JSON document with exact decimal text and return it by name."""
+        return self._write(folder, "json", tables)
+
+    def _write(self, folder: Path | str, kind: str, tables: Sequence[str]) -> dict[str, Path]:
+        from sim.output import export
+
+        return export.write(self.sheet, Path(folder), "run", (kind,), tables)
 
     def _shown(self) -> list[tuple[str, str]]:
         figures = self.figures

@@ -21,7 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ledger.book import H_FEES, N_FLAGS, N_KIND, N_VALUE, Book
 from ledger.units import decimal_text
+from ledger.vocabulary import EntryFlag, EventKind
+from sim.trades import closed_trades
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -124,12 +127,35 @@ def daily_returns(equity_e8: Ints, days: Ints, start_e8: int) -> Floats | None:
 
     A return on a base of zero is undefined and one on a negative base has the wrong sign.
     """
-    closing = equity_e8[np.flatnonzero(np.diff(days, append=days[-1] + 1))].astype(np.float64)
+    closing = equity_e8[last_of_day(days)].astype(np.float64)
     base = np.concatenate(([float(start_e8)], closing[:-1]))
     if (base <= 0).any():
         return None
     returns: Floats = closing / base - 1.0
     return returns
+
+
+def measure_book(book: Book, values: Ints, start_e8: int) -> Figures:
+    """Return every figure of DEFINITIONS for a book and its equity curve, with `orders` and `fills` counted from it.
+
+    Args:
+        values: int64[T, 6] of time, day (ordinal), cash, positions, positions without a price, positions held.
+        start_e8: money put in before the first bar.
+    """
+    entries, trades = book.entries, closed_trades(book)
+    fills = (entries[:, N_KIND] == EventKind.FILL) & (entries[:, N_FLAGS] & EntryFlag.SUPERSEDED == 0)
+    measured = measure(
+        values[:, 2] + values[:, 3], values[:, 0], values[:, 1], values[:, 5] > 0,
+        start_e8=start_e8, traded_e8=exact_sum(entries[fills, N_VALUE]), fees_e8=int(book.arena[H_FEES]),
+        pnl_e8=trades.pnl_e8, open_ns=trades.open_ns, close_ns=trades.close_ns,
+    )  # fmt: skip
+    return measured | {"orders": len(book.orders), "fills": int(fills.sum())}
+
+
+def last_of_day(days: Ints) -> Ints:
+    """Return the index of the last bar of each day, int64[number of days]."""
+    found: Ints = np.flatnonzero(np.diff(days, append=days[-1] + 1)) if days.size else np.empty(0, np.int64)
+    return found
 
 
 def exact_sum(values: Ints) -> int:

@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ledger.book import (
-    EVENT_WIDTH, H_FEES, N_FLAGS, N_INSTRUMENT, N_KIND, N_SIDE, N_TIME, N_VALUE, Book, Capacity, doubled, event,
+    EVENT_WIDTH, Book, Capacity, doubled, event,
 )  # fmt: skip
 from ledger.core import apply
 from ledger.invariants import Invariant, check
 from ledger.units import UnitError, decimal_text, money
-from ledger.vocabulary import EntryFlag, EventKind, Limit, Method, Outcome
+from ledger.vocabulary import EventKind, Limit, Method, Outcome
 from sim import metrics
 from sim.data import History, load
 from sim.engine import layout, signals
@@ -31,13 +31,14 @@ from sim.engine.account import QTY_EXP, parse_size, terms
 from sim.engine.exchange import Fill
 from sim.engine.loop import loop
 from sim.honesty import trials
-from sim.trades import closed_trades
+from sim.output.sheet import Sheet, from_book, held
 from strategies import get
 from strategies.api import Strategy, may_short, parse_params
 
 EPOCH_DAY = 719_163
 """Ordinal of 1970-01-01: the journal counts days from there."""
 STRATEGY_ID = 1
+SHOWN_INSTRUMENTS = 20
 Ints = layout.Ints
 __all__ = ["BacktestError", "Run", "Setting", "Simulation", "figures", "parse_size", "run", "sheet", "simulate", "store"]
 
@@ -142,36 +143,25 @@ def simulate(histories: Sequence[History], strategy: Strategy, params: Any, sett
 
 def figures(sim: Simulation) -> metrics.Figures:
     """Return every figure of `metrics.DEFINITIONS` for a run, with `orders` and `fills` counted from its book."""
-    book, values = sim.book, sim.values
-    entries = book.entries
-    fills = (entries[:, N_KIND] == EventKind.FILL) & (entries[:, N_FLAGS] & EntryFlag.SUPERSEDED == 0)
-    trades = closed_trades(book)
-    measured = metrics.measure(
-        values[:, 2] + values[:, 3], values[:, 0], values[:, 1], values[:, 5] > 0,
-        start_e8=money(sim.setting.cash), traded_e8=metrics.exact_sum(entries[fills, N_VALUE]),
-        fees_e8=int(book.arena[H_FEES]), pnl_e8=trades.pnl_e8, open_ns=trades.open_ns, close_ns=trades.close_ns,
-    )  # fmt: skip
-    return measured | {"orders": len(book.orders), "fills": int(fills.sum())}
+    return metrics.measure_book(sim.book, sim.values, money(sim.setting.cash))
 
 
-def sheet(sim: Simulation, measured: metrics.Figures) -> dict[str, Any]:
-    """Return the report.Sheet of a run: figures, curve, buy and hold of the first symbol, its entries and exits."""
-    first, curve = sim.histories[0], sim.values
+def sheet(sim: Simulation, measured: metrics.Figures) -> Sheet:
+    """Return the sheet of a run: figures, curve, book, and buy and hold of the first symbol."""
+    first, start = sim.histories[0], money(sim.setting.cash)
     close = first.close_ticks * first.signal_factor
-    at = np.clip(np.searchsorted(first.end_ns, curve[:, 0], side="right") - 1, 0, None)
-    held = np.round(money(sim.setting.cash) * (close[at] / close[0])).astype(np.int64)
-    entries = sim.book.entries
-    mine = (entries[:, N_KIND] == EventKind.FILL) & (entries[:, N_INSTRUMENT] == 1)
-    when = np.minimum(np.searchsorted(curve[:, 0], entries[:, N_TIME]), len(curve) - 1)
-    names = sim.params._asdict()
-    shown = f"{sim.strategy.name}({', '.join(f'{name}={value}' for name, value in names.items())})"
-    return {
-        "symbol": ", ".join(sim.symbols[:4]) + (f" and {len(sim.symbols) - 4} more" if len(sim.symbols) > 4 else ""),
-        "strategy": shown, "currency": "USD", "figures": measured, "start_e8": money(sim.setting.cash),
-        "time_ns": curve[:, 0], "equity_e8": curve[:, 2] + curve[:, 3], "benchmark_e8": held,
-        "entries": when[mine & (entries[:, N_SIDE] > 0)], "exits": when[mine & (entries[:, N_SIDE] < 0)],
-        "notes": _notes(sim),
-    }  # fmt: skip
+    shown = ", ".join(f"{name}={value}" for name, value in sim.params._asdict().items())
+    return from_book(
+        sim.book, sim.values, symbols=sim.symbols, strategy=f"{sim.strategy.name}({shown})", start_e8=start, figures=measured,
+        benchmark_e8=held(start, close, first.end_ns, sim.values[:, 0]), notes=_notes(sim), provenance=_made(sim),
+    )  # fmt: skip
+
+
+def _made(sim: Simulation) -> list[tuple[str, str]]:
+    """Return how a run was made, as label and value."""
+    setting = [(name.replace("_", " ").capitalize(), str(getattr(value, "name", value))) for name, value in sim.setting._asdict().items()]
+    bars = [(f"Bars of {h.symbol}", f"{h.end_ns.size:,} of {h.bar}, SHA-256 {h.sha256}") for h in sim.histories[:SHOWN_INSTRUMENTS]]
+    return [("Book (SHA-256)", sim.book.digest()), *setting, *bars]
 
 
 def _notes(sim: Simulation) -> list[str]:

@@ -1,7 +1,8 @@
 """Closed trades of a book, as figures and reports count them.
 
 Theory of operation. Profit exists once, on allocations. A trade is what one closing
-order gave back: its allocations together, after their shares of all fees. Read only.
+order gave back: its allocations together, after their shares of all fees. A trade
+whose fee nobody has reported yet counts without it, as the book does. Read only.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.book import (
-    A_CLOSE, A_COST, A_INSTRUMENT, A_LOT, A_PROCEEDS, A_SIDE, A_VERSION, I_VERSION, L_ENTRY, N_ORDER, N_TIME, Book,
+    A_CLOSE, A_COST, A_INSTRUMENT, A_LOT, A_PROCEEDS, A_QTY, A_SIDE, A_VERSION, I_VERSION, L_ENTRY, N_ORDER, N_TIME, Book,
 )  # fmt: skip
 from ledger.kernels.fees import fee_shares
 
@@ -20,28 +21,63 @@ Ints = NDArray[np.int64]
 
 
 class Trades(NamedTuple):
-    """Closed trades, one per closing order: net P&L in e8, first open and last close in UTC ns."""
+    """Closed trades in order of their closes, one per closing order; each column int64[n].
+
+    Money in e8, times in UTC ns (first open, last close), `side` +1 long or -1 short, `qty_lots` on the
+    instrument's grid; `cost_e8` and `proceeds_e8` are the values at the open and at the close, each positive.
+    """
 
     pnl_e8: Ints
     open_ns: Ints
     close_ns: Ints
+    instrument: Ints
+    side: Ints
+    qty_lots: Ints
+    cost_e8: Ints
+    proceeds_e8: Ints
+    fees_e8: Ints
+
+
+class Allocations(NamedTuple):
+    """Allocations of the current versions, and the shares of fees they carry; one row each."""
+
+    rows: Ints  # [n, ledger.book.ALLOC_WIDTH]
+    open_fee_e8: Ints
+    close_fee_e8: Ints
+
+
+def allocations(book: Book) -> Allocations:
+    """Return every allocation that a book's profit is the sum of, in the order they were booked."""
+    rows = book.allocations
+    open_fee, close_fee, _ = fee_shares(book.arena)
+    current = rows[:, A_VERSION] == book.instruments[rows[:, A_INSTRUMENT], I_VERSION]
+    return Allocations(rows[current], open_fee[current], close_fee[current])
 
 
 def closed_trades(book: Book) -> Trades:
     """Return the closed trades of a book: allocations grouped by the order that closed them, after fees."""
-    allocs, entries = book.allocations, book.entries
-    open_fee, close_fee, _ = fee_shares(book.arena)
-    current = allocs[:, A_VERSION] == book.instruments[allocs[:, A_INSTRUMENT], I_VERSION]
-    pnl = allocs[:, A_SIDE] * (allocs[:, A_PROCEEDS] - allocs[:, A_COST]) - open_fee - close_fee
-    allocs, pnl = allocs[current], pnl[current]
+    entries, (allocs, open_fee, close_fee) = book.entries, allocations(book)
+    fees = open_fee + close_fee
+    pnl = allocs[:, A_SIDE] * (allocs[:, A_PROCEEDS] - allocs[:, A_COST]) - fees
     orders = entries[allocs[:, A_CLOSE], N_ORDER]
     closers = np.where(orders >= 0, orders, -1 - allocs[:, A_CLOSE])
-    _, group = np.unique(closers, return_inverse=True)
-    count = int(group.max()) + 1 if group.size else 0
-    total, opened = np.zeros(count, np.int64), np.full(count, np.iinfo(np.int64).max)
-    closed = np.full(count, np.iinfo(np.int64).min)
-    np.add.at(total, group, pnl)
+    _, first, group = np.unique(closers, return_index=True, return_inverse=True)
+    opened, closed = np.full(first.size, np.iinfo(np.int64).max), np.full(first.size, np.iinfo(np.int64).min)
     np.minimum.at(opened, group, entries[book.lots[allocs[:, A_LOT], L_ENTRY], N_TIME])
     np.maximum.at(closed, group, entries[allocs[:, A_CLOSE], N_TIME])
+    total, quantity, cost, proceeds, paid = (
+        _summed(group, first.size, column)
+        for column in (pnl, allocs[:, A_QTY], allocs[:, A_COST], allocs[:, A_PROCEEDS], fees)
+    )
     order = np.argsort(closed, kind="stable")
-    return Trades(total[order], opened[order], closed[order])
+    columns = (
+        total, opened, closed, allocs[first, A_INSTRUMENT], allocs[first, A_SIDE], quantity, cost, proceeds, paid,
+    )  # fmt: skip
+    return Trades(*(column[order] for column in columns))
+
+
+def _summed(group: Ints, count: int, values: Ints) -> Ints:
+    """Return the sum of the values of each group; the parts of one order fit its own bounds, so nothing wraps."""
+    total = np.zeros(count, np.int64)
+    np.add.at(total, group, values)
+    return total

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.metrics import drawdown
-from sim.output.report import CENT_E8, Sheet, money_text, outcome_text, period_text
+from sim.output.report import CENT_E8, money_text, outcome_text, period_text
+from sim.output.sheet import Sheet
 
 Ints = NDArray[np.int64]
 
@@ -29,6 +30,13 @@ BUY, SELL = "#2a9d5c", "#c8553d"
 MARKS_MAX = 300
 TITLE_MAX = 76
 ONE_E8 = 1e8
+
+
+class Picture(bytes):
+    """A PNG that a notebook shows."""
+
+    def _repr_png_(self) -> bytes:
+        return bytes(self)
 
 
 def thin(values: NDArray[Any], columns: int) -> Ints:

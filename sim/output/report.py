@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NotRequired, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.metrics import COUNTS, DEFINITIONS, MONEY, PERCENT, Figure, Figures, decimal_string
+from sim.metrics import COUNTS, DEFINITIONS, MONEY, PERCENT, Figure, decimal_string
+from sim.output.sheet import Sheet
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -69,22 +70,6 @@ LABELS = {
     "avg_loss": "Average loss",
     "avg_holding_days": "Average holding",
 }
-
-
-class Sheet(TypedDict):
-    """Everything a report shows; a plain dict."""
-
-    symbol: str
-    strategy: str  # with its parameters, as the reader knows them
-    currency: str  # ISO code
-    figures: Figures
-    start_e8: int
-    time_ns: NDArray[np.int64]  # [T] UTC
-    equity_e8: NDArray[np.int64]  # [T]
-    benchmark_e8: NotRequired[NDArray[np.int64]]  # [T] buy and hold of the first symbol
-    entries: NotRequired[NDArray[np.int64]]  # bar numbers
-    exits: NotRequired[NDArray[np.int64]]  # bar numbers
-    notes: NotRequired[list[str]]  # whole sentences the reader must not miss
 
 
 def money_text(amount_e8: int, currency: str) -> str:

@@ -81,7 +81,7 @@ def test_every_exit_code_is_in_the_documents(code):
 
 PLACES = {
     "ConfigError": "cli.settings", "StrategyError": "strategies.api", "DataError": "sim.data.errors", "UnitError": "ledger.units",
-    "BacktestError": "sim.run",
+    "BacktestError": "sim.run", "ExportError": "sim.output.export",
 }  # fmt: skip
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from decimal import ROUND_HALF_EVEN, Decimal
-from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from hypothesis import strategies as st
 
 from sim.metrics import DEFINITIONS, measure
 from sim.output.picture import png, thin
-from sim.output.report import GROUPS, Sheet, figure_text, label, money_text, plain, rows
-from sim.output.tearsheet import html
+from sim.output.report import GROUPS, figure_text, label, money_text, plain, rows
+from sim.output.sheet import Sheet
 
 E8 = 10**8
 DAY_NS = 86_400 * 10**9
@@ -50,24 +49,6 @@ def sheet(equity: list[int], **changes: Any) -> Sheet:
         "equity_e8": curve,
     }
     return {**drawn, **changes}  # type: ignore[typeddict-item]
-
-
-class Tags(HTMLParser):
-    """Collect every tag, every attribute and all text of a page."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes.extend(attrs)
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @given(amount=st.integers(-(2**62), 2**62))
@@ -149,30 +130,6 @@ def test_a_symbol_that_looks_like_markup_is_printed_as_it_is() -> None:
     assert plain(sheet([100], symbol=EVIL)).startswith(EVIL)
 
 
-def test_the_tear_sheet_shows_hostile_names_as_text_and_holds_one_picture() -> None:
-    page = html(sheet([100, 110], symbol=EVIL, strategy="<script>x</script>", notes=["</p><iframe>"]))
-    seen = Tags(page)
-    assert seen.tags.count("img") == 1
-    assert not {"script", "iframe", "object", "link"} & set(seen.tags)
-    assert not [name for name, _ in seen.attributes if name.startswith("on")]
-    assert EVIL in seen.text
-    assert "</p><iframe>" in seen.text
-
-
-def test_the_tear_sheet_needs_no_network() -> None:
-    seen = Tags(html(sheet([100, 110])))
-    sources = [value or "" for name, value in seen.attributes if name in {"src", "href"}]
-    assert all(source.startswith("data:image/png;base64,") for source in sources)
-    assert ("content", "default-src 'none'; img-src data:; style-src 'unsafe-inline'") in seen.attributes
-
-
-def test_the_tear_sheet_shows_every_figure_beside_its_definition() -> None:
-    drawn = sheet([110, 99, 121])
-    text = Tags(html(drawn)).text
-    for _, name, value, definition in rows(drawn):
-        assert f"{name}\n{value}{definition}" in text
-
-
 def long_curve(count: int) -> list[int]:
     return [100 + t % 17 for t in range(count)]
 
@@ -204,7 +161,7 @@ def test_the_same_run_gives_the_same_picture_byte_for_byte() -> None:
 
 def test_importing_reports_and_figures_loads_no_heavy_library() -> None:
     code = (
-        "import sys, sim.metrics, sim.output.report, sim.output.picture, sim.output.tearsheet\n"
+        "import sys, sim.metrics, sim.output.report, sim.output.picture, sim.output.page, sim.output.export, sim.output.compare\n"
         "print([m for m in ('pandas', 'matplotlib', 'jinja2', 'rich', 'vectorbt') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
