@@ -18,6 +18,7 @@ from cli.backtest import strategies
 from cli.book import book
 from cli.common import leaf
 from cli.exits import Code, code_of
+from cli.gateway import gateway
 from cli.output import Voice, table, voice
 from cli.runs import backtest
 
@@ -70,6 +71,7 @@ def root(ctx: click.Context) -> None:
 
 root.add_command(backtest)
 root.add_command(book)
+root.add_command(gateway)
 root.add_command(strategies)
 
 

@@ -1,0 +1,1 @@
+"""The gateway without I/O: bytes in, bytes out, an injected clock."""

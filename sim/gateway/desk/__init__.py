@@ -1,0 +1,1 @@
+"""The desk: contracts, the account's book, orders and what becomes of them."""

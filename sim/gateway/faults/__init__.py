@@ -1,0 +1,1 @@
+"""Faults: everything that goes wrong with a real gateway, by name, seed and plan."""

@@ -1,0 +1,1 @@
+"""The feed: prices at every second, from real files or from a seeded model."""

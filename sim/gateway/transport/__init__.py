@@ -1,0 +1,1 @@
+"""Skins around the gateway: sockets, an in-memory loop, a recorder."""

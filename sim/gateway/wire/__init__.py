@@ -1,0 +1,1 @@
+"""The wire: frames, field kinds, message tables and the codec that is driven by them."""
