@@ -62,7 +62,7 @@ CLOCK_FILES = {
 }
 DICE_FILES = {
     "sim/fuzz/choices.py",
-    "sim/honesty/dice.py",  # statistics resample; each draw comes from a seed that the command says
+    "sim/honesty/luck/dice.py",  # statistics resample; each draw comes from a seed that the command says
 }
 UUID_FILES = {"ledger/journal/provenance.py"}  # the machine's own number, where no boot id is told
 

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from ledger.kernel import kernel
 from sim.data.history import History
-from sim.engine.signals import W_TARGET, W_TYPE, WISH
-from strategies.api import MARKET, Bars, Signal, Strategy, alone
+from sim.engine.signals import (
+    W_FROM_FILL, W_LIMIT, W_STOP, W_STOP_LOSS, W_TAKE_PROFIT, W_TARGET, W_TIF, W_TRAIL, W_TYPE, WISH,
+)  # fmt: skip
+from strategies.api import GTC, MARKET, Bars, Signal, Strategy, alone
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +33,10 @@ class Params(NamedTuple):
 @kernel
 def on_bar(bars: Bars, columns: Floats, t: int, state: Floats, params: Params) -> Signal:
     """Return the wish that stands in the columns."""
-    return Signal(columns[0, t], int(columns[1, t]), columns[2, t], columns[3, t], columns[4, t], columns[5, t])
+    return Signal(
+        columns[W_TARGET, t], int(columns[W_TYPE, t]), columns[W_LIMIT, t], columns[W_STOP_LOSS, t], columns[W_TAKE_PROFIT, t],
+        columns[W_TRAIL, t], columns[W_STOP, t], int(columns[W_TIF, t]), int(columns[W_FROM_FILL, t]),
+    )  # fmt: skip
 
 
 def replayed(base: Strategy, histories: Sequence[History], wishes: Floats, short: bool) -> tuple[Strategy, Params]:
@@ -52,7 +57,7 @@ def replayed(base: Strategy, histories: Sequence[History], wishes: Floats, short
 def silent(rows: int) -> Floats:
     """Return wishes without any opinion."""
     wishes = np.zeros((rows, WISH))
-    wishes[:, W_TARGET], wishes[:, W_TYPE] = np.nan, MARKET
+    wishes[:, W_TARGET], wishes[:, W_TYPE], wishes[:, W_TIF] = np.nan, MARKET, GTC
     return wishes
 
 
@@ -66,5 +71,5 @@ def standing(wishes: Floats, first: int, last: int) -> Floats:
     if len(rows) and np.isnan(rows[0, W_TARGET]):
         spoken = np.flatnonzero(~np.isnan(wishes[:first, W_TARGET]))
         rows[0] = wishes[spoken[-1]] if spoken.size else np.zeros(WISH)
-        rows[0, W_TYPE] = MARKET
+        rows[0, W_TYPE], rows[0, W_TIF] = MARKET, GTC
     return rows

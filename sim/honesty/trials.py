@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ledger.journal import Journal
 from ledger.journal import trials as ledger_of_trials
 from ledger.journal.trials import TrialCount, family_name, family_of, trial_hash
-from sim.honesty.sharpe import moments
+from sim.honesty.luck.sharpe import moments
 from sim.metrics import daily_returns
 
 Ints = NDArray[np.int64]

@@ -28,7 +28,7 @@ from sim.data.history import History
 from sim.engine import signals
 from sim.honesty import trials
 from sim.honesty.replayed import replayed, silent, standing
-from sim.honesty.sharpe import moments
+from sim.honesty.luck.sharpe import moments
 from sim.honesty.windows import HonestyError, Window, cut, row_days, trading_days, windows
 from strategies.api import Strategy, may_short
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.honesty.bootstrap import block_length, growth_of, interval, sharpe_of, superior
-from sim.honesty.dice import dice
-from sim.honesty.rule_luck import rule_luck, spells
-from sim.honesty.stability import stability
-from sim.honesty.trade_luck import fractions, trade_luck
+from sim.honesty.luck.bootstrap import block_length, growth_of, interval, sharpe_of, superior
+from sim.honesty.luck.dice import dice
+from sim.honesty.luck.entries import rule_luck, spells
+from sim.honesty.luck.stability import stability
+from sim.honesty.luck.trades import fractions, trade_luck
 
 
 def noise(seed, *shape, drift=0.0):

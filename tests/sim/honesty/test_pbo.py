@@ -11,16 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from sim.honesty import pbo
-from sim.honesty.dice import dice
-from sim.honesty.pbo import block_moments, overfitting
+from sim.honesty.luck import pbo
+from sim.honesty.luck.dice import dice
+from sim.honesty.luck.pbo import block_moments, overfitting
 
 
 def slow(returns, count):
     """Cut, choose, rank: the paper's five steps, one split at a time."""
     edges = np.linspace(0, len(returns), count + 1).astype(int)
     blocks = [returns[a:b] for a, b in zip(edges[:-1], edges[1:])]
-    ratio = lambda rows: np.divide(rows.mean(axis=0), rows.std(axis=0, ddof=1))
+
+    def ratio(rows):
+        return rows.mean(axis=0) / rows.std(axis=0, ddof=1)
+
     ranks, reached = [], []
     for chosen in combinations(range(count), count // 2):
         inside = ratio(np.concatenate([blocks[i] for i in chosen]))

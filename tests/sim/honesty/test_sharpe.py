@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.honesty.dice import dice
-from sim.honesty.sharpe import Moments, deflated, expected_maximum, minimum_track_record, moments, probabilistic
+from sim.honesty.luck.dice import dice
+from sim.honesty.luck.sharpe import Moments, deflated, expected_maximum, minimum_track_record, moments, probabilistic
 
 YEAR = math.sqrt(252)
 MONTHS = math.sqrt(12)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.honesty.splits import block_edges, combinatorial, paths, purged_folds
+from sim.honesty.luck.splits import block_edges, combinatorial, paths, purged_folds
 
 
 @st.composite
