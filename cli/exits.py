@@ -33,6 +33,8 @@ CODES: dict[str, Code] = {
     "sim.PlanError": Code.USAGE,
     "sim.StoreError": Code.USAGE,
     "sim.JournalFileError": Code.USAGE,
+    "sim.ParityError": Code.USAGE,
+    "sim.VectorbtError": Code.ENVIRONMENT,
     "ledger.JournalLocked": Code.LOCKED,
     "ledger.JournalForeign": Code.USAGE,
     "ledger.JournalShortened": Code.FINDING,

@@ -20,6 +20,7 @@ from cli.common import leaf
 from cli.exits import Code, code_of
 from cli.gateway import gateway
 from cli.output import Voice, table, voice
+from cli.parity import parity
 from cli.runs import backtest
 
 SHELLS = ("bash", "zsh", "fish")
@@ -72,6 +73,7 @@ def root(ctx: click.Context) -> None:
 root.add_command(backtest)
 root.add_command(book)
 root.add_command(gateway)
+root.add_command(parity)
 root.add_command(strategies)
 
 

@@ -194,6 +194,18 @@ class Result:
 
         return export.write(self.sheet, Path(folder), "run", (kind,), tables)
 
+    def to_vectorbt(self) -> Any:
+        """Return a `vectorbt.Portfolio` of this run's fills, for its stats and plots; see `sim.parity.portfolio`."""
+        from sim.parity.portfolio import to_vectorbt
+
+        return to_vectorbt(self)
+
+    def to_returns(self) -> Any:
+        """Return vectorbt's returns accessor over the equity curve; it works where `to_vectorbt` must refuse."""
+        from sim.parity.portfolio import to_returns
+
+        return to_returns(self)
+
     def _shown(self) -> list[tuple[str, str]]:
         figures = self.figures
         texts = {"final_equity", "fees"}

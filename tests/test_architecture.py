@@ -44,7 +44,7 @@ MAY_IMPORT = {
 }
 OURS = {*FOLDERS, "onebook"}
 IB_FILE = "live/ib.py"
-VECTORBT_FILE = "sim/vbt_check.py"
+VECTORBT_FILE = "sim/parity/vbt.py"
 LAZY = {"pandas", "vectorbt", "matplotlib", "sklearn", "exchange_calendars", "streamlit", "arch", "scipy", "pyarrow"}
 """Imported inside the function that needs them, so that no start-up waits for them."""
 STARTUP = {"click", "cli"}

@@ -84,6 +84,7 @@ PLACES = {
     "JournalFileError": "sim.gateway.wire.journal",
     "ConfigError": "cli.settings", "StrategyError": "strategies.api", "DataError": "sim.data.errors", "UnitError": "ledger.units",
     "BacktestError": "sim.run", "ExportError": "sim.output.export",
+    "ParityError": "sim.parity.oracle", "VectorbtError": "sim.parity.vbt",
 }  # fmt: skip
 
 
