@@ -31,7 +31,7 @@ IDLE_SHARE = 0.5
 STALE_MARKS, STALE_DAYS = 3, 7
 VOLUME_SHARE = 0.05
 SHARPE_MOST = 3.0
-COST_BPS_LEAST = 0.1
+COST_BPS_LEAST = 0.05
 UNDER_WATER_SHARE = 0.25
 MINOR_SIDE = 0.1
 DEFLATED_LEAST = 0.95
@@ -174,11 +174,11 @@ def too_good(run: Evidence, tried: TrialCount | None) -> Judged:
 def costs(run: Evidence, tried: TrialCount | None) -> Judged:
     """Trading was free, or nearly so."""
     traded, fees = float(run.figures["turnover"] or 0.0), int(run.figures["fees"] or 0)
-    if not run.figures["fills"] or not traded:
+    if not run.figures["fills"] or not traded or not len(run.values):
         raise Unknown("nothing was filled, or the turnover is undefined")
     value = traded * exact_sum(run.equity_e8) / len(run.values)
     bps = fees / value * 1e4
-    return Judged(bps < COST_BPS_LEAST, bps, COST_BPS_LEAST, f"costs were {bps:.3f} bps of what was traded; no broker is that cheap")
+    return Judged(bps < COST_BPS_LEAST, bps, COST_BPS_LEAST, f"commissions were {bps:.3f} bps of what was traded; nobody trades that cheaply")
 
 
 def drawdown_open(run: Evidence, tried: TrialCount | None) -> Judged:
