@@ -178,7 +178,8 @@ def costs(run: Evidence, tried: TrialCount | None) -> Judged:
         raise Unknown("nothing was filled, or the turnover is undefined")
     value = traded * exact_sum(run.equity_e8) / len(run.values)
     bps = fees / value * 1e4
-    return Judged(bps < COST_BPS_LEAST, bps, COST_BPS_LEAST, f"commissions were {bps:.3f} bps of what was traded; nobody trades that cheaply")
+    sentence = f"commissions were {bps:.3f} bps of what was traded; nobody trades that cheaply"
+    return Judged(bps < COST_BPS_LEAST, bps, COST_BPS_LEAST, sentence)
 
 
 def drawdown_open(run: Evidence, tried: TrialCount | None) -> Judged:
