@@ -22,12 +22,12 @@ from ledger.book import (
 )  # fmt: skip
 from ledger.core import apply
 from ledger.invariants import Invariant, check
-from ledger.units import UnitError, decimal_text, money
+from ledger.units import UnitError, decimal_text, money, to_grid
 from ledger.vocabulary import EventKind, Limit, Method, Outcome
 from sim import metrics
 from sim.data import History, load
 from sim.engine import layout, signals
-from sim.engine.account import QTY_EXP, parse_size, terms
+from sim.engine.account import QTY_EXP, REFERENCES, remarks, terms, with_room
 from sim.engine.exchange import Fill
 from sim.engine.loop import loop
 from sim.honesty import trials
@@ -40,7 +40,7 @@ EPOCH_DAY = 719_163
 STRATEGY_ID = 1
 SHOWN_INSTRUMENTS = 20
 Ints = layout.Ints
-__all__ = ["BacktestError", "Run", "Setting", "Simulation", "figures", "parse_size", "run", "sheet", "simulate", "store"]
+__all__ = ["BacktestError", "Run", "Setting", "Simulation", "figures", "run", "sheet", "simulate", "store"]
 
 
 class BacktestError(RuntimeError):
@@ -55,6 +55,13 @@ class Setting(NamedTuple):
     commission: str = "ibkr-fixed"
     worst_bps: int = 400
     method: Method = Method.FIFO
+    account: str = "cash"
+    settlement: int = 0
+    borrow_bps: str = "0"
+    interest_bps: str = "0"
+    debit_bps: str = "0"
+    delisting: str = "last"
+    lot: str = "1"
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ class Simulation:
     strategy: Strategy
     params: Any
     setting: Setting
+    remarks: tuple[str, ...] = ()
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -77,11 +85,13 @@ class Simulation:
 
 def _setup(histories: Sequence[History], short: bool, setting: Setting, cash_e8: int) -> list[Ints]:
     """Return the events every run begins with: instruments, limits, cash."""
-    first = min(int(history.start_ns[0]) for history in histories)
+    first, step = min(int(history.start_ns[0]) for history in histories), to_grid(setting.lot, QTY_EXP, "lot")
+    if step < 1:
+        raise UnitError(f"lot {setting.lot!r} is wrong; write 1 for whole shares, 0.0001 for fractions")
     events = [
         event(
             EventKind.INSTRUMENT, time_ns=first, instrument=number, revision=history.price_exp, order_type=QTY_EXP,
-            price_ticks=1, qty_lots=10**QTY_EXP, target_lots=1, ref=number,
+            price_ticks=1, qty_lots=step, target_lots=1, ref=number,
         )
         for number, history in enumerate(histories, 1)
     ]  # fmt: skip
@@ -111,7 +121,7 @@ def simulate(histories: Sequence[History], strategy: Strategy, params: Any, sett
     """
     setting = setting or Setting()
     # Targets of a strategy that sees all its instruments are weights of the whole account already.
-    account = terms(setting, 1 if strategy.prepare_universe is not None else len(histories))
+    account = terms(setting, 1 if strategy.prepare_universe is not None else len(histories), histories, STRATEGY_ID)
     cash_e8 = money(setting.cash)
     if cash_e8 <= 0:
         raise UnitError(f"cash {setting.cash} must be above 0")
@@ -125,7 +135,7 @@ def simulate(histories: Sequence[History], strategy: Strategy, params: Any, sett
     log = np.zeros((2 * layout.STEP_ROOM + len(steps) // 2 + len(setup), EVENT_WIDTH), np.int64)
     log[: len(setup)] = setup
     memory = layout.memory(len(histories), actions, int((steps[:, 0] == layout.VALUE).sum()), len(setup))
-    plan = (STRATEGY_ID, setting.worst_bps)
+    plan, account = (STRATEGY_ID, setting.worst_bps), with_room(account, book.arena)
     while not loop(book.arena, log, memory, steps, tape, wishes, account, plan, actions):
         cursor = memory.cursor
         if cursor[layout.C_PROBLEM]:
@@ -134,11 +144,12 @@ def simulate(histories: Sequence[History], strategy: Strategy, params: Any, sett
         if len(log) - cursor[layout.C_LOG] < layout.STEP_ROOM:
             log = np.concatenate([log, np.zeros_like(log)])
         book.arena = doubled(book.arena)
+        account = with_room(account, book.arena)
     broken = check(book)
     if broken != Invariant.HOLDS:
         raise BacktestError(f"the book of the run breaks the invariant {broken.name}; please report this run")
     log = log[: memory.cursor[layout.C_LOG]]
-    return Simulation(book, log, memory.values, tuple(histories), strategy, params, setting)
+    return Simulation(book, log, memory.values, tuple(histories), strategy, params, setting, remarks(account, book, histories))
 
 
 def figures(sim: Simulation) -> metrics.Figures:
@@ -173,7 +184,7 @@ def _notes(sim: Simulation) -> list[str]:
     ]
     refused = sim.book.refusals()
     notes += [f"{int(refused[o])} signals were refused: {o.name}." for o in Outcome if refused[o] > 0]
-    return notes
+    return notes + list(sim.remarks)
 
 
 @dataclass(frozen=True)
@@ -230,6 +241,9 @@ def store(sim: Simulation, path: Path, config: dict[str, Any]) -> int:
         for number, symbol in enumerate(sim.symbols, 1):
             if session.name(symbol) != number:
                 raise BacktestError(f"the journal numbered {symbol} unlike the run; symbols must differ")
+        for number, why in enumerate(REFERENCES, 1 + len(sim.symbols)):
+            if session.name(why) != number:
+                raise BacktestError(f"the journal numbered {why!r} unlike the run; no symbol may be called so")
         try:
             session.record_all(sim.log)
             session.valuations(sim.values[:, :5] - np.array([0, EPOCH_DAY, 0, 0, 0], np.int64))

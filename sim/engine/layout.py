@@ -4,7 +4,7 @@ Theory of operation. Only layout: nothing here decides anything, and nothing her
 The bars of all instruments lie one after the other; instrument j (ids from 1) owns the
 rows offset[j-1]..offset[j] of every column. The steps are cut from the bars and sorted by
 time; at one moment all bars open before any closes, all close before any strategy is
-asked, and the account is valued last.
+asked, an instrument ends after its last bar, and the account is valued last.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sim.data.history import History
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-OPEN, MARK, SIGNAL, VALUE, END = 0, 1, 2, 3, 4
+OPEN, MARK, SIGNAL, END, VALUE = 0, 1, 2, 3, 4
 SPLIT, DIVIDEND = 0, 1
 
 C_STEP, C_LOG, C_WRITTEN, C_VALUES, C_EXEC, C_PROBLEM, C_DETAIL, C_STAGE = range(8)
@@ -72,18 +72,19 @@ def tape(histories: Sequence[History]) -> Tape:
 
 
 def steps(bars: Tape) -> Ints:
-    """Return int64[m, 3] of (kind, instrument, bar), sorted by time; one VALUE per moment, END after everything."""
+    """Return int64[m, 3] of (kind, instrument, bar), sorted by time; one VALUE per moment, after everything else of it."""
     counts = np.diff(bars.offset)
     number = np.arange(bars.end_ns.size, dtype=np.int64)
     owner = np.repeat(np.arange(1, counts.size + 1, dtype=np.int64), counts)
     moments, at = np.unique(bars.end_ns, return_index=True)
     kinds = [(OPEN, bars.start_ns, owner, number), (MARK, bars.end_ns, owner, number), (SIGNAL, bars.end_ns, owner, number)]
+    last = bars.offset[1:] - 1
+    kinds.append((END, bars.end_ns[last], np.arange(1, counts.size + 1, dtype=np.int64), last))
     kinds.append((VALUE, moments, np.zeros(at.size, np.int64), number[at]))
     time_ns = np.concatenate([when for _, when, _, _ in kinds])
     table = np.concatenate([np.column_stack([np.full(who.size, kind), who, which]) for kind, _, who, which in kinds])
     order = np.lexsort((table[:, 1], table[:, 0], time_ns))
-    last = np.array([[END, number, bars.offset[number] - 1] for number in range(1, counts.size + 1)], np.int64)
-    return np.ascontiguousarray(np.concatenate([table[order], last]).astype(np.int64))
+    return np.ascontiguousarray(table[order].astype(np.int64))
 
 
 def actions(histories: Sequence[History]) -> Ints:
@@ -95,7 +96,7 @@ def actions(histories: Sequence[History]) -> Ints:
         (number, act.day, SPLIT if act.kind == "split" else DIVIDEND, act.numerator, act.denominator, act.amount_e8)
         for number, history in enumerate(histories, 1)
         for act in sorted(history.actions, key=lambda act: (act.day, act.kind == "split"))
-        if act.day > int(history.day[0])
+        if act.day > int(history.day[0]) and act.kind in ("split", "dividend")
     ]
     return np.array(rows, np.int64).reshape(len(rows), 6)
 

@@ -31,13 +31,16 @@ from ledger.core import apply_event, decide_into
 from ledger.kernel import jit, kernel
 from ledger.keys import pack
 from ledger.vocabulary import EventKind, Outcome, Purpose
-from sim.engine.account import Terms, fill_fee, lots_for, new_day, worst_fee, write_action, write_after_fills, write_day
+from sim.engine.account import (
+    CLEAR, UNSIZED, WRITTEN, Terms, fill_fee, lots_for, new_day, worst_fee, write_action, write_after_fills, write_call,
+    write_credit, write_day, write_end,
+)  # fmt: skip
 from sim.engine.exchange import Fill, judge, next_open, worst_price
 from sim.engine.layout import (
     APPLY_FAILED, BAD_TARGET, C_DETAIL, C_EXEC, C_LOG, C_PROBLEM, C_STAGE, C_STEP, C_VALUES, C_WRITTEN, FILL_DISHONEST, MARK,
     NO_TARGET, OPEN, ORDER_TYPE, SIGNAL, STEP_ROOM, VALUE, Memory, Tape,
 )  # fmt: skip
-from sim.engine.rows import blank, write_ends
+from sim.engine.rows import blank
 from sim.engine.signals import W_TARGET, W_TYPE
 from strategies.api import MARKET
 from strategies.sizing import fraction_e6
@@ -120,25 +123,33 @@ def _write_claim(
 @jit
 def _act(
     a: Arena, log: Ints, memory: Memory, tape: Tape, wishes: Floats, account: Terms, plan: tuple[int, int], number: int, bar: int
-) -> bool:
-    """Act on the strategy's wish at a bar's close when its target is a new one."""
-    wish = wishes[bar]
+) -> int:
+    """Act on the strategy's wish at a bar's close when its target is a new one; return DONE, AGAIN or STOP."""
+    wish, instrument, time_ns = wishes[bar], row(a, S_INSTRUMENT, number), tape.end_ns[bar]
+    called = write_call(a, log, memory, account, instrument, number, time_ns)
+    if called != CLEAR:
+        return AGAIN if called == WRITTEN else DONE
     if math.isnan(wish[W_TARGET]):
-        return True
+        return DONE
     if wish[W_TYPE] != MARKET:
         memory.cursor[C_PROBLEM], memory.cursor[C_DETAIL] = ORDER_TYPE, int(wish[W_TYPE])
-        return False
+        return STOP
     if not -1.0 <= wish[W_TARGET] <= 1.0:
         memory.cursor[C_PROBLEM], memory.cursor[C_DETAIL] = BAD_TARGET, number
-        return False
+        return STOP
     target_e6 = fraction_e6(wish[W_TARGET])
     if target_e6 == memory.last_target[number]:
-        return True
-    memory.last_target[number] = target_e6
-    instrument, close = row(a, S_INSTRUMENT, number), tape.close[bar]
+        return DONE
+    close = tape.close[bar]
     lots = lots_for(a, account, tape, instrument, number, bar, target_e6, close)
-    _write_claim(a, log, memory, account, plan[0], plan[1], instrument, number, tape.end_ns[bar], lots, close)
-    return True
+    if lots == UNSIZED:
+        return DONE
+    worst = worst_price(close, 1 if lots >= a[instrument + I_POSITION] else -1, plan[1])
+    if write_credit(a, log, memory, account, instrument, time_ns, lots, worst):
+        return AGAIN
+    memory.last_target[number] = target_e6
+    _write_claim(a, log, memory, account, plan[0], plan[1], instrument, number, time_ns, lots, close)
+    return DONE
 
 
 @kernel
@@ -179,7 +190,7 @@ def _write_open(
             write_day(a, log, memory, account, start, day)
             return AGAIN
     if cursor[C_STAGE] == ACTION_STAGE:
-        if actions.shape[0] > 0 and write_action(a, log, memory, account, actions, instrument, number, start, day):
+        if write_action(a, log, memory, account, actions, instrument, number, start, day):
             return AGAIN
         cursor[C_STAGE] = FILL_STAGE
     if cursor[C_STAGE] == FILL_STAGE:
@@ -217,9 +228,8 @@ def _write(
         line[E_PRICE] = tape.close[bar]
         return DONE
     if kind == SIGNAL:
-        return DONE if _act(a, log, memory, tape, wishes, account, plan, number, bar) else STOP
-    write_ends(a, log, memory, instrument, number, tape.end_ns[bar], EventKind.EXPIRED)
-    return DONE
+        return _act(a, log, memory, tape, wishes, account, plan, number, bar)
+    return AGAIN if write_end(a, log, memory, account, instrument, number, tape.end_ns[bar]) else DONE
 
 
 @jit

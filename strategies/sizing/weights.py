@@ -53,17 +53,18 @@ def bars_per_year(bar: str) -> float:
     return SESSIONS * SESSION_MINUTES / (count * _MINUTES[unit]) if unit in _MINUTES else _PER_YEAR[unit] / count
 
 
-def weights(rule: Rule, bars: Sequence[Bars], per_year: float) -> list[Ints]:
+def weights(rule: Rule, bars: Sequence[Bars], per_year: float, symbols: int = 0) -> list[Ints]:
     """Return int64[T] at 1e-6 of equity for each instrument; int64[0] for all when the rule never changes.
 
     Args:
         bars: of each instrument, adjusted prices. per_year: bars in a year, for annual volatility.
+        symbols: how many full sizes share the account; 0: as many as there are instruments.
     """
     if not rule.statistical:
         return [np.zeros(0, np.int64) for _ in bars]
     if rule.kind == "inverse-volatility":
         return _inverse(rule, bars)
-    share = 1.0 / max(1, len(bars))
+    share = 1.0 / max(1, symbols or len(bars))
     formula = {"volatility": _volatility, "atr": _atr, "kelly": _kelly}[rule.kind]
     return [_as_weights(formula(rule, one, per_year, share)) for one in bars]
 

@@ -17,7 +17,8 @@ from ledger.units import UnitError, money
 from ledger.vocabulary import EventKind, Method, Outcome
 from sim.data import Action
 from sim.engine.exchange import Fill, judge, worst_price
-from sim.run import BacktestError, Setting, figures, parse_size, simulate
+from sim.run import BacktestError, Setting, figures, simulate
+from strategies.sizing import parse_rule
 from sim.trades import closed_trades
 
 from tests.sim.backtest import tapes
@@ -177,7 +178,7 @@ def test_trades_after_fees_add_to_the_change_of_equity_when_flat_at_the_end() ->
 @pytest.mark.parametrize("text", ["percent:0", "percent:-5", "percent:x", "shares:0", "shares:1.00001", "half", "percent"])
 def test_a_size_that_means_nothing_is_refused_in_words(text: str) -> None:
     with pytest.raises(UnitError):
-        parse_size(text, 1)
+        parse_rule(text)
 
 
 @pytest.mark.parametrize("cash", ["0", "-1", "abc", "1e30", "0.000000001"])
