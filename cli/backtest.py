@@ -16,6 +16,11 @@ from cli.common import StrategyName, leaf
 from cli.output import table, voice
 from cli.settings import Settings
 
+TRADING = (
+    "cash", "size", "commission", "account", "settlement", "borrow_bps", "interest_bps", "debit_bps", "delisting", "lot",
+)  # fmt: skip
+"""The settings that are fields of `sim.run.Setting`."""
+
 
 @click.group()
 def backtest() -> None:
@@ -34,8 +39,15 @@ def backtest() -> None:
 @click.option("--end", metavar="DATE", help="Last trading date.")
 @click.option("--prices", help="adjusted or raw (LEAN folders).")
 @click.option("--cash", help="Money at the start.")
-@click.option("--size", help="Full size: percent:95 of equity, or shares:100.")
-@click.option("--commission", help="ibkr-fixed, zero, bps:10, per-share:0.005.")
+@click.option("--size", help="Full size: percent:95 of equity, shares:100, volatility:15, atr:1, kelly:50, ...")
+@click.option("--commission", help="ibkr-fixed, ibkr-tiered, with +fees, lean-ibkr, zero, bps:10, per-share:0.005, per-order:1.")
+@click.option("--account", help="cash, or margin:initial=50,maintenance=25,short=30.")
+@click.option("--settlement", help="Trading days until proceeds of sales may be spent (cash accounts).")
+@click.option("--borrow-bps", help="Annual fee for borrowed shares, in basis points.")
+@click.option("--interest-bps", help="Annual interest on cash, in basis points.")
+@click.option("--debit-bps", help="Annual interest on borrowed cash, in basis points.")
+@click.option("--delisting", help="last (close at the last price) or worthless.")
+@click.option("--lot", help="Smallest quantity: 1 for whole shares, 0.0001 for fractions.")
 @click.option("--timezone", help="IANA name; needed when a file has local times of day.")
 @click.option("--date-format", help="iso, m/d/y, d/m/y, epoch-s, epoch-ms, epoch-us, epoch-ns.")
 @click.option(
@@ -75,7 +87,7 @@ def run(
             data=settings("data"),
             symbols=wanted,
             prices=settings("prices"),
-            setting=sim_run.Setting(cash=settings("cash"), size=settings("size"), commission=settings("commission")),
+            setting=sim_run.Setting(**{key: settings(key) for key in TRADING}),
             book=Path(settings("book")),
             progress=say,
             repairs=repairs,

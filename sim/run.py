@@ -56,7 +56,7 @@ class Setting(NamedTuple):
     worst_bps: int = 400
     method: Method = Method.FIFO
     account: str = "cash"
-    settlement: int = 0
+    settlement: str = "0"
     borrow_bps: str = "0"
     interest_bps: str = "0"
     debit_bps: str = "0"

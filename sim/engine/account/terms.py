@@ -105,7 +105,7 @@ def terms(setting: Any, symbols: int, histories: Sequence[History], strategy: in
         UnitError: a text that is no size, cost model, account or rate.
     """
     rule, margin = parse_rule(setting.size, QTY_EXP), parse_account(setting.account)
-    settle_days = int(setting.settlement)
+    settle_days = to_grid(setting.settlement, 0, "settlement")
     if not 0 <= settle_days <= SETTLE_MAX or (settle_days > 0 and margin.kind == MARGIN):
         raise UnitError(f"settlement {settle_days} is wrong; expected 0 to {SETTLE_MAX} trading days, and 0 for a margin account")
     table = [np.zeros(0, np.int64)]
