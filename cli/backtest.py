@@ -34,7 +34,7 @@ def backtest() -> None:
 )
 @click.option("--data", help="sp500, nasdaq, a folder in LEAN layout, a CSV or Parquet file.")
 @click.option("--symbol", "symbols", multiple=True, metavar="A,B", help="Instruments; a LEAN folder needs them.")
-@click.option("--bar", help="Bar length: 1d, 1h, 1m.")
+@click.option("--bar", help="Bar length: 1w, 1d, 4h, 1h, 5m ...; longer bars are made from finer ones.")
 @click.option("--start", metavar="DATE", help="First trading date, as 2015-01-02.")
 @click.option("--end", metavar="DATE", help="Last trading date.")
 @click.option("--prices", help="adjusted or raw (LEAN folders).")
@@ -49,6 +49,7 @@ def backtest() -> None:
 @click.option("--delisting", help="last (close at the last price) or worthless.")
 @click.option("--lot", help="Smallest quantity: 1 for whole shares, 0.0001 for fractions.")
 @click.option("--timezone", help="IANA name; needed when a file has local times of day.")
+@click.option("--calendar", help="Exchange calendar: XNYS, XLON, XTKS, 24/7 ..., or none.")
 @click.option("--date-format", help="iso, m/d/y, d/m/y, epoch-s, epoch-ms, epoch-us, epoch-ns.")
 @click.option(
     "--repair", "repairs", multiple=True, metavar="NAME", help="A repair the data may get; it is counted and stored."
@@ -79,7 +80,7 @@ def run(
         require_journal(Path(settings("book")))
         wanted = [symbol.strip() for text in symbols for symbol in text.split(",") if symbol.strip()]
         reading = {
-            key: flags[key] for key in ("start", "end", "bar", "timezone", "date_format") if flags[key] is not None
+            key: flags[key] for key in ("start", "end", "bar", "timezone", "calendar", "date_format") if flags[key] is not None
         }
         done = sim_run.run(
             strategy,

@@ -21,6 +21,7 @@ REPAIRS: dict[str, str] = {
     "allow-gaps": "keep the bars although some are missing against the calendar",
     "allow-jumps": "keep price jumps that look like an unadjusted split or a bad print",
     "allow-off-calendar": "keep bars on days without an exchange session",
+    "allow-outside-hours": "keep bars outside the hours of their session",
     "allow-one-bar": "accept a history of a single bar",
     "allow-unfinished-last-line": "accept a file whose last line has no newline",
     "allow-partial-range": "accept data that covers only part of start..end",
@@ -48,6 +49,8 @@ REPAIRS: dict[str, str] = {
 NOTES: dict[str, str] = {
     "no-trade-no-bar": "LEAN writes no bar for an hour or minute without a trade",
     "regular-hours": "LEAN bars outside the hours of the session were left out",
+    "resampled": "the bars were made from finer ones",
+    "incomplete-bar": "a first or last bar that the finer ones do not cover was left out",
     "ticker-not-in-data": "the data has no file for an earlier or later ticker; the history is shorter",
 }
 
@@ -91,6 +94,14 @@ def shown(value: object) -> str:
     text = value if isinstance(value, str) else str(value)
     text = text.encode("unicode_escape").decode("ascii")
     return text if len(text) <= VALUE_MAX else text[: VALUE_MAX - 3] + "..."
+
+
+def moment(time_ns: int) -> str:
+    """Return nanoseconds since 1970 as a date where they are midnight, else as date and time to the second."""
+    from datetime import UTC, datetime, timedelta
+
+    when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=time_ns // 10**9)
+    return when.strftime("%Y-%m-%d" if time_ns % (86_400 * 10**9) == 0 else "%Y-%m-%dT%H:%M:%S")
 
 
 def base_name(source: str) -> str:

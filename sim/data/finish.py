@@ -9,7 +9,7 @@ faults are reported: time, number, order, doubles, range, now, gaps, jumps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import NamedTuple
 
@@ -39,6 +39,8 @@ class Request(NamedTuple):
     repairs: frozenset[str]
     date_format: str | None
     now_ns: int
+    calendar: str | None = None
+    gate: Callable[[str, Iterable[str]], Gate] = Gate
 
 
 class Extra(NamedTuple):
@@ -65,15 +67,14 @@ def finish(
     Raises:
         DataError: any rule broken.
     """
-    gate = extra.gate if extra is not None else Gate(table.file, request.repairs)
+    gate = extra.gate if extra is not None else request.gate(table.file, request.repairs)
     placed, keep = _placed(table, request, gate)
     draft, exp = read_draft(table.take(keep), placed.ns[keep], gate, exp)
     draft = _ordered(draft, gate, table.names["time"])
     spacing = place.bar_ns(request.bar) if request.bar and extra is not None and not placed.daily else 0
-    spans = place.span(draft.ns, placed.daily, placed.timezone, draft.row, gate, spacing)
-    _check_bar(spans, request, gate)
+    spans = place.span(placed._replace(ns=draft.ns), draft.row, gate, spacing)
     draft, spans = _complete(draft, spans, request, gate, table.names["time"])
-    check_gaps(spans, placed.timezone, draft.row, gate, extra is not None and extra.thin)
+    check_gaps(spans, placed, draft.row, gate, extra is not None and extra.thin)
     factor = extra.factor_of(spans.day) if extra is not None else np.ones(len(draft.ns), np.float64)
     rules.no_jumps(draft, factor, extra is not None and extra.declared, gate)
     factor.setflags(write=False)
@@ -95,7 +96,7 @@ def _placed(table: Table, request: Request, gate: Gate) -> tuple[Placed, NDArray
     column, name = table.columns["time"], table.names["time"]
     width = check_width(column, table.row, table.file, name)
     times = parse_times(column, width, table.row, table.file, name, request.date_format)
-    placed = place.place(times, request.timezone, gate, table.row, name)
+    placed = place.place(times, (request.timezone, request.calendar), gate, table.row, name)
     day = place.days_of(placed)
     keep = _in_range(day, request, gate)
     # Whole days ahead are refused before a calendar is asked about them; the last day is judged later.
@@ -115,17 +116,6 @@ def _ordered(draft: Draft, gate: Gate, column: str) -> Draft:
     if len(draft.ns) != before:
         rules.enough(len(draft.ns), int(draft.row[0]) if len(draft.row) else 0, gate)
     return draft
-
-
-def _check_bar(spans: Spans, request: Request, gate: Gate) -> None:
-    if request.bar is not None and spans.bar != request.bar:
-        raise DataError(
-            f"the bars are {spans.bar}, asked for were {request.bar}",
-            file=gate.file,
-            column="bar",
-            value=request.bar,
-            fix=f"pass bar='{spans.bar}' or leave it out",
-        )
 
 
 def _complete(draft: Draft, spans: Spans, request: Request, gate: Gate, column: str) -> tuple[Draft, Spans]:

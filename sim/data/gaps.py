@@ -1,8 +1,9 @@
 """Missing bars: held against the sessions of the exchange, else against their own rhythm.
 
-Theory of operation. New York data is compared with the XNYS sessions: every
-session between the first and the last bar must be there, and no other day. Other
-data has no calendar here: days off are tolerated up to a long weekend of
+Theory of operation. Data with a calendar (New York's by default for its zone, any
+other by name) is compared with its sessions: every session between the first and the
+last bar must be there, no other day, and no bar outside their hours where most days
+have none. Other data has no calendar: days off are tolerated up to a long weekend of
 holidays (or not at all when the market never sleeps). Within a day the distance
 of neighbours must be the bar length, and days must begin and end when they
 usually do. Readers of trade files say `thin`: no trade, no bar.
@@ -15,12 +16,12 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.data.errors import DataError, repair_hint
+from sim.data.errors import DataError, moment, repair_hint
 from sim.data.gate import Gate
 from sim.data.history import Int64Array
-from sim.data.place import Spans, sessions_for
-from sim.data.sessions import FIRST_DAY, NEW_YORK
-from sim.data.text.times import DAY_NS, MINUTE_NS
+from sim.data.place import Placed, Spans, session_ns, sessions_for
+from sim.data.sessions import NONE, zone_of_calendar
+from sim.data.text.times import DAY_NS, EPOCH_ORDINAL, MINUTE_NS
 from sim.data.zones import zone_of
 
 HOLIDAYS_MAX = 4  # working days in a row that may be missing without a calendar (Easter, Christmas)
@@ -28,7 +29,7 @@ WEEK = 5  # days between neighbours: a bar of a week is not known on the evening
 SHARE_MAX = 0.06  # of all working days
 
 
-def check_gaps(spans: Spans, timezone: str, row: Int64Array, gate: Gate, thin: bool = False) -> None:
+def check_gaps(spans: Spans, placed: Placed, row: Int64Array, gate: Gate, thin: bool = False) -> None:
     """Refuse missing days and missing bars within days; `allow-gaps` counts and keeps them."""
     if len(spans.day) < 2:
         return
@@ -41,17 +42,19 @@ def check_gaps(spans: Spans, timezone: str, row: Int64Array, gate: Gate, thin: b
         )
     new_day = np.diff(spans.day, prepend=spans.day[0] - 1) != 0
     days, day_row = spans.day[new_day], row[new_day]
-    modern = days >= FIRST_DAY
-    if timezone == NEW_YORK and modern.any():
-        _check_sessions(days[modern], day_row[modern], gate)
+    if placed.calendar != NONE:
+        modern = days >= sessions_for(placed.calendar, days).day[0]
+        if modern.any():
+            _check_sessions(placed.calendar, days[modern], day_row[modern], gate)
         days, day_row = days[~modern], day_row[~modern]
     _check_rhythm(days, day_row, gate)
     if spans.bar != "1d":
-        _check_within(spans, timezone, row, gate, thin)
+        _check_hours(spans, placed, row, gate)
+        _check_within(spans, placed, row, gate, thin)
 
 
-def _check_sessions(days: Int64Array, row: Int64Array, gate: Gate) -> None:
-    sessions = sessions_for(days)
+def _check_sessions(calendar: str, days: Int64Array, row: Int64Array, gate: Gate) -> None:
+    sessions = sessions_for(calendar, days)
     gate.judge(
         ~sessions.find(days)[1],
         row,
@@ -86,7 +89,7 @@ def _refuse_missing(missing: Int64Array, days: Int64Array, row: Int64Array, gate
         return
     first = int(missing[0])
     at = int(row[np.searchsorted(days, first)])
-    if gate.allows("allow-gaps", len(missing), at):
+    if gate.allows("allow-gaps", len(missing), at, f"{word} of the calendar without a bar", [_iso(day) for day in missing.tolist()]):
         return
     low, high = _longest_run(missing, days)
     raise DataError(
@@ -110,7 +113,32 @@ def _longest_run(missing: Int64Array, days: Int64Array) -> tuple[int, int]:
     return int(inside[0]), int(inside[-1])
 
 
-def _check_within(spans: Spans, timezone: str, row: Int64Array, gate: Gate, thin: bool) -> None:
+def _check_hours(spans: Spans, placed: Placed, row: Int64Array, gate: Gate) -> None:
+    """Refuse bars outside the session's hours, unless most days have them: then they are what the file is about."""
+    if placed.calendar == NONE:
+        return
+    outside = outside_hours(spans, placed.calendar)
+    days = np.unique(spans.day)
+    if not outside.any() or len(np.unique(spans.day[outside])) > len(days) // 2:
+        return
+    gate.judge(
+        outside,
+        row,
+        "the bar lies outside the hours of its session, as the bars of most days do not",
+        column="time",
+        value=lambda at: moment(int(spans.start_ns[at])) + " UTC",
+        repair="allow-outside-hours",
+        fix="correct the time zone, or drop the row",
+    )
+
+
+def outside_hours(spans: Spans, calendar: str) -> NDArray[np.bool_]:
+    """Return the bars that begin at or after the close of their day's session, or end before it opens."""
+    opens, closes = session_ns(calendar, spans.day)
+    return (spans.start_ns >= closes) | (spans.start_ns + spans.spacing_ns <= opens)
+
+
+def _check_within(spans: Spans, placed: Placed, row: Int64Array, gate: Gate, thin: bool) -> None:
     """Judge the bars within each day."""
     step = np.diff(spans.start_ns, prepend=spans.start_ns[0])
     same_day = np.diff(spans.day, prepend=spans.day[0] - 1) == 0
@@ -118,29 +146,42 @@ def _check_within(spans: Spans, timezone: str, row: Int64Array, gate: Gate, thin
     continuous = same_day if weekend.mean() < 0.2 else np.ones_like(same_day)
     late = continuous & (step > spans.spacing_ns)
     lost = int(((step[late] - 1) // spans.spacing_ns).sum())
-    late |= _odd_edges(spans, timezone, same_day)
+    if placed.calendar != NONE:
+        late &= ~_over_break(spans, placed.calendar)
+    late |= _odd_edges(spans, placed, same_day)
     if not late.any():
         return
     at = int(np.argmax(late))
     if thin:
         gate.note("no-trade-no-bar", max(lost, 1), int(row[at]))
         return
-    if not gate.allows("allow-gaps", max(lost, int(late.sum())), int(row[at])):
+    before = [f"before {moment(int(when))} UTC" for when in spans.start_ns[late].tolist()]
+    if not gate.allows("allow-gaps", max(lost, int(late.sum())), int(row[at]), "bars missing within a day", before):
         raise DataError(
             f"bars are missing within a day ({max(lost, int(late.sum()))} in all), the first at this row",
             file=gate.file,
             row=int(row[at]),
             column="time",
-            value=str(np.datetime64(int(spans.start_ns[at]), "s")) + " UTC",
+            value=moment(int(spans.start_ns[at])) + " UTC",
             fix=repair_hint("allow-gaps"),
         )
 
 
-def _odd_edges(spans: Spans, timezone: str, same_day: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _over_break(spans: Spans, calendar: str) -> NDArray[np.bool_]:
+    """Return the bars that are the first after their session's break, and whose day has one."""
+    zone = zone_of(zone_of_calendar(calendar), int(spans.start_ns[0]), int(spans.start_ns[-1]))
+    minute = (zone.to_local(spans.start_ns) - (spans.day - EPOCH_ORDINAL) * DAY_NS) // MINUTE_NS
+    before = np.append(minute[:1], minute[:-1])
+    pause, resume = sessions_for(calendar, spans.day).pauses(spans.day)
+    found: NDArray[np.bool_] = (pause < resume) & (before < pause) & (before + spans.spacing_ns // MINUTE_NS >= pause) & (minute <= resume)
+    return found
+
+
+def _odd_edges(spans: Spans, placed: Placed, same_day: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return bars that open or end their day later or earlier than its kind of day usually does."""
     odd = np.zeros(len(same_day), np.bool_)
-    zone = zone_of(timezone, int(spans.start_ns[0]), int(spans.start_ns[-1]))
-    minute = zone.to_local(spans.start_ns) % DAY_NS // MINUTE_NS
+    zone = zone_of(placed.timezone, int(spans.start_ns[0]), int(spans.start_ns[-1]))
+    minute = (zone.to_local(spans.start_ns) - (spans.day - EPOCH_ORDINAL) * DAY_NS) // MINUTE_NS
     first, last = np.flatnonzero(~same_day), np.append(np.flatnonzero(~same_day)[1:], len(same_day)) - 1
     if len(first) < 3:
         return odd
@@ -152,10 +193,9 @@ def _odd_edges(spans: Spans, timezone: str, same_day: NDArray[np.bool_]) -> NDAr
             continue
         usual_first, usual_last = _most_frequent(minute[first[mine]]), _most_frequent(minute[last[mine]])
         latest = np.full(len(mine), usual_last)
-        if timezone == NEW_YORK:
-            latest = np.minimum(
-                latest, sessions_for(days).minutes(days[mine])[1] - spans.spacing_ns // MINUTE_NS
-            )
+        if placed.calendar != NONE and placed.timezone == zone_of_calendar(placed.calendar):
+            closes = sessions_for(placed.calendar, days).minutes(days[mine])[1]
+            latest = np.minimum(latest, closes - spans.spacing_ns // MINUTE_NS)
         odd[first[mine]] |= (minute[first[mine]] > usual_first) & (mine != 0)
         odd[last[mine]] |= (minute[last[mine]] < latest) & (mine != len(days) - 1)
     return odd

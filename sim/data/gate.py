@@ -8,7 +8,7 @@ first row. A `Gate` lives as long as the load of one instrument.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,12 @@ class Gate:
             count, first_row = count + before.count, min(first_row, before.first_row)
         self._made[name] = Repair(name, int(count), int(first_row))
 
-    def allows(self, name: str, count: int, first_row: int) -> bool:
-        """Return whether the repair was asked for; when it was, it is counted."""
+    def allows(self, name: str, count: int, first_row: int, rule: str = "", values: Sequence[str] = ()) -> bool:
+        """Return whether the repair was asked for; when it was, it is counted.
+
+        Args:
+            rule, values: what is wrong and with what, for a gate that lists findings.
+        """
         if name not in self.asked:
             return False
         self.note(name, count, first_row)

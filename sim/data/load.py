@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
@@ -19,9 +19,11 @@ import numpy as np
 from sim.data import place
 from sim.data.errors import DataError, check_repairs, refuse_symbol
 from sim.data.finish import Request, finish
+from sim.data.gate import Gate
 from sim.data.history import History
 from sim.data.lean.folder import load_lean
-from sim.data.sessions import NEW_YORK
+from sim.data.resample import resample
+from sim.data.sessions import NEW_YORK, calendar_of
 from sim.data.text import files
 from sim.data.text.table import Table, read_csv
 
@@ -41,7 +43,9 @@ def load(
     timezone: str | None = None,
     repairs: Sequence[str] = (),
     date_format: str | None = None,
+    calendar: str | None = None,
     now_ns: int | None = None,
+    gate: Callable[[str, Iterable[str]], Gate] = Gate,
 ) -> list[History]:
     """Return the validated bars of each symbol, in the order asked for.
 
@@ -49,28 +53,69 @@ def load(
         source: "sp500", "nasdaq", a folder in LEAN layout, or a .csv, .csv.gz, .parquet file.
         symbols: which instruments; empty means all of a file (a LEAN folder needs names).
         start, end: first and last trading date, both included.
-        bar: "1d", "1h", "1m" ...; a file's own length when None, daily in a LEAN folder.
+        bar: "1w", "1d", "1h", "5m" ...; a file's own length when None, daily in a LEAN folder; longer bars are made.
         prices: "adjusted" or "raw" (LEAN folders only: actions and signal_factor are filled).
         timezone: IANA name; needed when a file has local times of day.
         repairs: names of `errors.REPAIRS` that may be made.
         date_format: "iso", "m/d/y", "d/m/y", "epoch-s", "epoch-ms", "epoch-us" or "epoch-ns".
+        calendar: name of exchange_calendars (XNYS, XLON, XTKS, 24/7 ...) or "none"; New York's for its zone when None.
         now_ns: UTC ns that no bar may end after; the clock when None.
+        gate: what every rule passes; another one lists faults instead of stopping (`sim.data.findings`).
     Raises:
         DataError: any rule broken; the message names file, row, column, value, rule and fix.
     """
     request = _request(str(source), start, end, bar, prices, timezone, repairs, date_format, now_ns)
+    request = request._replace(calendar=calendar_of(calendar, None) if calendar is not None else None, gate=gate)
     wanted = [check_symbol(symbol) for symbol in ([symbols] if isinstance(symbols, str) else symbols)]
     twice = [symbol for at, symbol in enumerate(wanted) if symbol in wanted[:at]]
     if twice:
         raise DataError(
             "this symbol is asked for twice", column="symbols", value=twice[0], fix="name it once"
         )
+    return [_in_bars(history, request) for history in _load(request, wanted)]
+
+
+def _load(request: Request, wanted: list[str]) -> list[History]:
+    """Return the histories in the bars that the source has."""
     if request.source in BUNDLED:
         return _load_bundled(request, wanted)
     path = Path(request.source)
     if path.is_dir():
         return load_lean(path, wanted, request)
     return _load_file(path, wanted, request)
+
+
+def _in_bars(history: History, request: Request) -> History:
+    """Return a history in the bars asked for."""
+    if request.bar is None or history.bar == request.bar:
+        return history
+    return resample(history, request.bar, request.calendar)
+
+
+def symbols_of(source: str) -> list[str]:
+    """Return the symbols of a file in their order, or [] where it has no column of them or is no file.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    path = Path(source)
+    suffix = next((suffix for suffix in files.SUFFIXES if path.name.lower().endswith(suffix)), "")
+    if not suffix or path.is_dir():
+        return []
+    table = _read_table(path, suffix)[0]
+    if "symbol" not in table.columns:
+        return []
+    texts = np.array(table.columns["symbol"].texts(), dtype=np.str_)
+    known, first = np.unique(texts, return_index=True)
+    return [str(known[at]) for at in np.argsort(first).tolist()]
+
+
+def _read_table(path: Path, suffix: str) -> tuple[Table, bytes]:
+    """Return a file as a table of texts, and its bytes."""
+    data = files.read_bytes(path)
+    if suffix == ".parquet":
+        return files.read_parquet(data, path.name), data
+    return read_csv(files.text_of(data, path), path.name), data
 
 
 def _request(
@@ -149,15 +194,15 @@ def _load_bundled(request: Request, wanted: Sequence[str]) -> list[History]:
 def _load_file(path: Path, wanted: Sequence[str], request: Request) -> list[History]:
     name = path.name.lower()
     suffix = next((suffix for suffix in files.SUFFIXES if name.endswith(suffix)), "")
-    data = files.read_bytes(path) if suffix or not path.exists() else b""
+    if not suffix and not path.exists():
+        files.read_bytes(path)
     if not suffix:
         raise DataError(
             "this kind of file is not read here",
             file=path.name,
             fix=f"pass {', '.join(files.SUFFIXES)}, a LEAN folder, 'sp500' or 'nasdaq'",
         )
-    parquet = suffix == ".parquet"
-    table = files.read_parquet(data, path.name) if parquet else read_csv(files.text_of(data, path), path.name)
+    table, data = _read_table(path, suffix)
     digest = files.sha256_of([data])
     if "symbol" in table.columns:
         return [finish(part, symbol, request, digest) for symbol, part in _by_symbol(table, wanted)]

@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.data.errors import DataError
+from sim.data.errors import DataError, moment
 from sim.data.gate import Gate
 from sim.data.history import Int64Array
-from sim.data.sessions import NEW_YORK, Sessions, new_york_sessions
+from sim.data.sessions import NEW_YORK, NONE, Sessions, calendar_of, sessions_of, zone_of_calendar
 from sim.data.text.times import DAY_NS, EPOCH_ORDINAL, MINUTE_NS, Times
 from sim.data.zones import localize, zone_of
 
 FIRST_NS = DAY_NS  # 1970-01-02: what is before looks like an epoch number of the wrong unit
-BAR_NAME = re.compile(r"([1-9]\d{0,3})(s|m|h|d)")
-UNIT_NS = {"s": 10**9, "m": MINUTE_NS, "h": 60 * MINUTE_NS, "d": DAY_NS}
+BAR_NAME = re.compile(r"([1-9]\d{0,3})(s|m|h|d|w)")
+UNIT_NS = {"s": 10**9, "m": MINUTE_NS, "h": 60 * MINUTE_NS, "d": DAY_NS, "w": 7 * DAY_NS}
 
 
 class Placed(NamedTuple):
@@ -32,6 +32,7 @@ class Placed(NamedTuple):
     ns: Int64Array
     daily: bool
     timezone: str
+    calendar: str
 
 
 class Spans(NamedTuple):
@@ -47,30 +48,47 @@ class Spans(NamedTuple):
 def bar_ns(bar: str) -> int:
     """Return the length of a bar name such as 1d, 1h, 5m."""
     match = BAR_NAME.fullmatch(bar)
-    if match is None or (match[2] == "d" and match[1] != "1"):
+    if match is None or (match[2] in "dw" and match[1] != "1"):
         raise DataError(
-            "this bar length is not known", column="bar", value=bar, fix="use 1d, 1h, 1m, 5m, 30s ..."
+            "this bar length is not known", column="bar", value=bar, fix="use 1w, 1d, 1h, 1m, 5m, 30s ..."
         )
     return int(match[1]) * UNIT_NS[match[2]]
 
 
 def bar_name(spacing_ns: int) -> str:
     """Return the name of a bar length: 5m, 1h, 1d."""
-    for unit in "dhms":
-        if spacing_ns % UNIT_NS[unit] == 0 and (unit != "d" or spacing_ns == DAY_NS):
+    for unit in "wdhms":
+        if spacing_ns % UNIT_NS[unit] == 0 and (unit not in "wd" or spacing_ns == UNIT_NS[unit]):
             return f"{spacing_ns // UNIT_NS[unit]}{unit}"
     return f"{spacing_ns}ns"
 
 
-def place(times: Times, timezone: str | None, gate: Gate, row: Int64Array, column: str) -> Placed:
+def place(times: Times, zones: tuple[str | None, str | None], gate: Gate, row: Int64Array, column: str) -> Placed:
     """Return the sort keys of the rows.
 
+    Args:
+        zones: time zone and calendar asked for; a calendar brings its own zone.
     Raises:
         DataError: undeclared zone, mixed offsets, repeated or missing local hour, times near 1970.
     """
     _check_1970(times, gate, row, column)
+    timezone, asked = zones
+    calendar = calendar_of(asked, timezone)
+    if timezone is None and asked is not None and calendar != NONE:
+        timezone = zone_of_calendar(calendar)
+    return _placed(times, timezone, gate, row, column)._replace(calendar=calendar_of(asked, _zone_used(times, timezone)))
+
+
+def _zone_used(times: Times, timezone: str | None) -> str | None:
+    """Return the zone that decides the calendar: instants without a declared one are UTC, dates are New York's."""
+    if timezone is None and (times.kind == "instant" or (times.ns % DAY_NS).any()):
+        return "UTC"
+    return timezone
+
+
+def _placed(times: Times, timezone: str | None, gate: Gate, row: Int64Array, column: str) -> Placed:
     if times.kind != "instant" and not (times.ns % DAY_NS).any():
-        return Placed(times.ns, True, timezone or NEW_YORK)
+        return Placed(times.ns, True, timezone or NEW_YORK, NONE)
     if times.kind == "naive":
         if timezone is None:
             raise DataError(
@@ -80,7 +98,7 @@ def place(times: Times, timezone: str | None, gate: Gate, row: Int64Array, colum
                 column=column,
                 fix="pass timezone='America/New_York' (or the zone of the file)",
             )
-        return Placed(_to_utc(times, timezone, gate, row, column), False, timezone)
+        return Placed(_to_utc(times, timezone, gate, row, column), False, timezone, NONE)
     if timezone is None:
         if times.offset_ns is not None and times.offset_ns.any():
             mixed = "mixed " if (times.offset_ns != times.offset_ns[0]).any() else ""
@@ -109,8 +127,8 @@ def _place_instants(times: Times, timezone: str, gate: Gate, row: Int64Array, co
         )
     local = zone.to_local(times.ns)
     if not (local % DAY_NS).any():
-        return Placed(local, True, timezone)
-    return Placed(times.ns, False, timezone)
+        return Placed(local, True, timezone, NONE)
+    return Placed(times.ns, False, timezone, NONE)
 
 
 def _check_1970(times: Times, gate: Gate, row: Int64Array, column: str) -> None:
@@ -121,7 +139,7 @@ def _check_1970(times: Times, gate: Gate, row: Int64Array, column: str) -> None:
         row,
         "the time is not after 1970-01-01: an epoch number read in the wrong unit looks like this",
         column=column,
-        value=lambda at: str(np.datetime64(int(times.ns[at]), "ns")),
+        value=lambda at: moment(int(times.ns[at])),
         fix="declare the unit with date_format='epoch-s', 'epoch-ms', 'epoch-us' or 'epoch-ns'",
     )
 
@@ -130,7 +148,7 @@ def _to_utc(times: Times, timezone: str, gate: Gate, row: Int64Array, column: st
     local = localize(times.ns, zone_of(timezone, int(times.ns.min()), int(times.ns.max())))
 
     def text(at: int) -> str:
-        return str(np.datetime64(int(times.ns[at]), "s"))
+        return moment(int(times.ns[at]))
 
     gate.judge(
         local.missing,
@@ -168,17 +186,19 @@ def days_of(placed: Placed) -> Int64Array:
     if placed.daily or not len(placed.ns):
         return placed.ns // DAY_NS + EPOCH_ORDINAL
     zone = zone_of(placed.timezone, int(placed.ns.min()), int(placed.ns.max()))
-    result: Int64Array = zone.to_local(placed.ns) // DAY_NS + EPOCH_ORDINAL
+    local = zone.to_local(placed.ns)
+    if placed.calendar != NONE:
+        # Where a session opens on the evening before, that evening belongs to it.
+        local = local + max(0, -sessions_of(placed.calendar, int(local.max() // DAY_NS) + EPOCH_ORDINAL).usual_open()) * MINUTE_NS
+    result: Int64Array = local // DAY_NS + EPOCH_ORDINAL
     return result
 
 
-def span(
-    ns: Int64Array, daily: bool, timezone: str, row: Int64Array, gate: Gate, spacing_ns: int = 0
-) -> Spans:
+def span(placed: Placed, row: Int64Array, gate: Gate, spacing_ns: int = 0) -> Spans:
     """Return start, end and date of strictly increasing bars; `spacing_ns` 0 infers the bar length."""
-    day = days_of(Placed(ns, daily, timezone))
-    if daily:
-        return _daily_spans(ns, day, timezone)
+    ns, day = placed.ns, days_of(placed)
+    if placed.daily:
+        return _daily_spans(placed, day)
     spacing = spacing_ns or _usual(np.diff(ns))
     step = np.diff(ns, append=ns[-1] + spacing)
     first_of_day = np.diff(day, prepend=day[0] - 1) != 0
@@ -187,14 +207,14 @@ def span(
         row,
         f"two bars of {bar_name(spacing)} overlap",
         column="time",
-        value=lambda at: str(np.datetime64(int(ns[at]), "s")),
+        value=lambda at: moment(int(ns[at])),
         fix="keep bars of one length only",
     )
     # A declared length means a grid: the hour that opens at 09:30 ends at 10:00 even if no hour follows.
     full = spacing - ns % spacing if spacing_ns else np.int64(spacing)
     end = ns + np.minimum(step, full)
-    if timezone == NEW_YORK:
-        end = _close_with_session(ns, end, day)
+    if placed.calendar != NONE:
+        end = _close_with_session(placed, end, day)
     return Spans(ns, end, day, bar_name(spacing), spacing)
 
 
@@ -206,29 +226,34 @@ def _usual(steps: Int64Array) -> int:
     return int(values[counts.argmax()])
 
 
-def _daily_spans(local_ns: Int64Array, day: Int64Array, timezone: str) -> Spans:
-    zone = zone_of(timezone, int(local_ns.min()), int(local_ns.max()))
-    if timezone == NEW_YORK:
-        open_minute, close_minute = sessions_for(day).minutes(day)
-        start = localize(local_ns + open_minute * MINUTE_NS, zone).first
-        end = localize(local_ns + close_minute * MINUTE_NS, zone).first
+def _daily_spans(placed: Placed, day: Int64Array) -> Spans:
+    zone = zone_of(placed.timezone, int(placed.ns.min()), int(placed.ns.max()))
+    if placed.calendar != NONE:
+        start, end = session_ns(placed.calendar, day)
     else:
-        start = localize(local_ns, zone).first
-        end = localize(local_ns + DAY_NS, zone).first
+        start = localize(placed.ns, zone).first
+        end = localize(placed.ns + DAY_NS, zone).first
     return Spans(start, end, day, "1d", DAY_NS)
 
 
-def sessions_for(day: Int64Array) -> Sessions:
+def session_ns(calendar: str, day: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """Return open and close of each day's session in UTC ns, by the calendar's own clock."""
+    clock = zone_of_calendar(calendar)
+    midnight = (day - EPOCH_ORDINAL) * DAY_NS
+    zone = zone_of(clock, int(midnight.min()), int(midnight.max()))
+    opens, closes = sessions_of(calendar, int(day.max())).minutes(day)
+    return localize(midnight + opens * MINUTE_NS, zone).first, localize(midnight + closes * MINUTE_NS, zone).first
+
+
+def sessions_for(calendar: str, day: Int64Array) -> Sessions:
     """Return the sessions that cover these days."""
-    return new_york_sessions(int(day.max()))
+    return sessions_of(calendar, int(day.max()))
 
 
-def _close_with_session(start: Int64Array, end: Int64Array, day: Int64Array) -> Int64Array:
+def _close_with_session(placed: Placed, end: Int64Array, day: Int64Array) -> Int64Array:
     """Cut the last bar of a day at the close, when it began before it."""
-    zone = zone_of(NEW_YORK, int(start.min()), int(start.max()))
-    close = sessions_for(day).minutes(day)[1]
-    close_ns = localize((day - EPOCH_ORDINAL) * DAY_NS + close * MINUTE_NS, zone).first
+    close_ns = session_ns(placed.calendar, day)[1]
     last = np.diff(day, append=day[-1] + 1) != 0
-    cut = last & (start < close_ns)
+    cut = last & (placed.ns < close_ns)
     result: Int64Array = np.where(cut, np.minimum(end, close_ns), end)
     return result

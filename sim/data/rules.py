@@ -13,18 +13,19 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.data.errors import DataError, repair_hint
+from sim.data.errors import DataError, moment, repair_hint
 from sim.data.gate import Gate
 from sim.data.history import Float64Array, Int64Array
 from sim.data.prices import Draft
 
 JUMP = 0.6  # a price below 0.6 or above 1/0.6 of the one before is a jump of more than 40 %
+WICK = 2.5  # a high or low so many times beyond open and close is a misplaced decimal point
 RATIO_TOLERANCE = 0.05  # a split opens within a few per cent of its ratio
 PRINT_TOLERANCE = 0.01  # a wrong multiple is exact; real panics of declared stocks are not
 
 
 def _stamp(draft: Draft) -> Callable[[int], str]:
-    return lambda at: str(np.datetime64(int(draft.ns[at]), "s"))
+    return lambda at: moment(int(draft.ns[at]))
 
 
 def in_order(draft: Draft, gate: Gate, column: str) -> Draft:
@@ -162,6 +163,7 @@ def no_jumps(draft: Draft, factor: Float64Array, declared: bool, gate: Gate) -> 
     )
 
     def text(at: int) -> str:
+        """Say how far the price jumped."""
         use = open_ratio if suspect_open[at - 1] else close_ratio
         return f"{use[at - 1]:.4f} x the close before"
 
@@ -174,6 +176,30 @@ def no_jumps(draft: Draft, factor: Float64Array, declared: bool, gate: Gate) -> 
         repair="allow-jumps",
         fix="adjust the prices, correct the row, choose start or end around it",
     )
+    if not declared:
+        _no_spikes(draft, factor, wrong, gate)
+
+
+def _no_spikes(draft: Draft, factor: Float64Array, known: NDArray[np.bool_], gate: Gate) -> None:
+    """Refuse a price that is far away for one bar only: a bad print, whatever its ratio."""
+    opens, highs, lows, closes = (ticks * factor for ticks in (draft.open, draft.high, draft.low, draft.close))
+    gone = np.zeros(len(closes), np.bool_)
+    gone[1:-1] = _is_jump(closes[1:-1] / closes[:-2]) & ~_is_jump(closes[2:] / closes[:-2])
+    wick = (highs > WICK * np.maximum(opens, closes)) | (lows * WICK < np.minimum(opens, closes))
+    rules = (
+        (gone, "close", "the close is more than 40 % away for one bar and comes back: a bad print", closes),
+        (wick & ~gone, "high/low", f"the high or low is more than {WICK} times away from open and close: a bad print", highs),
+    )
+    for wrong, column, rule, prices in rules:
+        gate.judge(
+            wrong & ~known,
+            draft.row,
+            rule,
+            column=column,
+            value=lambda at, prices=prices: f"{prices[at] / max(opens[at], 1e-300):.4f} x the open",  # type: ignore[misc]
+            repair="allow-jumps",
+            fix="correct the row",
+        )
 
 
 def _is_jump(ratio: Float64Array) -> NDArray[np.bool_]:

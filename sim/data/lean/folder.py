@@ -20,11 +20,11 @@ from pathlib import Path
 
 from sim.data.errors import DataError, base_name, repair_hint
 from sim.data.finish import Extra, Request, finish
-from sim.data.gate import Gate
 from sim.data.history import History
 from sim.data.lean.adjust import adjusted, check_references, signal_factor, with_actions
 from sim.data.lean.bars import FOLDERS, FOREVER, Lean, known_symbols, stitch
 from sim.data.lean.factors import ALIVE, Factor, Segment, former_owner, parse_factors, read_segments
+from sim.data.place import bar_ns
 from sim.data.sessions import NEW_YORK
 from sim.data.text.files import read_bytes, sha256_of
 
@@ -40,11 +40,7 @@ def load_lean(path: Path, symbols: Sequence[str], request: Request) -> list[Hist
             file=path.name,
             fix="name the folder above daily/, or one .csv or .parquet file",
         )
-    bar = request.bar or "1d"
-    if bar not in FOLDERS:
-        raise DataError(
-            "a LEAN folder has bars of 1d, 1h, 1m", column="bar", value=bar, fix="pass one of these"
-        )
+    bar = _source_bar(root, request.bar or "1d")
     if request.timezone not in (None, NEW_YORK):
         raise DataError(
             "LEAN equities are in New York time",
@@ -57,9 +53,21 @@ def load_lean(path: Path, symbols: Sequence[str], request: Request) -> list[Hist
         raise DataError("a LEAN folder needs symbols", column="symbols", fix=f"pass some of: {names}")
     request = request._replace(bar=bar, timezone=NEW_YORK, date_format="iso")
     return [
-        _load_one(Lean(root, symbol.lower(), request, Gate(symbol.lower(), request.repairs), []))
+        _load_one(Lean(root, symbol.lower(), request, request.gate(symbol.lower(), request.repairs), []))
         for symbol in symbols
     ]
+
+
+def _source_bar(root: Path, bar: str) -> str:
+    """Return the longest of LEAN's bars that bars of this length can be made from."""
+    if bar in FOLDERS:
+        return bar
+    fitting = [name for name in FOLDERS if bar_ns(bar) % bar_ns(name) == 0 and (root / FOLDERS[name]).is_dir()]
+    if not fitting:
+        raise DataError(
+            "a LEAN folder has bars of 1d, 1h, 1m; others are made from them", column="bar", value=bar, fix="pass 5m, 4h, 1d, 1w ..."
+        )
+    return fitting[0]
 
 
 def _load_one(lean: Lean) -> History:

@@ -366,6 +366,20 @@ def test_a_named_repair_is_made_and_counted(bad: Bad, written: Callable[..., str
     assert (history.start_ns[1:] > history.start_ns[:-1]).all() and (history.low_ticks > 0).all()
 
 
+@pytest.mark.parametrize(
+    ("content", "options", "value"),
+    [
+        (_shuffled, {}, "value '2024-01-08'"),
+        (_doubles, {}, "value '2024-01-16'"),
+        (lambda: samples.text(samples.minutes()[:50] + samples.minutes()[49:]), {"timezone": NEW_YORK}, "value '2024-01-02T15:19:00'"),
+    ],
+    ids=["order", "twice", "minute"],
+)
+def test_a_time_in_a_message_is_the_time_of_the_row(content, options, value, written) -> None:
+    with pytest.raises(DataError, match=value):
+        load(written(content()), now_ns=NOW, **options)
+
+
 def test_the_second_pass_of_a_repeated_hour_is_winter_time(written: Callable[..., str]) -> None:
     history = load(
         written(_repeated_hour()), timezone=NEW_YORK, repairs=["split-repeated-hour", "allow-off-calendar"]

@@ -110,7 +110,7 @@ REQUESTS: list[tuple[str, dict[str, Any], str]] = [
     ("outside", {"start": "1999-01-01", "end": "1999-05-01"}, "no bars between"),
     ("partly_outside", {"start": "1999-01-01"}, "does not reach start"),
     ("no_date", {"start": "first of May"}, "not a date"),
-    ("no_bar", {"bar": "1w"}, "bar length"),
+    ("no_bar", {"bar": "2w"}, "bar length"),
     ("other_bar", {"bar": "1h"}, "asked for were 1h"),
     ("no_prices", {"prices": "nice"}, "'adjusted' or 'raw'"),
     ("no_zone", {"timezone": "Mars/Olympus"}, "time zone is not known"),

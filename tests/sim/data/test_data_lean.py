@@ -127,7 +127,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("tfcfa", {"end": "2013-07-02", "bar": "1h"}, "not in the data"),
     ("appl", {}, "for example aapl"),
     ("../spy", {}, "pass the ticker only"),
-    ("spy", {"bar": "5m"}, "1d, 1h, 1m"),
+    ("spy", {"bar": "7s"}, "1d, 1h, 1m"),
     ("spy", {"timezone": "UTC"}, "New York"),
     ("spy", {"bar": "1m"}, "2467 sessions are missing"),
     ("aapl", {"start": "2022-01-01"}, "no bars between"),

@@ -18,6 +18,7 @@ from sim.data.sessions import new_york_sessions
 from sim.data.text.files import read_bytes
 
 NEW_YORK = "America/New_York"
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the calendar library and its pandas
 PRICES = ["10", "11", "9", "10.5", "7"]
 
 
@@ -135,7 +136,7 @@ def test_a_damaged_calendar_cache_is_built_anew(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("ONEBOOK_CACHE", str(tmp_path))
     want = new_york_sessions(date(2024, 5, 1).toordinal()).day
     for damage in (b"not a table", np.arange(9).tobytes()):
-        (tmp_path / "xnys-1.npy").write_bytes(damage)
+        (tmp_path / "xnys-2.npy").write_bytes(damage)
         new_york_sessions.__globals__["_sessions"].cache_clear()
         assert (new_york_sessions(date(2024, 5, 1).toordinal()).day == want).all()
     new_york_sessions.__globals__["_sessions"].cache_clear()
@@ -158,3 +159,69 @@ def test_a_file_that_is_too_large_is_refused(written: Callable[..., str]) -> Non
 def test_the_readme_names_every_repair_and_note() -> None:
     text = (Path(__file__).resolve().parents[3] / "sim" / "data" / "README.md").read_text()
     assert not [name for name in {**REPAIRS, **NOTES} if f"`{name}`" not in text]
+
+
+def _session_bars(calendar: str, first: str, days: int, step: int) -> list[list[str]]:
+    """Return intraday bars in UTC of a calendar's sessions, straight from the library; breaks left out."""
+    import exchange_calendars
+
+    made = exchange_calendars.get_calendar(calendar)
+    lines = []
+    for session in made.sessions_window(first, days):
+        for moment in made.session_minutes(session):
+            if moment.minute % step == 0 and (moment.minute // step) * step == moment.minute:
+                lines.append([moment.strftime("%Y-%m-%dT%H:%M:%SZ"), *PRICES])
+    return lines
+
+
+MARKETS = [("XTKS", "Asia/Tokyo"), ("XLON", "Europe/London"), ("XHKG", "Asia/Hong_Kong"), ("CMES", "America/Chicago"), ("24/7", "UTC")]
+
+
+@pytest.mark.parametrize(("calendar", "zone"), MARKETS)
+def test_the_sessions_of_another_market_pass_by_its_calendar_and_a_hole_does_not(
+    calendar: str, zone: str, written: Callable[..., str]
+) -> None:
+    lines = _session_bars(calendar, "2025-03-10", 8, 30)
+    history = load(written(samples.text(lines)), calendar=calendar)[0]
+    assert (history.timezone, history.bar, len(history.day), history.repairs) == (zone, "30m", len(lines), ())
+    sessions = np.unique(history.day)
+    assert len(sessions) == 8 and (history.end_ns[:-1] <= history.start_ns[1:]).all()
+    holed = [line for at, line in enumerate(lines) if at not in range(len(lines) // 2, len(lines) // 2 + 3)]
+    with pytest.raises(DataError, match="missing"):
+        load(written(samples.text(holed)), calendar=calendar)
+
+
+def test_a_london_holiday_is_no_session_and_a_missing_day_is_named(written: Callable[..., str]) -> None:
+    lines = _london()
+    history = load(written(samples.text(lines)), calendar="XLON")[0]
+    assert history.timezone == "Europe/London" and len(history.day) == len(lines)
+    with pytest.raises(DataError, match="1 sessions are missing.*2024-01-16|value '2024-01-16'"):
+        load(written(samples.text(lines[:10] + lines[11:])), calendar="XLON")
+    with pytest.raises(DataError, match="no session"):
+        load(written(samples.text(sorted([*lines, ["2024-05-06", *PRICES]]))), calendar="XLON")
+
+
+def test_an_unknown_calendar_is_refused_with_near_names(written: Callable[..., str]) -> None:
+    with pytest.raises(DataError, match="XLON"):
+        load(written(samples.text(_london())), calendar="XLOM")
+
+
+def test_without_a_calendar_the_rhythm_of_the_data_decides(written: Callable[..., str]) -> None:
+    lines = samples.rows(60)
+    assert len(load(written(samples.text(lines[:9] + lines[10:])), calendar="none")[0].day) == 59
+
+
+def test_bars_after_an_early_close_are_refused_where_other_days_keep_their_hours(written: Callable[..., str]) -> None:
+    late = [[f"2024-11-29 {hour}:{minute}", *PRICES] for hour in (13, 14, 15) for minute in ("00", "30")]
+    lines = sorted([*_regular(30), *late])
+    with pytest.raises(DataError, match="outside the hours of its session") as caught:
+        _load(written(samples.text(lines)), NEW_YORK)
+    assert "2024-11-29T18:00:00 UTC" in str(caught.value)
+    assert [made.name for made in _load(written(samples.text(lines)), NEW_YORK, ("allow-outside-hours",)).repairs] == ["allow-outside-hours"]
+
+
+def test_bars_stamped_in_another_zone_are_refused(written: Callable[..., str]) -> None:
+    shifted = [[(datetime.fromisoformat(line[0]) + timedelta(hours=9)).strftime("%Y-%m-%d %H:%M"), *line[1:]] for line in _regular(30)]
+    mixed = _regular(30)[:-40] + shifted[-40:]
+    with pytest.raises(DataError, match="outside the hours|missing"):
+        _load(written(samples.text(mixed)), NEW_YORK)
