@@ -71,6 +71,8 @@ class Market:
         self._series: dict[int, Series] = {}
         self._anchor = local_day(config.start_ns, "US/Eastern")
         self._key = key_of("market", config.seed)
+        self._quotes: dict[int, tuple[int, Quote]] = {}
+        self._seconds: dict[int, tuple[int, Bar]] = {}
 
     def hours(self, contract: Contract) -> Hours:
         """Return when a contract trades."""
@@ -91,30 +93,56 @@ class Market:
         return known
 
     def second(self, contract: Contract, time_ns: int) -> Bar:
-        """Return the bar of the second that ended last."""
+        """Return the bar of the second that ended last; worked out once a second."""
+        second = time_ns // SECOND_NS
+        kept = self._seconds.get(contract.con_id)
+        if kept is not None and kept[0] == second:
+            return kept[1]
+        bar = self._second(contract, second * SECOND_NS)
+        self._seconds[contract.con_id] = (second, bar)
+        return bar
+
+    def _second(self, contract: Contract, time_ns: int) -> Bar:
         bar = self.series(contract).second(time_ns - 1)
         if not contract.under_id:
             return bar
-        prices = [self._worth(contract, price, time_ns) for price in bar[:4]]
+        prices = [self.worth(contract, price, time_ns) for price in bar[:4]]
         return Bar(prices[0], max(prices), min(prices), prices[3], bar.volume // 1000)
+
+    def years(self, contract: Contract, time_ns: int) -> float:
+        """Return how long an option lives, in years."""
+        expiry = datetime.strptime(contract.expiry, "%Y%m%d").toordinal()
+        return (minute_ns(contract.zone, expiry, 960) - time_ns) / SECOND_NS / YEAR_S
 
     def greeks(self, contract: Contract, spot_units: int, time_ns: int) -> Greeks:
         """Return an option's price and greeks at a price of its underlying."""
         under = self.catalogue.by_id[contract.under_id]
-        expiry = datetime.strptime(contract.expiry, "%Y%m%d").toordinal()
-        years = (minute_ns(contract.zone, expiry, 960) - time_ns) / SECOND_NS / YEAR_S
+        years = self.years(contract, time_ns)
         spot = spot_units / 10**under.price_exp
         return black_scholes(spot, float(contract.strike), years, contract.volatility, contract.right == "C")
 
-    def _worth(self, contract: Contract, spot_units: int, time_ns: int) -> int:
+    def worth(self, contract: Contract, spot_units: int, time_ns: int) -> int:
+        """Return an option's price at a price of its underlying."""
         price = self.greeks(contract, spot_units, time_ns).price
         return max(1, round(price * pow(10.0, contract.price_exp) / contract.step)) * contract.step
 
     def quote(self, contract: Contract, time_ns: int) -> Quote:
-        """Return the quote at a moment."""
-        last = self.second(contract, time_ns).close
+        """Return the quote at a moment; within one second it does not change, so it is worked out once."""
         second = time_ns // SECOND_NS
-        key = mix(self._key ^ contract.con_id)
+        kept = self._quotes.get(contract.con_id)
+        if kept is not None and kept[0] == second:
+            return kept[1]
+        quote = self._quote(contract, second * SECOND_NS, self.second(contract, time_ns))
+        self._quotes[contract.con_id] = (second, quote)
+        return quote
+
+    def quote_at(self, contract: Contract, second: int) -> Quote:
+        """Return the quote of a second since 1970, without keeping it."""
+        return self._quote(contract, second * SECOND_NS, self._second(contract, second * SECOND_NS))
+
+    def _quote(self, contract: Contract, time_ns: int, bar: Bar) -> Quote:
+        last = bar.close
+        key, second = mix(self._key ^ contract.con_id), time_ns // SECOND_NS
         unit = 100_000 if contract.sec_type == "CASH" else 100 if contract.sec_type == "STK" else 1
         sizes = [unit * (1 + below(key, 3 * second + place, 9)) for place in range(3)]
         step = contract.step

@@ -80,7 +80,7 @@ RESPONSES = (
     Message("familyCodes", 78, many("codes", "accountId familyCode"), says="family codes"),
     Message("symbolSamples", 79, "reqId:int", many("samples", "conId:int symbol secType primaryExchange currency",
             many("derivatives", "secType"), "description>=176 issuerId>=176"), says="contracts that fit a pattern"),
-    Message("mktDepthExchanges", 80, many("descriptions", "exchange secType listingExch serviceDataType aggGroup:int"),
+    Message("mktDepthExchanges", 80, many("descriptions", "exchange secType listingExch serviceDataType aggGroup:imax"),
             says="venues with an order book"),
     Message("tickReqParams", 81, "reqId:int minTick:num bboExchange snapshotPermissions:int", says="what a subscription means"),
     Message("smartComponents", 82, "reqId:int", many("components", "bitNumber:int exchange exchangeLetter"), says="letters of venues"),
