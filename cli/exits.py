@@ -26,6 +26,7 @@ CODES: dict[str, Code] = {
     "cli.ConfigError": Code.USAGE,
     "strategies.StrategyError": Code.USAGE,
     "sim.DataError": Code.USAGE,
+    "sim.HonestyError": Code.USAGE,
     "sim.ExportError": Code.USAGE,
     "ledger.UnitError": Code.USAGE,
     "sim.BacktestError": Code.FAILED,

@@ -19,6 +19,7 @@ from cli.book import book
 from cli.common import leaf
 from cli.exits import Code, code_of
 from cli.gateway import gateway
+from cli.honesty import overfit, walkforward
 from cli.output import Voice, table, voice
 from cli.parity import parity
 from cli.runs import backtest
@@ -73,8 +74,10 @@ def root(ctx: click.Context) -> None:
 root.add_command(backtest)
 root.add_command(book)
 root.add_command(gateway)
+root.add_command(overfit)
 root.add_command(parity)
 root.add_command(strategies)
+root.add_command(walkforward)
 
 
 @root.command()

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ledger import views
 from ledger.book import E_INSTRUMENT, E_KIND, E_PRICE, E_QTY, E_SIDE, E_TIME, I_QTY_EXP, Book
 from ledger.units import money
-from ledger.vocabulary import EventKind
+from ledger.vocabulary import EventKind, Method
 from sim import metrics
 from sim import run as runs
 from sim.data import DataError, History, load
@@ -133,12 +133,18 @@ def of_session(journal: Journal, info: SessionInfo, *, bars: bool = True) -> Evi
     symbols = [row["symbol"] for row in config["instruments"]]
     histories, missing = _bars_again(config) if bars else (None, "the bars were not read again")
     nothing: Any = None
-    setting = runs.Setting(cash=config["setting"]["cash"])
+    setting = setting_of(config)
     sim = runs.Simulation(book, nothing, values, (), nothing, nothing, setting)
     return Evidence(
         config, values, money(setting.cash), book, closed_trades(book),
         _tracks(np.array(found, np.int64).reshape(len(found), len(COLUMNS)), book, symbols), runs.figures(sim), histories, missing,
     )  # fmt: skip
+
+
+def setting_of(config: Mapping[str, Any]) -> runs.Setting:
+    """Return the Setting a session was made with; what an older release did not know is as it is by default."""
+    told = {name: value for name, value in config["setting"].items() if name in runs.Setting._fields}
+    return runs.Setting(**told | {"method": Method[told["method"]]})
 
 
 def _tracks(rows: Ints, book: Book, symbols: Sequence[str]) -> tuple[Track, ...]:

@@ -69,7 +69,7 @@ class WalkForward:
     segments: tuple[Segment, ...]
     simulation: runs.Simulation
     figures: metrics.Figures
-    trials: dict[str, float | None]  # by hash: the Sharpe ratio per day of each candidate in each window
+    trials: list[str]  # the hash of each candidate in each window
 
     @property
     def efficiency(self) -> float | None:
@@ -110,13 +110,13 @@ def walk_forward(
     found = windows(trading_days(histories), plan.learn, plan.test, anchored=plan.anchored)
     days, wishes = row_days(histories), silent(sum(history.end_ns.size for history in histories))
     chosen: list[tuple[Any, float | None, int]] = []
-    seen: dict[str, float | None] = {}
+    seen: list[str] = []
     for number, window in enumerate(found, 1):
         progress(f"window {number} of {len(found)}: {len(candidates)} candidates until {date.fromordinal(window.test_from)}")
         known = cut(histories, window.test_from)
         judged = [_in_sample(known, strategy, params, setting, plan.figure, window, source) for params in candidates]
-        seen |= {digest: sharpe for _, digest, sharpe in judged}
-        values = [value for value, _, _ in judged]
+        seen += [digest for _, digest in judged]
+        values = [value for value, _ in judged]
         best = _best(values)
         chosen.append((None if best is None else candidates[best], None if best is None else values[best], values.count(None)))
         _write_test(wishes, days, histories, strategy, chosen[-1][0], window)
@@ -141,8 +141,8 @@ def _best(values: Sequence[float | None]) -> int | None:
 def _in_sample(
     known: Sequence[History], strategy: Strategy, params: Any, setting: runs.Setting, figure: str, window: Window,
     source: tuple[str, str],
-) -> tuple[float | None, str, float | None]:  # fmt: skip
-    """Return (figure, trial hash, Sharpe ratio per day) of a candidate over the days a window learns on.
+) -> tuple[float | None, str]:  # fmt: skip
+    """Return (figure, trial hash) of a candidate over the days a window learns on.
 
     Bars before the window warm the strategy up; its wishes there are not traded.
     """
@@ -158,9 +158,7 @@ def _in_sample(
     told = {**runs.configuration(simulation, *source), "params": params._asdict()} | (
         {"learn_from": window.learn_from} if masked else {}
     )
-    returns = _returns(simulation.values, money(setting.cash))
-    judged = None if returns is None else moments(returns)
-    return runs.figures(simulation)[figure], trials.trial_hash(told), None if judged is None else judged.sharpe
+    return runs.figures(simulation)[figure], trials.trial_hash(told)
 
 
 def _keep(wishes: Floats, asked: Floats, histories: Sequence[History], days: Ints, since: int, until: int) -> None:
@@ -226,6 +224,9 @@ def configuration(walk: WalkForward, source: tuple[str, str]) -> dict[str, Any]:
 
 
 def record(walk: WalkForward, book: Any, told: Mapping[str, Any], session: int | None) -> int:
-    """Record every candidate of every window in the trial ledger; return how many were new."""
-    known = {digest: sharpe for digest, sharpe in walk.trials.items() if sharpe is not None}
-    return trials.record(book, trials.family(told), list(walk.trials), session, known)
+    """Record every candidate of every window in the trial ledger; return how many were new.
+
+    Their ratios are not recorded: those of short windows differ more than those of whole runs, with which they
+    would be thrown together when the spread between trials is measured.
+    """
+    return trials.record(book, trials.family(told), walk.trials, session)

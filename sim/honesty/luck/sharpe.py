@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 NORMAL = NormalDist()
 EULER_MASCHERONI = 0.5772156649015329
 CONFIDENCE = 0.95
+MEASURED_LEAST = 10
+"""Fewer known ratios than this do not tell how much trials differ: two near-copies would make any result look safe."""
 
 
 class Moments(NamedTuple):
@@ -92,10 +94,10 @@ def deflated(known: Moments, trials: int, sharpes: Sequence[float] = ()) -> Defl
     """Return the deflated Sharpe ratio of the best of `trials`.
 
     Args:
-        sharpes: ratios of trials as far as they are known, per period. With fewer than two the variance between
-            trials is taken to be what luck alone would give.
+        sharpes: ratios of trials as far as they are known, per period. With fewer than MEASURED_LEAST the variance
+            between trials is taken to be what luck alone would give.
     """
-    measured = len(sharpes) > 1
+    measured = len(sharpes) >= MEASURED_LEAST
     variance = float(np.var(np.asarray(sharpes, np.float64), ddof=1)) if measured else 1.0 / (known.length - 1)
     benchmark = expected_maximum(trials, variance)
     return Deflated(probabilistic(known, benchmark), benchmark, trials, variance, measured)

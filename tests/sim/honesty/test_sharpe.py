@@ -111,4 +111,6 @@ def test_skill_is_still_seen_through_the_deflation():
     few, many = deflated(known, 2), deflated(known, 10**6)
     assert few.probability > 0.95 > 0.9 > many.probability - 0.2 and few.benchmark < many.benchmark
     assert not few.measured and few.variance == pytest.approx(1 / 1499)
-    assert deflated(known, 3, (0.1, 0.2, 0.3)).variance == pytest.approx(0.01)
+    twin = deflated(known, 1000, (0.1, 0.1001))
+    assert not twin.measured and twin.benchmark == deflated(known, 1000).benchmark, "two near-copies do not make it safe"
+    assert deflated(known, 12, np.arange(12) / 10).variance == pytest.approx(0.13)
