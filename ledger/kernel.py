@@ -13,6 +13,11 @@ and numba gives each process a fresh identity: the cache would never hit. So
 they name the identity by module, function and source instead; the second run
 of a backtest then compiles nothing.
 
+numba reads the index of a function's versions whole, and with it imports the module of every
+type in it. A version for the parameters of a strategy in somebody's folder would make
+the index unreadable wherever that folder is not on the path, or once the file is gone. So a version
+that names a type from a file its function does not import is kept with that file (`Homes`).
+
 Flags: `nogil`, so that threads may run sweeps side by side; no `fastmath`
 anywhere near money; `error_model` stays "python", so a division by zero is an
 error and not a quiet zero.
@@ -23,17 +28,22 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 from numba import config
+from numba.core.caching import FunctionCache, NullCache
+from numba.core.errors import NumbaError
 
 ROOT = Path(__file__).resolve().parent.parent
 IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)|import[ \t]+([\w.]+))", re.MULTILINE)
 
+CannotCompile = NumbaError
+"""What calling a function raises that the compiler does not accept; nothing of it has run then."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -121,7 +131,60 @@ def _compiled(function: F, **options: bool) -> F:
     if config.DISABLE_JIT:
         return function
     path = Path(function.__code__.co_filename).resolve()
-    config.CACHE_DIR = str(cache_directory(path))  # numba reads it once for each decorated function
-    dispatcher: Any = numba.njit(cache=True, nogil=True, **options)(function)
+    if not path.is_file():  # typed into a console or a notebook: there is no file to keep its code with
+        return numba.njit(nogil=True, **options)(function)  # type: ignore[no-any-return]
+    dispatcher: Any = numba.njit(nogil=True, **options)(function)
+    dispatcher._cache = Homes(function, path)
     dispatcher._set_uuid(f"{function.__module__}.{function.__qualname__}:{kernel_hash(path)}")
     return dispatcher  # type: ignore[no-any-return]
+
+
+class Homes(NullCache):
+    """Where the versions of one compiled function lie: with its own file, or with the file of a type it does not know."""
+
+    def __init__(self, function: Callable[..., Any], path: Path) -> None:
+        self._function, self._path = function, path
+        # The module's name is part of the place: a user's file may be imported under several.
+        own = cache_directory(path)
+        self._own = self._at(own if path.is_relative_to(ROOT) else own / function.__module__)
+
+    def _at(self, folder: Path) -> Any:
+        config.CACHE_DIR = str(folder)  # numba reads it once, when a cache is made
+        return FunctionCache(self._function)  # type: ignore[no-untyped-call]
+
+    @property
+    def cache_path(self) -> str:
+        """Return the folder of the versions for types that the function's file knows."""
+        return str(self._own.cache_path)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the stored version for a signature, or None."""
+        return self._home(sig).load_overload(sig, target_context)
+
+    def save_overload(self, sig: Any, cres: Any) -> None:
+        """Store a compiled version."""
+        self._home(sig).save_overload(sig, cres)
+
+    def _home(self, sig: Any) -> Any:
+        """Return the cache that versions for this signature belong to; one that keeps nothing for types without a file."""
+        known = sources(self._path)
+        named = {place for kind in getattr(sig, "args", sig) for place in _places(kind)}
+        strangers = sorted(place for place in named if place[1] not in known)
+        if not strangers:
+            return self._own
+        if not all(file.is_file() for _, file in strangers):
+            return NullCache()
+        module, file = strangers[0]
+        text = "".join(f"{name}:{kernel_hash(path)}\0" for name, path in strangers) + kernel_hash(self._path)
+        return self._at(cache_directory(file) / module / hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+def _places(kind: Any) -> Iterator[tuple[str, Path]]:
+    """Yield (module, file) of every named tuple and every compiled function in a numba type."""
+    if (named := getattr(kind, "instance_class", None)) is not None:
+        file = getattr(sys.modules.get(named.__module__), "__file__", None)
+        yield named.__module__, Path(file or "").resolve()
+    if (dispatcher := getattr(kind, "dispatcher", None)) is not None:
+        yield dispatcher.py_func.__module__, Path(dispatcher.py_func.__code__.co_filename).resolve()
+    for part in getattr(kind, "types", ()):
+        yield from _places(part)

@@ -50,7 +50,7 @@ LAZY = {"pandas", "vectorbt", "matplotlib", "sklearn", "exchange_calendars", "st
 STARTUP = {"click", "cli"}
 """All that the command line may import at module level, beside the standard library."""
 NUMBA_FILES = {
-    "ledger/kernel.py": {"njit", "config", "numba"},
+    "ledger/kernel.py": {"njit", "config", "numba", "FunctionCache", "NullCache", "NumbaError"},
     "ledger/units.py": {"overload"},
     "ledger/journal/provenance.py": {"numba"},  # a session keeps the compiler's version
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +59,62 @@ def test_a_module_that_imports_itself_round_a_circle_is_hashed_once(folder: Path
     (folder / "leaf.py").write_text("import caller\n")
     kernel.sources.cache_clear()
     assert len(kernel.sources(folder / "leaf.py")) == 3
+
+
+SHARED = """
+from ledger.kernel import jit
+
+@jit
+def double(pair):
+    return 2 * pair.a
+"""
+STRANGER = """
+from typing import NamedTuple
+import shared
+
+class Pair(NamedTuple):
+    a: int
+
+class Other(NamedTuple):
+    a: int
+
+answers = shared.double(Pair(1)), shared.double(Other(2))
+hits = sum(shared.double.stats.cache_hits.values())
+"""
+
+
+def run(code: str, folder: Path, *places: Path) -> str:
+    environment = {**os.environ, "ONEBOOK_KERNELS": str(folder / "kernels"), "PYTHONPATH": os.pathsep.join(map(str, places))}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.compiled
+def test_a_version_for_a_strangers_type_is_found_again_and_is_in_nobody_elses_way(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder, name, text in ((ours, "shared", SHARED), (theirs, "stranger", STRANGER)):
+        folder.mkdir()
+        (folder / f"{name}.py").write_text(text)
+    ask = "import stranger; print(stranger.answers, stranger.hits)"
+    assert run(ask, tmp_path, kernel.ROOT, ours, theirs) == "(2, 4) 0"
+    assert run(ask, tmp_path, kernel.ROOT, ours, theirs) == "(2, 4) 2"
+    # Without the stranger's folder on the path, what is kept for others must still be readable.
+    other = "import collections, shared; P = collections.namedtuple('P', 'a'); print(shared.double(P(5)))"
+    assert run(other, tmp_path, kernel.ROOT, ours) == "10"
+    (theirs / "stranger.py").write_text(STRANGER.replace("class Other", "class Another").replace("Other(2)", "Another(3)"))
+    assert run(ask, tmp_path, kernel.ROOT, ours, theirs) == "(2, 6) 0"
+
+
+@pytest.mark.compiled
+def test_one_file_imported_under_two_names_keeps_two_sets_of_code(tmp_path: Path) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "mine.py").write_text(SHARED + "import typing\nclass Own(typing.NamedTuple):\n    a: int\n")
+    for name, place in (("mine", tmp_path / "package"), ("package.mine", tmp_path), ("mine", tmp_path / "package")):
+        code = f"from {name} import Own, double; print(double(Own(4)))"
+        assert run(code, tmp_path, kernel.ROOT, place) == "8"
+
+
+@pytest.mark.compiled
+def test_a_function_typed_into_a_console_is_compiled_and_not_kept(tmp_path: Path) -> None:
+    code = "from ledger.kernel import jit\n@jit\ndef three(x):\n    return 3 * x\nprint(three(7), hasattr(three, 'py_func'))"
+    assert run(code, tmp_path, kernel.ROOT) == "21 True"
