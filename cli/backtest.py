@@ -1,4 +1,4 @@
-"""`onebook backtest run` and `onebook strategies`: simulated runs; `cli/runs.py` shows the stored ones.
+"""`onebook backtest run`: simulated runs; `cli/runs.py` shows the stored ones.
 
 Theory of operation. `run` hands words to `sim.run.run`, which reads, runs and stores,
 and prints what it returns. Pictures are drawn after the run is stored, from what the
@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from cli.common import StrategyName, leaf
-from cli.output import table, voice
+from cli.output import voice
 from cli.settings import Settings
 
 TRADING = (
@@ -114,25 +114,3 @@ def draw(sheet: Any, folder: Path, session: int) -> dict[str, Path]:
 
     picture, page = write(sheet, folder, f"{session:04d}", ("png", "html")).values()
     return {"equity curve": picture, "tear sheet": page}
-
-
-@click.command()
-@leaf
-def strategies(settings: Settings) -> None:
-    """List the strategies and their parameters."""
-    from strategies import get, names
-
-    documents: list[dict[str, Any]] = []
-    for name in names():
-        strategy = get(name)
-        defaults = strategy.params()._asdict()
-        bounds = {key: list(strategy.ranges[key]) if key in strategy.ranges else None for key in defaults}
-        parameters = {key: {"default": value, "range": bounds[key]} for key, value in defaults.items()}
-        documents.append({"name": name, "summary": strategy.summary, "parameters": parameters})
-    speaker = voice()
-    speaker.document({"strategies": documents})
-    rows = [
-        (d["name"], d["summary"], ", ".join(f"{key}={p['default']}" for key, p in d["parameters"].items()))
-        for d in documents
-    ]
-    speaker.show(table("", ("strategy", "what it does", "parameters"), rows))

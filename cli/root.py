@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 
-from cli.backtest import strategies
 from cli.book import book
 from cli.common import leaf
 from cli.exits import Code, code_of
@@ -23,6 +22,7 @@ from cli.honesty import overfit, walkforward
 from cli.output import Voice, table, voice
 from cli.parity import parity
 from cli.runs import backtest
+from cli.strategy import check, new_strategy, strategies
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -78,6 +78,8 @@ root.add_command(overfit)
 root.add_command(parity)
 root.add_command(strategies)
 root.add_command(walkforward)
+root.add_command(new_strategy)
+root.add_command(check)
 
 
 @root.command()

@@ -1,8 +1,7 @@
 """Does a strategy see the future? Run it on cut histories and compare its wishes.
 
-Theory of operation. `walk` is the plain loop that every runner must agree with:
-one call a bar with one workspace, over columns that were prepared once. `differences`
-runs it on the whole history and again on prefixes of it. A causal strategy answers every
+Theory of operation. `signals` prepares once and asks for every bar, as every runner does.
+`differences` does so on the whole history and again on prefixes of it. A causal strategy answers every
 bar of the prefix exactly as before; a strategy whose columns look ahead does not.
 Signals are compared and not fills, because fills also depend on cash and on other
 instruments.
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategies.api import Bars, Signal, Strategy, columns_of, head
+from strategies.asking import ask
 
 Rows = NDArray[np.float64]
 
@@ -34,20 +34,10 @@ class Difference(NamedTuple):
     prefix: Signal
 
 
-def walk(strategy: Strategy, bars: Bars, columns: NDArray[np.float64], params: Any) -> Rows:
-    """Return float64[T, fields of Signal]: what the strategy wishes at each bar of one instrument."""
-    count = bars.close.shape[0]
-    state = np.zeros(strategy.state_size)
-    rows = np.empty((count, len(Signal._fields)))
-    for t in range(count):
-        rows[t] = strategy.on_bar(bars, columns, t, state, params)
-    return rows
-
-
 def universe_signals(strategy: Strategy, universe: Sequence[Bars], params: Any) -> tuple[Rows, ...]:
-    """Return the rows of `walk` of every instrument, prepared together."""
+    """Return the rows of `ask` of every instrument, prepared together."""
     blocks = columns_of(strategy, universe, params)
-    return tuple(walk(strategy, bars, block, params) for bars, block in zip(universe, blocks, strict=True))
+    return tuple(ask(strategy, bars, block, params) for bars, block in zip(universe, blocks, strict=True))
 
 
 def signals(strategy: Strategy, bars: Bars, params: Any) -> Rows:
@@ -73,6 +63,6 @@ def differences(strategy: Strategy, bars: Bars, params: Any, cuts: Iterable[int]
 
 
 def as_signal(row: NDArray[np.float64]) -> Signal:
-    """Return one row of `walk` as a Signal."""
+    """Return one row of `signals` as a Signal."""
     words = {"order_type", "time_in_force", "from_fill"}
     return Signal(*(int(value) if name in words else float(value) for name, value in zip(Signal._fields, row, strict=True)))

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategies.api import Bars, Signal, Strategy, StrategyError, columns_of, part
-from strategies.causality import walk
+from strategies.asking import ask
 
 NOISE = 1e-9
 FRACTION = 2e-6
@@ -122,7 +122,7 @@ def examine(strategy: Strategy, universe: Sequence[Bars], params: Any, cuts: int
 
 def _run(strategy: Strategy, universe: tuple[Bars, ...], params: Any) -> Seen:
     blocks = columns_of(strategy, universe, params)
-    return Seen(universe, blocks, tuple(walk(strategy, bars, block, params) for bars, block in zip(universe, blocks, strict=True)))
+    return Seen(universe, blocks, tuple(ask(strategy, bars, block, params) for bars, block in zip(universe, blocks, strict=True)))
 
 
 def _run_part(strategy: Strategy, universe: tuple[Bars, ...], params: Any) -> Seen:

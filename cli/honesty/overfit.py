@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli.common import StrategyName, leaf
+from cli.common import leaf
 from cli.output import table, voice
 from cli.settings import Settings
 
@@ -20,12 +20,11 @@ YEAR = 252**0.5
     "-p", "--param", "params", multiple=True, metavar="NAME=VALUES",
     help="Run these candidates on the session's bars too: fast=5,10 or fast=5:50:5. Each is counted as a trial.",
 )  # fmt: skip
-@click.option("--strategy", "name", type=StrategyName(), help="What the candidates run; default: the session's own strategy.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of everything that is drawn.")
 @click.option("--draws", type=click.IntRange(100, 100_000), default=2_000, show_default=True, help="Samples of each resampling.")
 @click.option("--book", type=click.Path(), help="Journal to read.")
 @leaf
-def overfit(settings: Settings, session: int, params: tuple[str, ...], name: str | None, seed: int, draws: int) -> None:
+def overfit(settings: Settings, session: int, params: tuple[str, ...], seed: int, draws: int) -> None:
     """Judge a stored backtest: deflated Sharpe ratio with the true number of trials, intervals, Monte Carlo.
 
     With -p the candidates compete on the same bars: probability of overfitting, reality check, stability, paths.
@@ -42,16 +41,16 @@ def overfit(settings: Settings, session: int, params: tuple[str, ...], name: str
             run = evidence.of_session(journal, session_of(journal, session), bars=bool(params))
         if run.family is None:
             raise click.UsageError(f"session {session} does not name its strategy and instruments; its trials cannot be counted")
-        ran = _candidates(run, name, params, book, say) if params else None
+        ran = _candidates(run, params, book, say) if params else None
         say("drawing")
         verdict = overfit.judge(run, trials.counted(book, run.family), chance, draws)
-        contest = None if ran is None else overfit.contest(ran, chance, draws)
+        contest = None if ran is None else overfit.contest(ran, run.held_returns(), chance, draws)
     document = {"session": session, "family": run.family, "seed": seed, "draws": draws, **_verdict(verdict), **_contest(contest)}
     speaker.document(document)
     _show(document)
 
 
-def _candidates(run: Any, name: str | None, params: tuple[str, ...], book: Path, say: Any) -> Any:
+def _candidates(run: Any, params: tuple[str, ...], book: Path, say: Any) -> Any:
     """Run the candidates on the session's own bars and record them as trials."""
     from sim.honesty import evidence, overfit, trials
     from sim.honesty.grid import grid
@@ -59,9 +58,7 @@ def _candidates(run: Any, name: str | None, params: tuple[str, ...], book: Path,
 
     if run.histories is None:
         raise click.UsageError(f"candidates need the bars of the run: {run.missing}")
-    strategy = get(name or run.config["strategy"])
-    if strategy.name != run.config["strategy"]:
-        raise click.UsageError(f"the session ran {run.config['strategy']}, not {strategy.name}; only trials of one family compete")
+    strategy = get(run.config["strategy"])
     told = {key: value for key, value in run.config.items() if key != "walkforward"}
     setting = evidence.setting_of(run.config)
     ran = overfit.candidates_of(run.histories, strategy, grid(strategy, params).params, setting, told, say)
