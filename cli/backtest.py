@@ -32,7 +32,7 @@ def backtest() -> None:
 @click.option(
     "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the strategy; may be repeated."
 )
-@click.option("--data", help="sp500, nasdaq, a folder in LEAN layout, a CSV or Parquet file.")
+@click.option("--data", help="sp500, nasdaq, store, a folder in LEAN layout, a CSV or Parquet file.")
 @click.option("--symbol", "symbols", multiple=True, metavar="A,B", help="Instruments; a LEAN folder needs them.")
 @click.option("--bar", help="Bar length: 1w, 1d, 4h, 1h, 5m ...; longer bars are made from finer ones.")
 @click.option("--start", metavar="DATE", help="First trading date, as 2015-01-02.")

@@ -16,6 +16,7 @@ import click
 
 from cli.book import book
 from cli.common import leaf
+from cli.data import data
 from cli.exits import Code, code_of
 from cli.gateway import gateway
 from cli.honesty import overfit, walkforward
@@ -73,6 +74,7 @@ def root(ctx: click.Context) -> None:
 
 root.add_command(backtest)
 root.add_command(book)
+root.add_command(data)
 root.add_command(gateway)
 root.add_command(overfit)
 root.add_command(parity)

@@ -21,6 +21,7 @@ DEFAULTS: dict[str, str | bool] = {
     "book": "runs/onebook.db",
     "data": "sp500",
     "prices": "adjusted",
+    "store": "store",
     "cash": "100000",
     "size": "percent:95",
     "commission": "ibkr-fixed",
@@ -36,8 +37,9 @@ DEFAULTS: dict[str, str | bool] = {
 }
 MEANING: dict[str, str] = {
     "book": "the journal that runs are stored in and read from",
-    "data": "sp500, nasdaq, a folder in LEAN layout, or a CSV or Parquet file",
+    "data": "sp500, nasdaq, store, a folder in LEAN layout, or a CSV or Parquet file",
     "prices": "adjusted or raw (LEAN folders)",
+    "store": "folder of the local price store; --data store reads it",
     "cash": "money at the start of a backtest",
     "size": "full size: percent:95 of equity, shares:100, volatility:15, atr:1, kelly:50, ...",
     "commission": "ibkr-fixed, ibkr-tiered, lean-ibkr, zero, bps:10, per-share:0.005, per-order:1",
@@ -95,6 +97,8 @@ def resolve(config: str | None, overrides: Sequence[str], flags: Mapping[str, An
     found.update(
         {key: Setting(value, f"--{key}") for key, value in flags.items() if value is not None and key in DEFAULTS}
     )
+    if found["data"].value == "store":
+        found["data"] = found["data"]._replace(value=found["store"].value)
     return found
 
 

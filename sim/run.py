@@ -26,6 +26,7 @@ from ledger.units import UnitError, decimal_text, money, to_grid
 from ledger.vocabulary import EventKind, Limit, Method, Outcome
 from sim import metrics
 from sim.data import History, load
+from sim.data.errors import told
 from sim.engine import layout, signals
 from sim.engine.account import QTY_EXP, REFERENCES, remarks, terms, with_room
 from sim.engine.exchange import Fill
@@ -178,7 +179,7 @@ def _made(sim: Simulation) -> list[tuple[str, str]]:
 def _notes(sim: Simulation) -> list[str]:
     """Return the sentences a reader must not miss: repairs made, refusals met, orders never filled."""
     notes = [
-        f"{history.symbol}: {repair.count} rows repaired by {repair.name}, first at row {repair.first_row}."
+        told(history.symbol, *repair)
         for history in sim.histories
         for repair in history.repairs
     ]

@@ -55,6 +55,13 @@ NOTES: dict[str, str] = {
 }
 
 
+def told(symbol: str, name: str, count: int, first_row: int) -> str:
+    """Return the sentence about a repair or note that a reader of a run must not miss."""
+    if name in NOTES:
+        return f"{symbol}: {NOTES[name]} ({count:,})."
+    return f"{symbol}: {count:,} rows repaired by {name}, first at row {first_row}."
+
+
 class DataError(Exception):
     """A file or a request that was refused; str() names everything and what to do.
 

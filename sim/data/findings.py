@@ -22,6 +22,7 @@ from sim.data.gate import Gate
 from sim.data.history import History, Int64Array
 from sim.data.load import load, symbols_of
 from sim.data.place import Spans, bar_ns
+from sim.data.store import Store
 from sim.data.zones import zone_of
 
 LISTED_MAX = 1_000
@@ -136,6 +137,23 @@ def check(source: str, symbols: Sequence[str] = (), **reading: Any) -> Report:
         total += counted
         calendars += calendar
     return Report(findings, total, calendars)
+
+
+def check_store(folder: str, symbols: Sequence[str] = (), **reading: Any) -> Report:
+    """Return what is wrong with the files of a store: changed bytes, unreadable files, sessions without a bar."""
+    found: list[Finding] = []
+    calendars: list[Calendar] = []
+    total = 0
+    try:
+        entries = [entry for entry in Store(folder).entries() if not symbols or entry.symbol in symbols]
+    except DataError as error:
+        return Report([_of(error, "")], 1, [])
+    for entry in entries:
+        some, counted, calendar = _check_one(folder, entry.symbol, {**reading, "bar": entry.bar, "prices": entry.prices})
+        found += some
+        total += counted
+        calendars += calendar
+    return Report(found, total, calendars)
 
 
 def _check_one(source: str, symbol: str, reading: dict[str, Any]) -> tuple[list[Finding], int, list[Calendar]]:

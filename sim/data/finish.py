@@ -98,7 +98,7 @@ def _placed(table: Table, request: Request, gate: Gate) -> tuple[Placed, NDArray
     times = parse_times(column, width, table.row, table.file, name, request.date_format)
     placed = place.place(times, (request.timezone, request.calendar), gate, table.row, name)
     day = place.days_of(placed)
-    keep = _in_range(day, request, gate)
+    keep = in_range(day, request, gate)
     # Whole days ahead are refused before a calendar is asked about them; the last day is judged later.
     ahead = keep & (day > request.now_ns // DAY_NS + EPOCH_ORDINAL + 1)
     rule, fix = "the bar ends in the future", "correct the date"
@@ -130,7 +130,7 @@ def _complete(draft: Draft, spans: Spans, request: Request, gate: Gate, column: 
     )
 
 
-def _in_range(day: Int64Array, request: Request, gate: Gate) -> NDArray[np.bool_]:
+def in_range(day: Int64Array, request: Request, gate: Gate) -> NDArray[np.bool_]:
     """Return the rows from start to end; refuse a range that the data has not or has only in part."""
     first, last = int(day.min()), int(day.max())
     keep = np.ones(len(day), np.bool_)

@@ -24,9 +24,12 @@ from sim.data.history import History
 from sim.data.lean.folder import load_lean
 from sim.data.resample import resample
 from sim.data.sessions import NEW_YORK, calendar_of
+from sim.data.store import Store, is_store
 from sim.data.text import files
 from sim.data.text.table import Table, read_csv
 
+STORE = "store"
+"""The folder that `onebook data import` makes when it is told no other."""
 BUNDLED = {"sp500": "SPX", "nasdaq": "COMP"}
 SYMBOL = re.compile(r"[A-Za-z0-9^][A-Za-z0-9._=^-]{0,31}")
 Day = str | date | datetime | None
@@ -50,7 +53,7 @@ def load(
     """Return the validated bars of each symbol, in the order asked for.
 
     Args:
-        source: "sp500", "nasdaq", a folder in LEAN layout, or a .csv, .csv.gz, .parquet file.
+        source: "sp500", "nasdaq", a store, a folder in LEAN layout, or a .csv, .csv.gz, .parquet file.
         symbols: which instruments; empty means all of a file (a LEAN folder needs names).
         start, end: first and last trading date, both included.
         bar: "1w", "1d", "1h", "5m" ...; a file's own length when None, daily in a LEAN folder; longer bars are made.
@@ -80,8 +83,12 @@ def _load(request: Request, wanted: list[str]) -> list[History]:
     if request.source in BUNDLED:
         return _load_bundled(request, wanted)
     path = Path(request.source)
+    if is_store(path):
+        return Store(path).load(wanted, request)
     if path.is_dir():
         return load_lean(path, wanted, request)
+    if request.source == STORE and not path.exists():
+        raise DataError("there is no store of bars here", file=STORE, fix="make one with `onebook data import FILE`")
     return _load_file(path, wanted, request)
 
 

@@ -19,6 +19,7 @@ from ledger import views
 from ledger.units import money
 from ledger.vocabulary import EventKind
 from sim import metrics
+from sim.data.errors import told
 from sim.output.sheet import Sheet, from_book, held
 
 EPOCH_ORDINAL = 719_163
@@ -66,7 +67,7 @@ def _benchmark(journal: Any, session_id: int, time_ns: Ints, start_e8: int) -> I
 def _notes(config: dict[str, Any], journal: Any, session_id: int) -> list[str]:
     """Return the sentences a reader must not miss: repairs made, signals refused."""
     notes = [
-        f"{instrument['symbol']}: {repair['count']} rows repaired by {repair['name']}, first at row {repair['first_row']}."
+        told(instrument["symbol"], repair["name"], repair["count"], repair["first_row"])
         for instrument in config.get("instruments", [])
         for repair in instrument.get("repairs", [])
     ]

@@ -1,0 +1,5 @@
+"""`onebook data`: the commands about prices."""
+
+from cli.data.store import data
+
+__all__ = ["data"]
