@@ -31,6 +31,7 @@ soak: setup ## the long tests: hours of kill -9, power cuts and random streams
 
 docs: setup ## write the generated pages of docs/ anew
 	@$(PY) -m docs.make_order_states
+	@$(PY) -m sim.gateway.page
 
 lock: ## resolve the dependencies anew into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --group dev --python-version 3.11 --universal --generate-hashes \

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 Handler = Callable[["Answers", "Session", Values], None]
 HANDLERS: dict[str, Handler] = {}
+MARKET_DATA = ("ticks", "tickByTick", "bars", "history", "depth")
 NO_CONTRACT = "No security definition has been found for the request"
 
 
@@ -50,7 +51,8 @@ class Subscription:
 
     def _run(self) -> None:
         self._next()
-        self.call()
+        if self.key[0] not in MARKET_DATA or self.answers.now_ns >= self.answers.muted_until_ns:
+            self.call()
 
     def stop(self) -> None:
         """End it."""
@@ -65,7 +67,8 @@ class Answers:
         self.gateway = gateway
         self.subscriptions: dict[Session, dict[tuple[str, int], Subscription]] = {}
         gateway.desk.trader.filler.told = self.executed
-        self.heard: list[Callable[[Any], None]] = []
+        self.muted_until_ns = 0
+        """Until then no market data are sent."""
 
     @property
     def now_ns(self) -> int:

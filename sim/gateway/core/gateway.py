@@ -48,6 +48,8 @@ class Gateway:
         self.connections: set[Session] = set()
         self.next_ids: dict[int, int] = {}
         self.listeners: list[Listener] = []
+        self.shut_until_ns = 0
+        """Until then nobody can connect: the gateway restarts."""
         self._number = 0
         self.answers = Answers(self)
         self.store.load(self)
@@ -62,6 +64,10 @@ class Gateway:
         self.connections.add(session)
         self.faults.connected(session)
         return session
+
+    def shut(self) -> bool:
+        """Say whether connections are refused now."""
+        return self.schedule.now_ns < self.shut_until_ns or self.faults.shut()
 
     def advance(self, now_ns: int) -> None:
         """Let everything happen that is due up to a time."""
@@ -86,6 +92,8 @@ class Gateway:
             session.error(-1, 326, "Unable to connect as the client id is already in use. Retry with a unique client id.")
             session.settle()
             session.close()
+            return
+        if session.mute:
             return
         session.client_id, session.phase = client_id, Phase.READY
         self.sessions[client_id] = session

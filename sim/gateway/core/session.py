@@ -55,11 +55,13 @@ class Session:
         self.phase = Phase.OPENING
         self.version, self.client_id = 0, -1
         self.unknown = 0
-        self.closing = False
+        self.closing = self.mute = False
         self.data_type = 1
         self._splitter = Splitter()
         self._api_seen = b""
         self._out: list[bytes] = []
+        self.held: list[bytes] = []
+        """Bytes that were held back and may go now, past the faults."""
         self._busy_until_ns = 0
         self._breaks = 0
         self._batch: list[tuple[str, Values]] = []
@@ -180,6 +182,10 @@ class Session:
         self.gateway.said(self, fields)
         self._out.append(join(fields))
 
+    def push(self, data: bytes) -> None:
+        """Queue bytes that were framed before and held back."""
+        self.held.append(data)
+
     def settle(self) -> None:
         """Let what faults watch go its way; called at the end of every turn."""
         if self._batch:
@@ -205,5 +211,6 @@ class Session:
             self.settle()
             self.phase, self.closing = Phase.CLOSED, True
             self._out.clear()
+            self.held.clear()
             self._batch.clear()
             self.gateway.leave(self)

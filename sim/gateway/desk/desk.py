@@ -126,6 +126,14 @@ class Desk:
         if order.transmitted:
             self._transmit(order)
 
+    def draft(self, client_id: int, fields: Values) -> Order | None:
+        """Return an order as it was read, entered nowhere; None when it cannot be read."""
+        contract = self._contract(fields)
+        numbers = checks.read(fields, contract, self.config.account) if contract else None
+        if contract is None or not isinstance(numbers, checks.Read):
+            return None
+        return self._order(client_id, fields["orderId"] or 0, fields, contract, numbers)
+
     def add(self, order: Order) -> None:
         """Make an order known under its numbers."""
         self.next_perm = max(self.next_perm, order.perm_id) + 1

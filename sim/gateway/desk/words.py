@@ -73,7 +73,7 @@ def status(order: Order) -> Values:
 
 def open_order(order: Order, **more: Any) -> Values:
     """Return the values of `openOrder` as the order stands."""
-    return {**order.row, "status": order.status, "warningText": order.warning, **more}
+    return {**order.row, "status": order.status, "warningText": order.warning, "permId": order.perm_id, **more}
 
 
 def execution(done: Execution, account: str, req_id: int, version: int, zone: str = ZONE) -> Values:

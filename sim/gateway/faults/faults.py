@@ -17,6 +17,7 @@ class Cut(Enum):
     """What may be written in place of bytes."""
 
     ABORT = "ABORT"
+    RESET = "RESET"
     HALF_CLOSE = "HALF_CLOSE"
 
 

@@ -10,6 +10,8 @@ in-memory loop alike, because it asks for nothing but `time`, `call_at` and a tr
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 
 from sim.gateway.core.config import SECOND_NS
 from sim.gateway.core.gateway import Gateway
@@ -85,10 +87,10 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Give the connection its session."""
         self.transport = transport  # type: ignore[assignment]
-        if self.host.gateway.faults.shut():
+        self.host.begin()
+        if self.host.gateway.shut():
             self.transport.abort()  # type: ignore[union-attr]
             return
-        self.host.begin()
         self.session = self.host.gateway.connect()
         self.host.wires[self.session] = self
         self.host.finish()
@@ -119,6 +121,8 @@ class Wire(asyncio.Protocol):
             pieces = faults.cut(session, data) if faults.bytes else ((0, data),)
             for delay_ns, piece in pieces:
                 self._write(piece) if not delay_ns else self._write_later(delay_ns, piece)
+        while session.held:
+            self._write(session.held.pop(0))
         if session.closing and self.transport is not None:
             self.transport.close()
         elif transport.get_write_buffer_size() > BUFFER_MAX:
@@ -130,7 +134,10 @@ class Wire(asyncio.Protocol):
     def _write(self, piece: bytes | Cut) -> None:
         if self.transport is None:
             return
-        if piece is Cut.ABORT:
+        if piece is Cut.ABORT or piece is Cut.RESET:
+            plug = self.transport.get_extra_info("socket")
+            if piece is Cut.RESET and plug is not None:
+                plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()
         elif piece is Cut.HALF_CLOSE:
             self.transport.write_eof()
