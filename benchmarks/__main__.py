@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import measures
+from benchmarks import measures, portfolio
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 HEADER = """# Benchmarks
@@ -34,6 +34,7 @@ def main(quick: bool) -> int:
             ("fifo", lambda: measures.fifo(1_000_000 // scale)),
             ("live step", lambda: measures.live_step(place, 2_000 // scale)),
             ("restart", lambda: measures.restart(place, 1_000_000 // scale)),
+            ("portfolio", lambda: portfolio.rebalancing(5_000 // scale, 500)),
             ("commands", lambda: measures.commands(place)),
         )
         for name, measure in work:

@@ -145,7 +145,7 @@ def foreign_libraries_have_one_door(source: Source) -> Iterator[str]:
         top = module.split(".")[0]
         if top == "ib_async" and source.path != IB_FILE and source.room != "tests":
             yield f"{line}: ib_async belongs to {IB_FILE}"
-        if top == "vectorbt" and source.path != VECTORBT_FILE and source.room != "tests":
+        if top == "vectorbt" and source.path != VECTORBT_FILE and source.room not in ("tests", "benchmarks"):
             yield f"{line}: vectorbt belongs to {VECTORBT_FILE}"
         if top == "numba" and source.room in ROOMS and name not in NUMBA_FILES.get(source.path, set()):
             yield f"{line}: compile through ledger.kernel; its decorators carry the flags and the cache"
