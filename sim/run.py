@@ -10,7 +10,7 @@ only lays out and reads off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -229,6 +229,12 @@ def configuration(sim: Simulation, source: str, prices: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def reading_told(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how prices were read, as the session row keeps it: whoever judges the run later reads the same bars again."""
+    told = {name: value for name, value in reading.items() if value is not None and name != "now_ns"}
+    return {name: list(value) if isinstance(value, list | tuple) else str(value) for name, value in told.items()}
+
+
 def store(sim: Simulation, path: Path, config: dict[str, Any]) -> int:
     """Write a run into the journal at `path` as a finished session and return its id.
 
@@ -285,5 +291,5 @@ def run(
     sim = simulate(histories, chosen, values, setting)
     progress("storing")
     path = Path(book)
-    session = store(sim, path, configuration(sim, data, prices))
+    session = store(sim, path, configuration(sim, data, prices) | {"reading": reading_told(reading)})
     return Run(sim, figures(sim), session, path)

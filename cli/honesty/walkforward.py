@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from cli.backtest import TRADING, run
 from cli.common import StrategyName, leaf
 from cli.output import table, voice
 from cli.settings import Settings
 
-READING = ("start", "end", "bar", "timezone", "date_format")
+READING = ("start", "end", "bar", "timezone", "calendar", "date_format")
 SHOWN = ("total_return", "cagr", "sharpe", "max_drawdown", "trades")
 
 
@@ -24,19 +25,6 @@ SHOWN = ("total_return", "cagr", "sharpe", "max_drawdown", "trades")
 @click.option("--test", type=click.IntRange(min=1), default=252, show_default=True, help="Trading days to trade the choice.")
 @click.option("--anchored", is_flag=True, help="Learn from the first day on; otherwise from the last --learn days.")
 @click.option("--figure", default="sharpe", show_default=True, help="What to choose by: sharpe, sortino, calmar, total_return ...")
-@click.option("--data", help="sp500, nasdaq, a folder in LEAN layout, a CSV or Parquet file.")
-@click.option("--symbol", "symbols", multiple=True, metavar="A,B", help="Instruments; a LEAN folder needs them.")
-@click.option("--bar", help="Bar length: 1d, 1h, 1m.")
-@click.option("--start", metavar="DATE", help="First trading date, as 2015-01-02.")
-@click.option("--end", metavar="DATE", help="Last trading date.")
-@click.option("--prices", help="adjusted or raw (LEAN folders).")
-@click.option("--cash", help="Money at the start.")
-@click.option("--size", help="Full size: percent:95 of equity, or shares:100.")
-@click.option("--commission", help="ibkr-fixed, zero, bps:10, per-share:0.005.")
-@click.option("--timezone", help="IANA name; needed when a file has local times of day.")
-@click.option("--date-format", help="iso, m/d/y, d/m/y, epoch-s, epoch-ms, epoch-us, epoch-ns.")
-@click.option("--repair", "repairs", multiple=True, metavar="NAME", help="A repair the data may get; it is counted and stored.")
-@click.option("--book", type=click.Path(), help="Journal to store the out-of-sample run in.")
 @leaf
 def walkforward(
     settings: Settings, strategy: str, params: tuple[str, ...], symbols: tuple[str, ...], repairs: tuple[str, ...], **flags: Any
@@ -61,18 +49,23 @@ def walkforward(
         candidates = grid(chosen, params)
         wanted = [symbol.strip() for text in symbols for symbol in text.split(",") if symbol.strip()]
         say("reading data")
-        reading = {key: flags[key] for key in READING if flags[key] is not None}
-        histories = load(source[0], wanted, prices=source[1], repairs=repairs, **reading)
+        reading = {key: flags[key] for key in READING if flags[key] is not None} | {"repairs": repairs}
+        histories = load(source[0], wanted, prices=source[1], **reading)
         plan = walking.Plan(flags["learn"], flags["test"], flags["anchored"], flags["figure"])
-        setting = sim_run.Setting(cash=settings("cash"), size=settings("size"), commission=settings("commission"))
+        setting = sim_run.Setting(**{key: settings(key) for key in TRADING})
         walk = walking.walk_forward(histories, chosen, candidates.params, plan, setting, source=source, progress=say)
         say("storing")
-        told = walking.configuration(walk, source)
+        told = walking.configuration(walk, source) | {"reading": sim_run.reading_told(reading)}
         session = sim_run.store(walk.simulation, book, told)
         new = walking.record(walk, book, told, session)
     document = _document(walk, session, book, told, candidates.refused, new)
     speaker.document(document)
     _show(document)
+
+
+# Data and account are told to a walk as they are to a backtest: the options are the same objects, so they cannot drift apart.
+SHARED = {"data", "prices", "book", "symbols", "repairs", *READING, *TRADING}
+walkforward.params.extend(option for option in run.params if option.name in SHARED)
 
 
 def _document(walk: Any, session: int, book: Path, told: Any, refused: int, new: int) -> dict[str, Any]:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ledger.journal.journal import Journal
 
 HASH_BYTES = 32
-PLACES = frozenset({"data", "strategies", "timezone"})
-"""Keys of a config that say where things lie and not what was tried: another path to the same bytes is no new trial."""
+PLACES = frozenset({"data", "reading", "strategies", "timezone"})
+"""Keys of a config that say where things lie and not what was tried: another way to the same bars is no new trial."""
 
 
 class TrialCount(NamedTuple):

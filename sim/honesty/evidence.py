@@ -180,18 +180,22 @@ def _bars_again(config: Mapping[str, Any]) -> tuple[tuple[History, ...] | None, 
         return None, "the session does not say which dates it read"
     if not Path(config["data"]).exists() and config["data"] not in ("sp500", "nasdaq"):
         return None, f"{config['data']} is not there any more"
-    asked = {repair["name"] for row in rows for repair in row["repairs"]} & REPAIRS.keys()
-    zone = ZoneInfo(rows[0]["timezone"])
-    first, last = (datetime.fromtimestamp(ns // NS, zone).date() for ns in _span(rows))
     try:
-        found = load(
-            config["data"], [row["symbol"] for row in rows], start=first, end=last, bar=rows[0]["bar"],
-            prices=config["prices"], repairs=sorted(asked),
-        )  # fmt: skip
+        found = load(config["data"], [row["symbol"] for row in rows], prices=config["prices"], **_reading(config, rows))
     except DataError as error:
         return None, f"{config['data']} cannot be read again: {error}"
     same = [(h.sha256, int(h.end_ns.size)) == (row["sha256"], row["bars"]) for h, row in zip(found, rows, strict=True)]
     return (tuple(found), "") if all(same) else (None, f"{config['data']} holds other bars than it did")
+
+
+def _reading(config: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return how the bars were read; a run that was not made from words says it by its first and last bar."""
+    if "reading" in config:
+        return dict(config["reading"])
+    zone = ZoneInfo(rows[0]["timezone"])
+    first, last = (datetime.fromtimestamp(ns // NS, zone).date() for ns in _span(rows))
+    repairs = {repair["name"] for row in rows for repair in row["repairs"]} & REPAIRS.keys()
+    return {"start": first, "end": last, "bar": rows[0]["bar"], "repairs": sorted(repairs)}
 
 
 def _span(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
