@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ledger.book import (
-    EVENT_WIDTH, Book, Capacity, doubled, event,
+    EVENT_WIDTH, Book, Capacity, event,
 )  # fmt: skip
 from ledger.core import apply
 from ledger.invariants import Invariant, check
@@ -27,25 +27,22 @@ from ledger.vocabulary import EventKind, Limit, Method, Outcome
 from sim import metrics
 from sim.data import History, load
 from sim.data.errors import told
-from sim.engine import layout, signals
+from sim.engine import layout, profiles, signals
 from sim.engine.account import QTY_EXP, REFERENCES, remarks, terms, with_room
-from sim.engine.exchange import Fill
-from sim.engine.loop import loop
+from sim.engine.drive import BacktestError, Machine
+from sim.engine.worlds import Interval, run_worlds
 from sim.honesty import trials
 from sim.output.sheet import Sheet, from_book, held
 from strategies import get
-from strategies.api import Strategy, may_short, parse_params
+from strategies.api import Strategy, is_compiled, may_short, parse_params
 
 EPOCH_DAY = 719_163
 """Ordinal of 1970-01-01: the journal counts days from there."""
+NOT_COMPILED = "The strategy {} is plain Python: it was asked bar by bar, slower than a compiled one."
 STRATEGY_ID = 1
 SHOWN_INSTRUMENTS = 20
 Ints = layout.Ints
 __all__ = ["BacktestError", "Run", "Setting", "Simulation", "figures", "run", "sheet", "simulate", "store"]
-
-
-class BacktestError(RuntimeError):
-    """A run that had to stop: the message says at which moment and why."""
 
 
 class Setting(NamedTuple):
@@ -63,6 +60,10 @@ class Setting(NamedTuple):
     debit_bps: str = "0"
     delisting: str = "last"
     lot: str = "1"
+    profile: str = "next-open"
+    slippage: str = "none"
+    participation: str = "none"
+    worlds: int = 8
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class Simulation:
     params: Any
     setting: Setting
     remarks: tuple[str, ...] = ()
+    interval: Interval | None = None
+    also: tuple[tuple[Strategy, Any], ...] = ()
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -101,56 +104,58 @@ def _setup(histories: Sequence[History], short: bool, setting: Setting, cash_e8:
     return events
 
 
-_PROBLEMS = {
-    layout.APPLY_FAILED: lambda detail: f"the book refused an event of the run: {Outcome(detail).name}",
-    layout.FILL_DISHONEST: lambda detail: f"the exchange made a dishonest fill: {Fill(detail).name}",
-    layout.ORDER_TYPE: lambda detail: f"the strategy asked for order type {detail}; the profile next-open fills MARKET orders only",
-    layout.BAD_TARGET: lambda detail: f"the strategy gave instrument {detail} a target outside -1..1",
-}
-
-
-def _moment(steps: Ints, tape: layout.Tape, at: int) -> str:
-    """Return the moment of a step for a message."""
-    return str(np.datetime64(int(tape.end_ns[steps[min(at, len(steps) - 1), 2]]), "ns"))[:19]
-
-
-def simulate(histories: Sequence[History], strategy: Strategy, params: Any, setting: Setting | None = None) -> Simulation:
+def simulate(
+    histories: Sequence[History], strategy: Strategy, params: Any, setting: Setting | None = None,
+    also: Sequence[tuple[Strategy, Any]] = (),
+) -> Simulation:  # fmt: skip
     """Run one strategy over validated histories and return the book it leaves.
 
+    Args:
+        also: further strategies, each with its parameters, that share the account; see `sim/engine/README.md`.
     Raises:
         UnitError: a setting that is no number. BacktestError: the run had to stop, or its book breaks an invariant.
     """
-    setting = setting or Setting()
+    setting, team = setting or Setting(), ((strategy, params), *also)
+    machine, steps = prepared(histories, team, setting)
+    interval = run_worlds(machine, steps, setting.worlds)
+    book, broken = machine.book, check(machine.book)
+    if broken != Invariant.HOLDS:
+        raise BacktestError(f"the book of the run breaks the invariant {broken.name}; please report this run")
+    log = machine.log[: machine.memory.cursor[layout.C_LOG]]
+    said = [NOT_COMPILED.format(one.name) for one, _ in team if not is_compiled(one)]
+    return Simulation(
+        book, log, machine.memory.values, tuple(histories), strategy, params, setting,
+        (*remarks(machine.account, book, histories), *said), interval, tuple(also),
+    )  # fmt: skip
+
+
+def prepared(histories: Sequence[History], team: Sequence[tuple[Strategy, Any]], setting: Setting) -> tuple[Machine, Ints]:
+    """Return a machine before its first step, and the steps: instruments defined, limits set, cash deposited.
+
+    Raises:
+        UnitError: a setting that is no number. BacktestError: the book refused the set-up.
+    """
+    rules = profiles.rules(setting.profile, setting.slippage, setting.participation, setting.worst_bps)
     # Targets of a strategy that sees all its instruments are weights of the whole account already.
-    account = terms(setting, 1 if strategy.prepare_universe is not None else len(histories), histories, STRATEGY_ID)
+    wide = all(strategy.prepare_universe is not None for strategy, _ in team)
+    account = terms(setting, len(team) * (1 if wide else len(histories)), histories, STRATEGY_ID)
     cash_e8 = money(setting.cash)
     if cash_e8 <= 0:
         raise UnitError(f"cash {setting.cash} must be above 0")
-    tape, wishes = layout.tape(histories), signals.wishes(strategy, histories, params)
-    steps, actions = layout.steps(tape), layout.actions(histories)
+    tape = layout.tape(histories)
+    wishes = np.stack([signals.wishes(strategy, histories, params) for strategy, params in team])
+    steps, actions = layout.steps(tape, bool(rules.at_close)), layout.actions(histories)
     book, setup = Book(method=setting.method, capacity=Capacity(instruments=len(histories) + 1)), []
-    for line in _setup(histories, may_short(strategy, params), setting, cash_e8):
+    short = any(may_short(strategy, params) for strategy, params in team)
+    for line in _setup(histories, short, setting, cash_e8):
         if apply(book, line) != Outcome.APPLIED:
             raise BacktestError("the book refused the set-up of the run; is the cash within 46 billion?")
         setup.append(line)
     log = np.zeros((2 * layout.STEP_ROOM + len(steps) // 2 + len(setup), EVENT_WIDTH), np.int64)
     log[: len(setup)] = setup
-    memory = layout.memory(len(histories), actions, int((steps[:, 0] == layout.VALUE).sum()), len(setup))
-    plan, account = (STRATEGY_ID, setting.worst_bps), with_room(account, book.arena)
-    while not loop(book.arena, log, memory, steps, tape, wishes, account, plan, actions):
-        cursor = memory.cursor
-        if cursor[layout.C_PROBLEM]:
-            problem = _PROBLEMS[int(cursor[layout.C_PROBLEM])](int(cursor[layout.C_DETAIL]))
-            raise BacktestError(f"at {_moment(steps, tape, int(cursor[layout.C_STEP]))}: {problem}")
-        if len(log) - cursor[layout.C_LOG] < layout.STEP_ROOM:
-            log = np.concatenate([log, np.zeros_like(log)])
-        book.arena = doubled(book.arena)
-        account = with_room(account, book.arena)
-    broken = check(book)
-    if broken != Invariant.HOLDS:
-        raise BacktestError(f"the book of the run breaks the invariant {broken.name}; please report this run")
-    log = log[: memory.cursor[layout.C_LOG]]
-    return Simulation(book, log, memory.values, tuple(histories), strategy, params, setting, remarks(account, book, histories))
+    moments = int((steps[:, 0] == layout.VALUE).sum())
+    memory = layout.memory(len(histories), len(team), actions, moments, len(setup), signals.WISH)
+    return Machine(book, log, memory, tape, wishes, with_room(account, book.arena), rules, actions), steps
 
 
 def figures(sim: Simulation) -> metrics.Figures:

@@ -1,54 +1,56 @@
 """The backtest loop: steps in, events out, every one of them through the book.
 
 Theory of operation. The tape of all instruments is cut into steps, sorted by time:
-an instrument's bar OPENs (corporate actions, then fills), its bar closes and is
-MARKed, the strategy's wish becomes a SIGNAL, and the account is VALUEd once per
-moment. A step writes its events into the next rows of the log, and they are applied
-to the book from there, so the log is exactly the journal of the run and replaying it
-gives the same book. The loop holds no position, no cash and no order of its own: pending
-orders are the book's live orders. What concerns the account (sizes, fees, days, corporate
-actions) is asked of `account.py`.
+an instrument's bar OPENs (day, corporate actions, fills at the open), its bar closes
+(fills within it) and is MARKed, the strategies' wishes become a SIGNAL, and the account
+is VALUEd once per moment. A step writes its events into the next rows of the log, and
+they are applied to the book from there, so the log is exactly the journal of the run and
+replaying it gives the same book. A step has parts, because most decisions look at the book
+after the event before; C_STAGE says which part comes next. The loop holds no position, no
+cash and no order of its own: pending orders are the book's live orders.
 
 The loop cannot allocate. When the log or a section of the book runs out of room it
-stops between two steps; the caller makes room and calls again with the same cursor.
-A signal is acted upon when its target differs from the last one that was accepted,
-so equity that drifts does not trade, and a refused signal is tried again next bar.
+stops between two parts; the caller makes room and calls again with the same cursor.
+It also stops at an ambiguous bar when the caller wants to know (C_PAUSE).
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ledger.book import (
-    E_EXEC, E_FEE, E_INSTRUMENT, E_KEY, E_KIND, E_PRICE, E_QTY, E_SIDE, E_TARGET, E_TIME, H_CASH, H_DAY, H_UNMARKED, H_VALUE,
-    I_LIVE_FIRST, I_LOTS, I_POSITION, I_TICK, O_FILLED, O_KEY, O_NEXT, O_QTY, O_SIDE, O_TIME, S_ALLOC, S_ENTRY,
-    S_INSTRUMENT, S_LOT, S_ORDER, S_UNMATCHED, Arena, room, row, used,
+    E_KEY, E_KIND, E_PRICE, E_QTY, H_CASH, H_DAY, H_UNMARKED, H_VALUE, I_LIVE_FIRST, I_LOTS, I_POSITION, S_ALLOC, S_ENTRY,
+    S_INSTRUMENT, S_KEYS, S_LOT, S_ORDER, S_UNMATCHED, Arena, find, room, row, used,
 )  # fmt: skip
-from ledger.core import apply_event, decide_into
+from ledger.core import apply_event
 from ledger.kernel import jit, kernel
-from ledger.keys import pack
-from ledger.vocabulary import EventKind, Outcome, Purpose
+from ledger.kernels.orders import protective
+from ledger.vocabulary import EventKind, Outcome
 from sim.engine.account import (
-    CLEAR, UNSIZED, WRITTEN, Terms, fill_fee, lots_for, new_day, worst_fee, write_action, write_after_fills, write_call,
-    write_credit, write_day, write_end,
+    CLEAR, WRITTEN, Terms, new_day, write_action, write_after_fills, write_call, write_day, write_end,
 )  # fmt: skip
-from sim.engine.exchange import Fill, judge, next_open, worst_price
+from sim.engine.claims import JUDGE, act
+from sim.engine.exchange import WORSE, Rules
+from sim.engine.fills import (
+    FAILED, NOTHING, fill_at_close, fill_at_open, fill_hit, fill_stop_first, trail_on, write_expiries,
+)  # fmt: skip
+from sim.engine.guards import forget, rescale, share_out, sync
 from sim.engine.layout import (
-    APPLY_FAILED, BAD_TARGET, C_DETAIL, C_EXEC, C_LOG, C_PROBLEM, C_STAGE, C_STEP, C_VALUES, C_WRITTEN, FILL_DISHONEST, MARK,
-    NO_TARGET, OPEN, ORDER_TYPE, SIGNAL, STEP_ROOM, VALUE, Memory, Tape,
+    APPLY_FAILED, C_AMBIGUOUS, C_DETAIL, C_FILLED, C_FORCE, C_HIT, C_HITS, C_LOG, C_PATH, C_PAUSE, C_PAUSED, C_PROBLEM, C_STAGE,
+    C_STEP, C_VALUES, C_WHO, C_WRITTEN, FILL, FILL_REDUCE, MARK, OPEN, REDUCE, SIGNAL, STEP_ROOM, VALUE, X_TIF,
+    Memory, Tape,
 )  # fmt: skip
 from sim.engine.rows import blank
-from sim.engine.signals import W_TARGET, W_TYPE
-from strategies.api import MARKET
-from strategies.sizing import fraction_e6
+from sim.engine.walk import alike, keep_walk, walk
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 STOP, DONE, AGAIN = 0, 1, 2
-DAY_STAGE, ACTION_STAGE, FILL_STAGE, AFTER_STAGE = range(4)
+# Parts of an OPEN step.
+DAY_PART, ACTION_PART, SHARE_PART, FILL_PART, GUARD_PART, END_PART = range(6)
+# Parts of a MARK step.
+WALK_PART, GUARDS_FIRST, HIT_PART, HIT_GUARDS, MARK_PART, AUCTION_PART, AUCTION_GUARDS, CLOSE_PART = range(8)
 
 
 @kernel
@@ -69,92 +71,10 @@ def _book_rows(a: Arena, log: Ints, memory: Memory) -> bool:
 
 
 @kernel
-def _write_fills(
-    a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, instrument: int, number: int, bar: int
-) -> bool:
-    """Write a fill and its commission for every working order of the instrument, at the bar's open."""
-    price, time_ns = next_open(tape.open[bar]), tape.start_ns[bar]
-    link = a[instrument + I_LIVE_FIRST]
-    while link > 0:
-        order = row(a, S_ORDER, link - 1)
-        honest = judge(price, tape.low[bar], tape.high[bar], a[instrument + I_TICK], time_ns, a[order + O_TIME])
-        if honest != Fill.HONEST:
-            memory.cursor[C_PROBLEM], memory.cursor[C_DETAIL] = FILL_DISHONEST, honest.value
-            return False
-        qty = a[order + O_QTY] - a[order + O_FILLED]
-        memory.cursor[C_EXEC] += 1
-        line = log[blank(log, memory, EventKind.FILL, time_ns, number)]
-        line[E_KEY], line[E_SIDE], line[E_QTY], line[E_PRICE] = a[order + O_KEY], a[order + O_SIDE], qty, price
-        line[E_EXEC] = memory.cursor[C_EXEC]
-        line = log[blank(log, memory, EventKind.COMMISSION, time_ns, number)]
-        line[E_EXEC] = memory.cursor[C_EXEC]
-        line[E_FEE] = fill_fee(a, account, instrument, order, qty, price)
-        link = a[order + O_NEXT]
-    return True
-
-
-@kernel
-def _write_claim(
-    a: Arena, log: Ints, memory: Memory, account: Terms, strategy: int, worst_bps: int, instrument: int, number: int,
-    time_ns: int, target: int, price: int,
-) -> None:  # fmt: skip
-    """Hand a wanted position to the gate; write the claim and its acknowledgement, or the refusal."""
-    signal = memory.signal
-    for column in range(signal.shape[0]):
-        signal[column] = 0
-    side = 1 if target >= a[instrument + I_POSITION] else -1
-    worst = worst_price(price, side, worst_bps)
-    most = abs(target) + abs(a[instrument + I_POSITION])
-    signal[E_KIND], signal[E_TIME], signal[E_INSTRUMENT] = EventKind.SIGNAL, time_ns, number
-    signal[E_KEY] = pack(strategy, number, Purpose.TARGET, time_ns // 1_000_000_000, 0)
-    signal[E_TARGET], signal[E_PRICE] = target, worst
-    signal[E_FEE] = worst_fee(a, account, instrument, side, most, worst)
-    answer = decide_into(a, signal, log[memory.cursor[C_WRITTEN]])
-    if answer == Outcome.AT_TARGET:
-        return
-    memory.cursor[C_WRITTEN] += 1
-    if answer != Outcome.APPLIED:
-        memory.last_target[number] = NO_TARGET
-        return
-    line = log[blank(log, memory, EventKind.SUBMITTED, time_ns, number)]
-    line[E_KEY] = signal[E_KEY]
-
-
-@jit
-def _act(
-    a: Arena, log: Ints, memory: Memory, tape: Tape, wishes: Floats, account: Terms, plan: tuple[int, int], number: int, bar: int
-) -> int:
-    """Act on the strategy's wish at a bar's close when its target is a new one; return DONE, AGAIN or STOP."""
-    wish, instrument, time_ns = wishes[bar], row(a, S_INSTRUMENT, number), tape.end_ns[bar]
-    called = write_call(a, log, memory, account, instrument, number, time_ns)
-    if called != CLEAR:
-        return AGAIN if called == WRITTEN else DONE
-    if math.isnan(wish[W_TARGET]):
-        return DONE
-    if wish[W_TYPE] != MARKET:
-        memory.cursor[C_PROBLEM], memory.cursor[C_DETAIL] = ORDER_TYPE, int(wish[W_TYPE])
-        return STOP
-    if not -1.0 <= wish[W_TARGET] <= 1.0:
-        memory.cursor[C_PROBLEM], memory.cursor[C_DETAIL] = BAD_TARGET, number
-        return STOP
-    target_e6 = fraction_e6(wish[W_TARGET])
-    if target_e6 == memory.last_target[number]:
-        return DONE
-    close = tape.close[bar]
-    lots = lots_for(a, account, tape, instrument, number, bar, target_e6, close)
-    if lots == UNSIZED:
-        return DONE
-    worst = worst_price(close, 1 if lots >= a[instrument + I_POSITION] else -1, plan[1])
-    if write_credit(a, log, memory, account, instrument, time_ns, lots, worst):
-        return AGAIN
-    memory.last_target[number] = target_e6
-    _write_claim(a, log, memory, account, plan[0], plan[1], instrument, number, time_ns, lots, close)
-    return DONE
-
-
-@kernel
 def _value(a: Arena, memory: Memory, time_ns: int) -> None:
     """Write one row of the equity curve: time, day, cash, positions, unmarked, positions held."""
+    if memory.cursor[C_VALUES] >= memory.values.shape[0]:
+        return  # a run on the side keeps no curve
     held = 0
     for number in range(1, used(a, S_INSTRUMENT)):
         held += 1 if a[row(a, S_INSTRUMENT, number) + I_POSITION] != 0 else 0
@@ -166,11 +86,12 @@ def _value(a: Arena, memory: Memory, time_ns: int) -> None:
 
 @kernel
 def _roomy(a: Arena, log: Ints, memory: Memory, number: int) -> bool:
-    """Say whether one more step is sure to find room in the log and in every section of the book."""
+    """Say whether one more part of a step is sure to find room in the log, the book and the memory of orders."""
     lots = a[row(a, S_INSTRUMENT, number) + I_LOTS] if number > 0 else 0
     return (
         log.shape[0] - memory.cursor[C_LOG] >= STEP_ROOM
         and room(a, S_ORDER) >= 2
+        and used(a, S_ORDER) + 2 <= memory.order.shape[0]
         and room(a, S_ENTRY) >= STEP_ROOM
         and room(a, S_LOT) >= 4
         and room(a, S_ALLOC) >= lots + STEP_ROOM
@@ -179,41 +100,246 @@ def _roomy(a: Arena, log: Ints, memory: Memory, number: int) -> bool:
 
 
 @kernel
+def _after_action(a: Arena, log: Ints, memory: Memory, number: int, first: int, wish: int) -> None:
+    """Carry what the exchange remembers of an instrument over the corporate actions just written (memory modified).
+
+    Args:
+        first: the log row they begin at. wish: the first strategy's last target before; it stands when guards alone went.
+    """
+    ended, guards = False, False
+    for at in range(first, memory.cursor[C_WRITTEN]):
+        line = log[at]
+        if line[E_KIND] == EventKind.SPLIT:
+            rescale(memory, number, line[E_QTY], line[E_PRICE])
+        if line[E_KIND] == EventKind.CANCELED:
+            guards = guards or protective(line[E_KEY])
+            ended = ended or not protective(line[E_KEY])
+        if line[E_KIND] == EventKind.CLAIM:
+            # The account claims an order again under the next leg of its key; it works at the same moment as before.
+            old = find(a, S_KEYS, line[E_KEY] - 1, S_ORDER)
+            if old >= 0:
+                memory.order[used(a, S_ORDER), X_TIF] = memory.order[old, X_TIF]
+    if guards and not ended:
+        memory.last_target[number] = wish
+    if ended:
+        for slot in range(number + memory.taken.shape[0], memory.slot.shape[0], memory.taken.shape[0]):
+            forget(memory, slot)
+
+
+@jit
+def _guards(a: Arena, log: Ints, memory: Memory, instrument: int, number: int, time_ns: int) -> int:
+    """Bring the guards of every slot of an instrument in line, one row at a time; DONE when they are."""
+    instruments = memory.taken.shape[0]
+    for at in range(number, memory.slot.shape[0], instruments):
+        if sync(a, log, memory, instrument, number, at, time_ns):
+            return STOP if memory.cursor[C_PROBLEM] else AGAIN
+    return DONE
+
+
+@jit
 def _write_open(
-    a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, actions: Ints, instrument: int, number: int, bar: int
-) -> int:
-    """Write the next part of a bar's open: the day, one corporate action at a time, the fills, what follows from them."""
-    start, day, cursor = tape.start_ns[bar], tape.day[bar], memory.cursor
-    if cursor[C_STAGE] == DAY_STAGE:
-        cursor[C_STAGE] = ACTION_STAGE
-        if new_day(a, day):
-            write_day(a, log, memory, account, start, day)
+    a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, actions: Ints, instrument: int, number: int,
+    bar: int,
+) -> int:  # fmt: skip
+    """Write the next part of a bar's open: the day, one corporate action at a time, one fill at a time, what ends."""
+    start, cursor = tape.start_ns[bar], memory.cursor
+    if cursor[C_STAGE] == DAY_PART:
+        cursor[C_STAGE], cursor[C_FILLED], memory.taken[number] = ACTION_PART, 0, 0
+        if new_day(a, tape.day[bar]):
+            write_day(a, log, memory, account, start, tape.day[bar])
             return AGAIN
-    if cursor[C_STAGE] == ACTION_STAGE:
-        if write_action(a, log, memory, account, actions, instrument, number, start, day):
+    if cursor[C_STAGE] == ACTION_PART:
+        first, wish = cursor[C_WRITTEN], memory.last_target[number]
+        if write_action(a, log, memory, account, actions, instrument, number, start, tape.day[bar]):
+            _after_action(a, log, memory, number, first, wish)
+            cursor[C_STAGE] = SHARE_PART
             return AGAIN
-        cursor[C_STAGE] = FILL_STAGE
-    if cursor[C_STAGE] == FILL_STAGE:
-        cursor[C_STAGE] = AFTER_STAGE
-        before = cursor[C_WRITTEN]
-        if not _write_fills(a, log, memory, tape, account, instrument, number, bar):
-            return STOP
-        if cursor[C_WRITTEN] == before:
-            return DONE
+        cursor[C_STAGE] = FILL_PART
+    if cursor[C_STAGE] == SHARE_PART:
+        share_out(a, memory, instrument, number)
+        answer = _guards(a, log, memory, instrument, number, start)
+        if answer != DONE:
+            return answer
+        cursor[C_STAGE] = ACTION_PART
         return AGAIN
-    write_after_fills(a, log, memory, account, number, start)
+    if a[instrument + I_LIVE_FIRST] == 0 and cursor[C_FILLED] == 0:
+        return DONE
+    return _fill_open(a, log, memory, tape, account, rules, instrument, number, bar)
+
+
+@jit
+def _fill_open(
+    a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int
+) -> int:
+    """Write the next fill at the open, then the guards it calls for, then the ends of orders whose time is over."""
+    start, cursor = tape.start_ns[bar], memory.cursor
+    if cursor[C_STAGE] == GUARD_PART:
+        answer = _guards(a, log, memory, instrument, number, start)
+        if answer != DONE:
+            return answer
+        cursor[C_STAGE] = FILL_PART
+    if cursor[C_STAGE] == FILL_PART:
+        answer = fill_at_open(a, log, memory, tape, account, rules, instrument, number, bar)
+        if answer != NOTHING:
+            cursor[C_STAGE] = GUARD_PART
+            return STOP if answer == FAILED else AGAIN
+        cursor[C_STAGE] = END_PART
+        write_expiries(a, log, memory, tape, instrument, number, bar, True)
+        return AGAIN
+    if cursor[C_FILLED]:
+        write_after_fills(a, log, memory, account, number, start)
+    return DONE
+
+
+@jit
+def _choose(a: Arena, memory: Memory, tape: Tape, rules: Rules, instrument: int, number: int, bar: int) -> bool:
+    """Walk the bar both ways and choose; False when the caller wants to know of an ambiguous bar first."""
+    cursor = memory.cursor
+    low_hits, low_worth = walk(a, memory, tape, rules, instrument, number, bar, 0)
+    high_hits, high_worth = walk(a, memory, tape, rules, instrument, number, bar, 1)
+    path = 0
+    if not alike(memory):
+        if cursor[C_FORCE] == 0 and cursor[C_PAUSE]:
+            cursor[C_PAUSED] = 1
+            return False
+        wanted = cursor[C_FORCE] - 1 if cursor[C_FORCE] else rules.path
+        worse = 0 if low_worth <= high_worth else 1
+        path = worse if wanted == WORSE else 1 - worse
+        cursor[C_AMBIGUOUS] += 1
+        cursor[C_FORCE] = 0
+    cursor[C_PATH], cursor[C_HIT], cursor[C_HITS] = path, 0, high_hits if path else low_hits
+    return True
+
+
+@jit
+def _write_within(
+    a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int
+) -> int:
+    """Write the next part of what happens between a bar's open and its close; DONE when the bar is over."""
+    cursor, end = memory.cursor, tape.end_ns[bar]
+    if cursor[C_STAGE] == WALK_PART:
+        cursor[C_FILLED] = 0
+        if rules.stop_first:
+            answer = fill_stop_first(a, log, memory, tape, account, rules, instrument, number, bar)
+            if answer != NOTHING:
+                cursor[C_STAGE] = GUARDS_FIRST
+                return STOP if answer == FAILED else AGAIN
+        if not _choose(a, memory, tape, rules, instrument, number, bar):
+            return STOP
+        cursor[C_STAGE] = HIT_PART
+    if cursor[C_STAGE] == GUARDS_FIRST or cursor[C_STAGE] == HIT_GUARDS:
+        answer = _guards(a, log, memory, instrument, number, end)
+        if answer != DONE:
+            return answer
+        if cursor[C_STAGE] == GUARDS_FIRST and not _choose(a, memory, tape, rules, instrument, number, bar):
+            return STOP
+        cursor[C_STAGE] = HIT_PART
+    if cursor[C_HIT] < cursor[C_HITS]:
+        cursor[C_STAGE] = HIT_GUARDS
+        return STOP if fill_hit(a, log, memory, tape, account, rules, instrument, number, bar) == FAILED else AGAIN
+    keep_walk(a, memory, instrument, number, cursor[C_PATH])
+    if rules.stop_first:
+        trail_on(memory, tape, number, bar)
+    return DONE
+
+
+@jit
+def _write_close(
+    a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int
+) -> int:
+    """Write the next part of a bar's close: what happened within it, its mark, the closing auction, what ends."""
+    cursor, end = memory.cursor, tape.end_ns[bar]
+    if cursor[C_STAGE] == WALK_PART and a[instrument + I_LIVE_FIRST] == 0:
+        line = log[blank(log, memory, EventKind.MARK, end, number)]
+        line[E_PRICE] = tape.close[bar]
+        return DONE
+    if cursor[C_STAGE] < MARK_PART:
+        answer = _write_within(a, log, memory, tape, account, rules, instrument, number, bar)
+        if answer != DONE:
+            return answer
+        line = log[blank(log, memory, EventKind.MARK, end, number)]
+        line[E_PRICE] = tape.close[bar]
+        cursor[C_STAGE] = AUCTION_PART
+        return AGAIN
+    if cursor[C_STAGE] == AUCTION_GUARDS:
+        answer = _guards(a, log, memory, instrument, number, end)
+        if answer != DONE:
+            return answer
+        cursor[C_STAGE] = AUCTION_PART
+    if cursor[C_STAGE] == AUCTION_PART:
+        last = tape.edge[bar] & 2 != 0
+        answer = fill_at_close(a, log, memory, tape, account, rules, instrument, number, bar, True) if last else NOTHING
+        if answer != NOTHING:
+            cursor[C_STAGE] = AUCTION_GUARDS
+            return STOP if answer == FAILED else AGAIN
+        write_expiries(a, log, memory, tape, instrument, number, bar, False)
+        cursor[C_STAGE] = CLOSE_PART
+        return AGAIN
+    if cursor[C_FILLED]:
+        write_after_fills(a, log, memory, account, number, end)
+    return DONE
+
+
+@jit
+def _write_fill(
+    a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int
+) -> int:
+    """Write the next fill of market orders at the close that made them, then the guards it calls for."""
+    cursor, end = memory.cursor, tape.end_ns[bar]
+    if cursor[C_STAGE] == 0:
+        if a[instrument + I_LIVE_FIRST] == 0:
+            return DONE
+        cursor[C_FILLED], cursor[C_STAGE] = 0, FILL_PART
+    if cursor[C_STAGE] == GUARD_PART:
+        answer = _guards(a, log, memory, instrument, number, end)
+        if answer != DONE:
+            return answer
+        cursor[C_STAGE] = FILL_PART
+    if cursor[C_STAGE] == FILL_PART:
+        answer = fill_at_close(a, log, memory, tape, account, rules, instrument, number, bar, False)
+        if answer != NOTHING:
+            cursor[C_STAGE] = GUARD_PART
+            return STOP if answer == FAILED else AGAIN
+        if cursor[C_FILLED]:
+            write_after_fills(a, log, memory, account, number, end)
+    return DONE
+
+
+@jit
+def _write_signal(
+    a: Arena, log: Ints, memory: Memory, tape: Tape, wishes: Floats, account: Terms, rules: Rules, instrument: int, number: int,
+    bar: int, reducing: bool,
+) -> int:  # fmt: skip
+    """Write the next part of acting on the wishes of all strategies in an instrument, one strategy after the other."""
+    cursor = memory.cursor
+    if cursor[C_WHO] == 0 and cursor[C_STAGE] == JUDGE:
+        called = write_call(a, log, memory, account, instrument, number, tape.end_ns[bar])
+        if called != CLEAR:
+            return AGAIN if called == WRITTEN else DONE
+    while cursor[C_WHO] < wishes.shape[0]:
+        who = cursor[C_WHO]
+        at = who * memory.taken.shape[0] + number
+        stage = act(
+            a, log, memory, tape, account, rules, wishes[who, bar], at, instrument, number, bar, cursor[C_STAGE], reducing
+        )  # fmt: skip
+        if cursor[C_PROBLEM]:
+            return STOP
+        cursor[C_STAGE] = stage
+        if stage != JUDGE:
+            return AGAIN
+        cursor[C_WHO] += 1
+    cursor[C_WHO] = 0
     return DONE
 
 
 @jit
 def _write(
-    a: Arena, log: Ints, memory: Memory, steps: Ints, tape: Tape, wishes: Floats, account: Terms, plan: tuple[int, int],
-    actions: Ints,
-) -> int:  # fmt: skip
+    a: Arena, log: Ints, memory: Memory, steps: Ints, tape: Tape, wishes: Floats, account: Terms, rules: Rules, actions: Ints
+) -> int:
     """Write the rows of the step under the cursor, or of its next part; read the book, change nothing in it.
 
     Returns:
-        DONE, AGAIN (book what is written, then ask for the rest), or STOP with a problem in the cursor.
+        DONE, AGAIN (book what is written, then ask for the rest), or STOP with a problem or a pause in the cursor.
     """
     step = steps[memory.cursor[C_STEP]]
     kind, number, bar = step[0], step[1], step[2]
@@ -222,38 +348,38 @@ def _write(
         return DONE
     instrument = row(a, S_INSTRUMENT, number)
     if kind == OPEN:
-        return _write_open(a, log, memory, tape, account, actions, instrument, number, bar)
+        return _write_open(a, log, memory, tape, account, rules, actions, instrument, number, bar)
     if kind == MARK:
-        line = log[blank(log, memory, EventKind.MARK, tape.end_ns[bar], number)]
-        line[E_PRICE] = tape.close[bar]
-        return DONE
-    if kind == SIGNAL:
-        return _act(a, log, memory, tape, wishes, account, plan, number, bar)
+        return _write_close(a, log, memory, tape, account, rules, instrument, number, bar)
+    if kind == SIGNAL or kind == REDUCE:
+        return _write_signal(a, log, memory, tape, wishes, account, rules, instrument, number, bar, kind == REDUCE)
+    if kind == FILL or kind == FILL_REDUCE:
+        return _write_fill(a, log, memory, tape, account, rules, instrument, number, bar)
     return AGAIN if write_end(a, log, memory, account, instrument, number, tape.end_ns[bar]) else DONE
 
 
 @jit
 def loop(
-    a: Arena, log: Ints, memory: Memory, steps: Ints, tape: Tape, wishes: Floats, account: Terms, plan: tuple[int, int],
-    actions: Ints,
-) -> bool:  # fmt: skip
+    a: Arena, log: Ints, memory: Memory, steps: Ints, tape: Tape, wishes: Floats, account: Terms, rules: Rules, actions: Ints
+) -> bool:
     """Run steps from the cursor on; book, log and memory are modified in place.
 
     Args:
         a: the book's arena, instruments defined, limits set, cash deposited.
         log: int64[n, EVENT_WIDTH]. steps: int64[m, 3] of (kind, instrument id, index into the tape).
-        wishes: float64[bars of the tape, WISH]. account: its numbers. plan: strategy id, worst_bps of market orders.
+        wishes: float64[strategies, bars of the tape, WISH]. account: its numbers. rules: the profile's.
         actions: int64[k, 6] of (instrument id, day, SPLIT | DIVIDEND, numerator, denominator, amount_e8), sorted.
     Returns:
-        True when all steps are done; False when room ran out (no problem noted) or a problem stands in the cursor.
+        True when all steps are done; False when room ran out, or a pause or a problem stands in the cursor.
     """
-    while memory.cursor[C_STEP] < steps.shape[0]:
-        if not _roomy(a, log, memory, steps[memory.cursor[C_STEP], 1]):
+    cursor = memory.cursor
+    while cursor[C_STEP] < steps.shape[0]:
+        if not _roomy(a, log, memory, steps[cursor[C_STEP], 1]):
             return False
-        answer = _write(a, log, memory, steps, tape, wishes, account, plan, actions)
+        answer = _write(a, log, memory, steps, tape, wishes, account, rules, actions)
         if answer == STOP or not _book_rows(a, log, memory):
             return False
         if answer == DONE:
-            memory.cursor[C_STEP] += 1
-            memory.cursor[C_STAGE] = 0
+            cursor[C_STEP] += 1
+            cursor[C_STAGE] = 0
     return True

@@ -8,7 +8,7 @@ import numpy as np
 
 from ledger.kernel import kernel
 from sim.data import Action, History
-from strategies.api import Bars, Signal, Strategy, limit, market, no_columns, no_opinion
+from strategies.api import AT_CLOSE, Bars, Signal, Strategy, limit, market, stop, no_columns, no_opinion
 
 DAY_NS = 86_400 * 10**9
 FIRST_DAY = 730_000
@@ -63,9 +63,15 @@ def silent(bars: Bars, columns: np.ndarray, t: int, state: np.ndarray, params: N
 
 
 @kernel
-def by_limit(bars: Bars, columns: np.ndarray, t: int, state: np.ndarray, params: NoParams) -> Signal:
-    """Ask for an order type that this exchange does not fill."""
-    return limit(1.0, 1.0)
+def off_words(bars: Bars, columns: np.ndarray, t: int, state: np.ndarray, params: NoParams) -> Signal:
+    """Ask for a stop order in an auction, which no exchange has."""
+    return stop(1.0, 1.0, AT_CLOSE)
+
+
+@kernel
+def priceless(bars: Bars, columns: np.ndarray, t: int, state: np.ndarray, params: NoParams) -> Signal:
+    """Ask for a limit order without a limit."""
+    return limit(1.0, 0.0)
 
 
 @kernel

@@ -16,7 +16,7 @@ from ledger.core import apply_all
 from ledger.units import UnitError, money
 from ledger.vocabulary import EventKind, Method, Outcome
 from sim.data import Action
-from sim.engine.exchange import Fill, judge, worst_price
+from sim.engine.exchange import Fill, judge_price, judge_quantity, worst_price
 from sim.run import BacktestError, Setting, figures, simulate
 from strategies.sizing import parse_rule
 from sim.trades import closed_trades
@@ -133,7 +133,7 @@ def test_an_order_that_never_fills_expires_at_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("on_bar", "words"), [(tapes.by_limit, "order type 1"), (tapes.too_long, "target outside -1..1")]
+    ("on_bar", "words"), [(tapes.off_words, "order type or time in force"), (tapes.priceless, "without the price"), (tapes.too_long, "target outside -1..1")]
 )
 def test_what_the_exchange_cannot_do_stops_the_run_with_a_reason(on_bar, words: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(BacktestError, match=words):
@@ -141,11 +141,27 @@ def test_what_the_exchange_cannot_do_stops_the_run_with_a_reason(on_bar, words: 
 
 
 @pytest.mark.parametrize(
-    ("price", "bar_start", "says"),
-    [(100, 10, Fill.HONEST), (99, 10, Fill.OUTSIDE_BAR), (121, 10, Fill.OUTSIDE_BAR), (103, 10, Fill.OFF_TICK), (100, 4, Fill.BEFORE_SIGNAL)],
+    ("base", "price", "side", "most", "limit", "says"),
+    [
+        (100, 100, 1, 0, 0, Fill.HONEST), (105, 110, 1, 5, 0, Fill.HONEST), (120, 115, -1, 5, 0, Fill.HONEST),
+        (99, 99, 1, 0, 0, Fill.OUTSIDE_BAR), (121, 121, 1, 0, 0, Fill.OUTSIDE_BAR), (103, 103, 1, 0, 0, Fill.OFF_TICK),
+        (100, 95, 1, 5, 0, Fill.BEYOND_SLIPPAGE), (100, 115, 1, 5, 0, Fill.BEYOND_SLIPPAGE), (100, 105, 1, 0, 0, Fill.BEYOND_SLIPPAGE),
+        (105, 105, 1, 0, 100, Fill.BEYOND_LIMIT), (105, 105, -1, 0, 110, Fill.BEYOND_LIMIT), (105, 105, 1, 0, 105, Fill.HONEST),
+    ],
+)  # fmt: skip
+def test_a_fill_price_outside_the_bar_the_model_or_the_limit_is_named(base, price, side, most, limit, says) -> None:
+    assert Fill(judge_price(base, price, side, 100, 120, 5, most, limit)) == says
+
+
+@pytest.mark.parametrize(
+    ("qty", "left", "moment", "says"),
+    [
+        (20, -1, 10, Fill.HONEST), (20, 20, 10, Fill.HONEST), (35, -1, 10, Fill.HONEST), (20, -1, 4, Fill.BEFORE_SIGNAL),
+        (40, -1, 10, Fill.TOO_MUCH), (20, 10, 10, Fill.TOO_MUCH), (0, -1, 10, Fill.TOO_MUCH), (15, -1, 10, Fill.OFF_STEP),
+    ],
 )
-def test_a_fill_outside_its_bar_off_tick_or_before_its_signal_is_named(price: int, bar_start: int, says: Fill) -> None:
-    assert Fill(judge(price, 100, 120, 5, bar_start, 5)) == says
+def test_a_fill_before_its_signal_too_large_or_off_the_lot_is_named(qty, left, moment, says) -> None:
+    assert Fill(judge_quantity(qty, 35, 10, left, moment, 5)) == says
 
 
 @given(st.integers(1, 10**12), st.sampled_from([-1, 1]), st.integers(0, 5_000))
