@@ -29,8 +29,8 @@ from sim.data import History, load
 from sim.data.errors import told
 from sim.engine import layout, profiles, signals
 from sim.engine.account import QTY_EXP, REFERENCES, remarks, terms, with_room
-from sim.engine.drive import BacktestError, Machine
-from sim.engine.worlds import Interval, run_worlds
+from sim.engine.drive.machine import BacktestError, Machine
+from sim.engine.drive.worlds import Interval, run_worlds
 from sim.honesty import trials
 from sim.output.sheet import Sheet, from_book, held
 from strategies import get

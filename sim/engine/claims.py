@@ -27,7 +27,7 @@ from sim.engine.account import UNSIZED, Terms, lots_for, worst_fee, write_credit
 from sim.engine.exchange import Rules, against, slipped, volume_lots, worst_price
 from sim.engine.guards import clear_signal, find_live, forget, submit, sync, write_cancel
 from sim.engine.layout import (
-    BAD_PRICE, BAD_TARGET, C_DETAIL, C_PROBLEM, GUARD_SHARED, NO_TARGET, ORDER_TYPE, P_FRACTION, P_HELD, P_SIDE,
+    BAD_PRICE, BAD_TARGET, C_DETAIL, C_PROBLEM, GUARD_SHARED, NO_TARGET, ORDER_TYPE, P_BEST, P_FRACTION, P_HELD, P_SIDE,
     P_SIZED, P_STOP, P_STOP_NS, P_STOPPED, P_TAKE, P_TRAIL, Memory, Tape,
 )  # fmt: skip
 from sim.engine.signals import (
@@ -114,8 +114,12 @@ def _malformed(wish: Floats, scale: float, alone: bool) -> int:
 
 
 @jit
-def keep_guards(slot: Ints, wish: Floats, target_e6: int, scale: float, tick: int) -> None:
-    """Keep a wish's guards in the slot's row (modified in place), as ticks or as fractions of the entry at 1e-6."""
+def keep_guards(slot: Ints, wish: Floats, target_e6: int, scale: float, tick: int, close: int) -> None:
+    """Keep a wish's guards in the slot's row (modified in place), as ticks or as fractions of the entry at 1e-6.
+
+    A trail that a position did not have before follows the price from here on, as a broker's would.
+    """
+    trailed = slot[P_TRAIL] > 0
     side = 1 if target_e6 > 0 else -1 if target_e6 < 0 else 0
     slot[P_SIDE], slot[P_FRACTION] = side, 1 if wish[W_FROM_FILL] != 0.0 else 0
     slot[P_STOP] = slot[P_TAKE] = slot[P_TRAIL] = 0
@@ -129,6 +133,8 @@ def keep_guards(slot: Ints, wish: Floats, target_e6: int, scale: float, tick: in
         # A seller's stop down and his target up, a buyer's the other way: later and dearer for the trader.
         slot[P_STOP], slot[P_TAKE] = tick_of(wish[W_STOP_LOSS] * scale, -side, tick), tick_of(wish[W_TAKE_PROFIT] * scale, side, tick)
         slot[P_TRAIL] = tick_of(trail * scale, 1, tick)
+    if slot[P_TRAIL] > 0 and not trailed and slot[P_HELD] != 0:
+        slot[P_BEST] = close
 
 
 @jit
@@ -167,7 +173,7 @@ def judge(
             return JUDGE
         for column in range(wish.shape[0]):
             last[column] = wish[column]
-        keep_guards(slot, wish, target_e6, scale, tick)
+        keep_guards(slot, wish, target_e6, scale, tick, tape.close[bar])
         return SYNC
     lots = lots_for(a, account, tape, instrument, number, bar, target_e6, tape.close[bar])
     if lots == UNSIZED:
@@ -222,7 +228,7 @@ def claim(
     strategy, tick, scale = at // memory.taken.shape[0], a[instrument + I_TICK], 10 ** a[instrument + I_QTY_EXP]
     lots, held = slot[P_SIZED], slot[P_HELD]
     alone = memory.slot.shape[0] == memory.taken.shape[0]
-    keep_guards(slot, wish, memory.last_target[at], tape.scale[bar], tick)
+    keep_guards(slot, wish, memory.last_target[at], tape.scale[bar], tick, tape.close[bar])
     slot[P_STOPPED] = 0
     if lots == held:
         return SYNC

@@ -34,6 +34,7 @@ from strategies.api import AT_CLOSE, AT_OPEN, DAY, IOC, LIMIT, MARKET, STOP, STO
 Ints = NDArray[np.int64]
 NOTHING, WROTE, FAILED = 0, 1, 2
 LAST_OF_DAY, FIRST_OF_DAY = 2, 1
+AUCTION, NEW, ALL = range(3)
 
 
 @jit
@@ -163,19 +164,24 @@ def _fill_at(
 @jit
 def fill_at_close(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int,
-    auction: bool,
+    which: int,
 ) -> int:  # fmt: skip
-    """Write the next fill at a bar's close: the closing auction's orders, or the market orders made at this close."""
+    """Write the next fill at a bar's close.
+
+    Args:
+        which: AUCTION (orders of the closing auction), NEW (market orders made at this close) or ALL (older ones too).
+    """
     left, price = cap_left(a, memory, tape, rules, instrument, number, bar), tape.close[bar]
     found, link = np.int64(0), a[instrument + I_LIVE_FIRST]
     while link > 0:
         order, tif = row(a, S_ORDER, link - 1), memory.order[link - 1, X_TIF]
-        if auction:
+        if which == AUCTION:
             old = a[order + O_TIME] <= tape.start_ns[bar]
             reached = a[order + O_TYPE] == MARKET or a[order + O_SIDE] * (price - a[order + O_PRICE]) <= 0
             acts = tif == AT_CLOSE and old and reached
         else:
-            acts = a[order + O_TYPE] == MARKET and tif < AT_OPEN
+            new = a[order + O_TIME] == tape.end_ns[bar]
+            acts = a[order + O_TYPE] == MARKET and tif < AT_OPEN and (new or which == ALL)
         if acts and left != 0 and _before(a, link, found):
             found = link
         link = a[order + O_NEXT]

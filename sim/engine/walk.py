@@ -149,10 +149,16 @@ def _after_own(memory: Memory, work: Ints, rules: Rules, slot: int, at: int, pai
 
 
 @kernel
-def _after_guard(work: Ints, first: int, side: int, qty: int) -> None:
-    """Carry a guard's fill over to the slot's other rows (modified in place): its own order is canceled."""
+def _after_guard(work: Ints, at: int, side: int, qty: int) -> None:
+    """Carry a guard's fill over to the slot's other rows (modified in place): its own order is canceled.
+
+    A guard that was smaller than the position and is filled is followed by a new one for the rest.
+    """
+    first = at // AT_ROW * AT_ROW
     held = work[first, W_HELD] + side * qty
     work[first, W_ALIVE] = 0
+    if work[at, W_LEAVES] == 0:
+        work[at, W_WOKEN] = 0
     for which in range(AT_ROW):
         line = work[first + which]
         line[W_HELD] = held
@@ -212,7 +218,7 @@ def walk(
                 slot = number + at // AT_ROW * memory.taken.shape[0]
                 _after_own(memory, work, rules, slot, at, paid, qty, tick)
             else:
-                _after_guard(work, at // AT_ROW * AT_ROW, side, qty)
+                _after_guard(work, at, side, qty)
         follow(work, goal, tick)
         price = goal
     return count, cash + _worth(a, work, instrument, price)

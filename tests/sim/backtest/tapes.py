@@ -88,3 +88,32 @@ def strategy(on_bar, params=NoParams, short: bool = False) -> Strategy:  # type:
 def script(digits: list[int]) -> Script:
     """Return the parameters that play these digits, one a bar."""
     return Script(sum(digit * 3**place for place, digit in enumerate(digits)))
+
+
+@kernel
+def replay(bars: Bars, columns: np.ndarray, t: int, state: np.ndarray, params: NoParams) -> Signal:
+    """Return the wish that stands in the columns."""
+    return Signal(
+        columns[0, t], int(columns[1, t]), columns[2, t], columns[3, t], columns[4, t], columns[5, t], columns[6, t],
+        int(columns[7, t]), int(columns[8, t]),
+    )  # fmt: skip
+
+
+def played(rows: list[tuple[float, ...]], name: str = "played") -> Strategy:
+    """Return a strategy that wishes these rows (fields of Signal), one a bar; more bars repeat no opinion."""
+    table = np.array(rows, np.float64).T.copy()
+
+    def prepare(bars: Bars, params: NoParams) -> np.ndarray:
+        return np.ascontiguousarray(table[:, : bars.close.shape[0]])
+
+    return Strategy(name, NoParams, prepare, replay, lambda _: 0, 0, "plays what it was given", True)
+
+
+def bars_of(rows: list[tuple[int, int, int, int, int]], symbol: str = "AAA", late_ns: int = 0) -> History:
+    """Return daily bars of (open, high, low, close in ticks of 1e-4, volume in shares)."""
+    columns = [np.array(column, np.int64) for column in zip(*rows)]
+    start = np.arange(len(rows), dtype=np.int64) * DAY_NS + 14 * 3600 * 10**9
+    return History(
+        symbol, "made up", "1d", "America/New_York", 4, start, start + 6 * 3600 * 10**9 + late_ns,
+        np.arange(len(rows), dtype=np.int64) + FIRST_DAY, *columns, np.ones(len(rows)), (), (), "0" * 64,
+    )  # fmt: skip

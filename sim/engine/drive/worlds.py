@@ -26,7 +26,7 @@ from ledger.book import (
 )  # fmt: skip
 from ledger.keys import purpose_of, strategy_of
 from sim.engine import layout
-from sim.engine.drive import BacktestError, Machine
+from sim.engine.drive.machine import BacktestError, Machine
 from sim.engine.exchange import BETTER, WORSE
 from strategies.sizing import SHARES
 
