@@ -441,7 +441,8 @@ def split(a: Arena, e: Row) -> Outcome:
     late = _is_late(a, instrument, e[E_TIME], a[instrument + I_ENTRY_LAST])
     older = e[E_TIME] < a[instrument + I_MARK_TIME]
     mark = a[instrument + I_MARK] if older else try_muldiv(a[instrument + I_MARK], e[E_PRICE], e[E_QTY])
-    _, most = reach(a, instrument, np.int64(0), np.int64(0))
+    # In its place a split rescales what is held; only a late one books the whole history again.
+    most = reach(a, instrument, np.int64(0), np.int64(0))[1] if late else abs(a[instrument + I_POSITION])
     larger = try_muldiv(most, max(e[E_QTY], e[E_PRICE]), e[E_PRICE]) if most != OVERFLOWED else OVERFLOWED
     if larger == OVERFLOWED:
         return Outcome.OVERFLOW

@@ -19,17 +19,17 @@ Float64Array = NDArray[np.float64]
 
 
 class Action(NamedTuple):
-    """A corporate action, effective before the first bar of `day`.
+    """A corporate action, effective before the first bar of `day`; a delisting after the last bar of `day`.
 
     A split gives `numerator` new shares for `denominator` old ones; a dividend pays `amount_e8`
     (1e-8 of the currency) for each share held before any split of the same day.
     """
 
     day: int  # proleptic Gregorian ordinal of the trading date
-    time_ns: int  # UTC ns, start of that first bar
-    kind: str  # "split" | "dividend"
-    numerator: int  # dividend: 0
-    denominator: int  # dividend: 1
+    time_ns: int  # UTC ns, start of that first bar; delisting: end of that last bar
+    kind: str  # "split" | "dividend" | "delisting"
+    numerator: int  # 0 but for a split
+    denominator: int  # 1 but for a split
     amount_e8: int  # split: 0
 
 

@@ -105,6 +105,19 @@ def test_a_late_fill_before_a_split_is_valued_after_it() -> None:
     assert book.arena[H_VALUE] == 2 * 10**6 * 2**10 * 10**8
 
 
+def test_a_split_is_bounded_by_what_is_held_and_not_by_all_that_was_ever_traded() -> None:
+    book = with_instruments((4, 4), cash=10**15)
+    for turn in range(20):
+        assert fill(book, 2 * turn + 1, 1, 10**10, 10**6, time_ns=turn) == Outcome.APPLIED
+        assert fill(book, 2 * turn + 2, -1, 10**10, 10**6, time_ns=turn) == Outcome.APPLIED
+    assert fill(book, 50, 1, 10**10, 10**6, time_ns=30) == say(book, K.MARK, instrument=1, price_ticks=10**6, time_ns=30) == Outcome.APPLIED
+    for day in range(31, 36):
+        assert say(book, K.SPLIT, instrument=1, qty_lots=7, price_ticks=1, time_ns=day, exec_id=100 + day) == Outcome.APPLIED
+    assert book.instruments[1, I_POSITION] == 7**5 * 10**10
+    assert say(book, K.SPLIT, instrument=1, qty_lots=10**3, price_ticks=1, time_ns=40, exec_id=200) == Outcome.APPLIED
+    assert say(book, K.SPLIT, instrument=1, qty_lots=10**3, price_ticks=1, time_ns=41, exec_id=201) == Outcome.OVERFLOW
+
+
 def test_the_cash_held_against_short_positions_never_leaves_its_bound() -> None:
     book = with_instruments((4, 4), (4, 4), cash=0)
     margin = 30_000

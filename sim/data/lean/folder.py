@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sim.data.errors import DataError, base_name, repair_hint
 from sim.data.finish import Extra, Request, finish
-from sim.data.history import History
+from sim.data.history import Action, History
 from sim.data.lean.adjust import adjusted, check_references, signal_factor, with_actions
 from sim.data.lean.bars import FOLDERS, FOREVER, Lean, known_symbols, stitch
 from sim.data.lean.factors import ALIVE, Factor, Segment, former_owner, parse_factors, read_segments
@@ -83,7 +83,13 @@ def _load_one(lean: Lean) -> History:
     raw = finish(table, lean.symbol.upper(), lean.request, "", 0, extra)._replace(price_exp=RAW_EXP)
     check_references(raw, factors, lean.gate)
     history = with_actions(raw, factors) if lean.request.prices == "raw" else adjusted(raw, factors)
-    return history._replace(sha256=sha256_of(lean.parts), repairs=lean.gate.made())
+    gone = (Action(int(history.day[-1]), int(history.end_ns[-1]), "delisting", 0, 1, 0),) if _delisted(lean) else ()
+    return history._replace(sha256=sha256_of(lean.parts), repairs=lean.gate.made(), actions=history.actions + gone)
+
+
+def _delisted(lean: Lean) -> bool:
+    """Say whether the symbol was delisted within the range asked for, which only the repair lets through."""
+    return any(repair.name == "allow-delisted" for repair in lean.gate.made())
 
 
 def _segments(lean: Lean) -> list[Segment]:

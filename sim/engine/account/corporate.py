@@ -99,7 +99,8 @@ def _write_split(
         memory.last_target[number] = NO_TARGET  # unless the order is claimed again
     while link > 0:
         order = row(a, S_ORDER, link - 1)
-        if a[order + O_TYPE] == OrderType.MARKET and purpose_of(a[order + O_KEY]) == Purpose.TARGET:
+        purpose = purpose_of(a[order + O_KEY])
+        if a[order + O_TYPE] == OrderType.MARKET and (purpose == Purpose.TARGET or purpose == Purpose.LIQUIDATE):
             if a[order + O_KEY] % LEGS_MAX < LEGS_MAX - 1:
                 notes[N_AGAIN_KEY] = a[order + O_KEY] + 1
                 notes[N_AGAIN] = muldiv(a[order + O_TARGET], action[3], action[4])
