@@ -421,8 +421,8 @@ def adjust_position(a: Arena, e: Row) -> Outcome:
 def split(a: Arena, e: Row) -> Outcome:
     """Book a stock split: qty_lots new shares for every price_ticks old ones (book modified in place).
 
-    Working orders would keep their old quantity, so they must be gone first. The
-    mark is rescaled with the position.
+    Working orders would keep their old quantity, so they must be gone first. The mark is
+    rescaled with the position. A late split alone must fit with all that was ever traded.
 
     Returns:
         APPLIED | UNKNOWN_INSTRUMENT | BAD_SPLIT | LIVE_ORDERS | DUPLICATE | KEY_CONFLICT | OVERFLOW | BOOK_FULL.
@@ -441,7 +441,6 @@ def split(a: Arena, e: Row) -> Outcome:
     late = _is_late(a, instrument, e[E_TIME], a[instrument + I_ENTRY_LAST])
     older = e[E_TIME] < a[instrument + I_MARK_TIME]
     mark = a[instrument + I_MARK] if older else try_muldiv(a[instrument + I_MARK], e[E_PRICE], e[E_QTY])
-    # In its place a split rescales what is held; only a late one books the whole history again.
     most = reach(a, instrument, np.int64(0), np.int64(0))[1] if late else abs(a[instrument + I_POSITION])
     larger = try_muldiv(most, max(e[E_QTY], e[E_PRICE]), e[E_PRICE]) if most != OVERFLOWED else OVERFLOWED
     if larger == OVERFLOWED:
