@@ -1,0 +1,137 @@
+"""What a paper session is told: one frozen value, from defaults, a TOML file, the environment and flags.
+
+Theory of operation. The fields are the keys; a key nobody knows is an error that names
+the near ones. There is no field for live money: `require_paper` accepts a port only
+when it is one that paper gateways use and an account only when its number is a paper
+number, at the start, and again before every order is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+PAPER_PORTS = frozenset({4002, 7497, 4004, 7499})
+"""Ports of paper trading: IB Gateway and TWS, and the same two as container images publish them."""
+LIVE_PORTS = frozenset({4001, 7496, 4003, 7498})
+PAPER_ACCOUNT = re.compile(r"D[A-Z]?[0-9A-Z]{4,12}")
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class ConfigError(ValueError):
+    """A setting that does not exist, is out of range, or would reach real money."""
+
+
+class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds. Every wait of the runner has one of these."""
+
+    connect: float = 20.0
+    request: float = 15.0
+    history: float = 60.0
+    heartbeat: float = 10.0
+    heartbeat_every: float = 30.0
+    reconcile_every: float = 300.0
+    second_look: float = 11.0
+    back_off_most: float = 60.0
+    code_check_every: float = 30.0
+    alert_down_after: float = 120.0
+
+
+class RiskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of the account; None is no limit. Money and shares as decimal text."""
+
+    max_position_shares: str | None = None
+    max_notional: str | None = None
+    max_open: int | None = 20
+    orders_per_day: int | None = 200
+    orders_per_symbol_day: int | None = 20
+    daily_loss: str | None = None
+    burst_count: int | None = 10
+    burst_window_s: int = 60
+    max_repeat: int | None = 3
+    price_collar_bps: int | None = 500
+    allow_short: bool = False
+
+
+class PaperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A paper session. Without `host` the embedded gateway is started and traded."""
+
+    strategy: str = "sma_cross"
+    symbols: tuple[str, ...] = ("AAPL", "MSFT")
+    params: dict[str, float | int] = {}
+    bar: str = "1m"
+    size: str = "percent:20"
+    cash: str = "100000"
+    host: str | None = None
+    port: int = 4002
+    client_id: int = 17
+    account: str | None = None
+    book: str = "runs/paper.db"
+    tasks: int = 8
+    messages_per_s: int = 40
+    allow_delayed: bool = False
+    currency: str = "USD"
+    exchange: str = "SMART"
+    alert_command: str | None = None
+    limits: RiskLimits = RiskLimits()
+    timeouts: Timeouts = Timeouts()
+
+
+def read(path: Path) -> PaperConfig:
+    """Return the configuration of a TOML file, checked.
+
+    Raises:
+        ConfigError: naming the file, the key and what was expected.
+    """
+    try:
+        return checked(msgspec.toml.decode(path.read_bytes(), type=PaperConfig))
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise ConfigError(f"{path}: {error}; keys are those of `onebook paper run --help`") from error
+
+
+def checked(config: PaperConfig) -> PaperConfig:
+    """Return the configuration, or say what is out of range."""
+    if not config.symbols or len(set(config.symbols)) != len(config.symbols):
+        raise ConfigError(f"symbols {', '.join(config.symbols) or '(none)'}: name at least one, and each once")
+    if not 1 <= config.client_id <= 2**31 - 1:
+        raise ConfigError(f"client_id {config.client_id}: 1 to 2147483647; 0 would bind orders that people enter by hand")
+    if not 1 <= config.tasks <= 64:
+        raise ConfigError(f"tasks {config.tasks}: 1 to 64 symbols at a time")
+    if config.host is not None:
+        require_paper_port(config.port)
+    return config
+
+
+def require_paper_port(port: int) -> None:
+    """Refuse a port that could lead to real money.
+
+    Raises:
+        ConfigError: naming the port and those that are accepted.
+    """
+    allowed = ", ".join(str(known) for known in sorted(PAPER_PORTS))
+    if port in LIVE_PORTS:
+        raise ConfigError(f"port {port} is where gateways trade REAL MONEY; onebook trades paper only, on {allowed}")
+    if port not in PAPER_PORTS:
+        raise ConfigError(f"port {port} is not known to be a paper port; onebook trades paper only, on {allowed}")
+
+
+def require_paper_accounts(accounts: Iterable[str], wanted: str | None) -> str:
+    """Return the account to trade, when every managed account is a paper account.
+
+    Raises:
+        ConfigError: no account, one that is not provably paper, or a choice that has to be made.
+    """
+    found = [account for account in accounts if account]
+    if not found:
+        raise ConfigError("the gateway named no account; log in to it, and look at `onebook paper doctor`")
+    real = [account for account in found if not PAPER_ACCOUNT.fullmatch(account)]
+    if real:
+        raise ConfigError(f"{', '.join(real)} is not a paper account (those begin with D); onebook does not trade it, nor beside it")
+    if wanted is not None and wanted not in found:
+        raise ConfigError(f"account {wanted} is not managed by this gateway, which has {', '.join(found)}")
+    if wanted is None and len(found) > 1:
+        raise ConfigError(f"the gateway manages {', '.join(found)}; say which one with `account`")
+    return wanted or found[0]

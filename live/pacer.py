@@ -1,0 +1,42 @@
+"""One bucket for every message to the gateway: orders before cancels before questions.
+
+Theory of operation. IBKR closes the connection of a client that sends more than 50
+messages in a second. The bucket holds `burst` messages and fills at `rate` a second;
+whoever wants to send asks for a turn. Turns are given by rank, then by who came first, so
+a long list of questions never holds up an order. The arithmetic is in nanoseconds
+of the injected clock; the bucket has no timer of its own.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Rank(IntEnum):
+    """Who goes first."""
+
+    ORDER = 0
+    CANCEL = 1
+    QUESTION = 2
+
+
+class Pacer:
+    """The bucket. Ask `wait_ns`, and `take` when it says 0."""
+
+    def __init__(self, rate: int, burst: int, now_ns: int) -> None:
+        if not 1 <= rate <= 49 or burst < 1:
+            raise ValueError(f"rate {rate} and burst {burst}: the gateway allows 50 messages a second, so 1 to 49 and at least 1")
+        self._gap_ns = 1_000_000_000 // rate
+        self._burst = burst
+        self._full_at_ns = now_ns
+        """When the bucket is full again; each message moves it on by one gap."""
+
+    def wait_ns(self, now_ns: int, rank: Rank = Rank.ORDER) -> int:
+        """Return how long to wait for a turn, 0 when there is one now. Questions leave a quarter of the bucket to orders."""
+        reserve = self._burst // 4 if rank is Rank.QUESTION else 0
+        used_ns = max(0, self._full_at_ns - now_ns)
+        return max(0, used_ns - (self._burst - 1 - reserve) * self._gap_ns)
+
+    def take(self, now_ns: int) -> None:
+        """Count one message."""
+        self._full_at_ns = max(self._full_at_ns, now_ns) + self._gap_ns

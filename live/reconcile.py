@@ -1,0 +1,150 @@
+"""Broker and book side by side: what agrees, what the broker's lists prove, what differs.
+
+Theory of operation. A Snapshot is every list the broker has, each answered in full or
+not at all (None). `compare` is pure: it takes a snapshot, the fold and the book
+and returns a Comparison. First the lists are facts like any other and go through the
+fold, so that lost executions are booked before anything is compared. Then
+  - an order the book holds for live and no list knows is UNKNOWN, and ABSENT only when
+    every list was answered twice, far enough apart, and the broker's next order id shows
+    that it never saw the order's id;
+  - a position that differs closes its instrument and is shown; nothing is made to fit;
+  - an instrument that agrees again is not opened by this file: that is a person's word.
+A snapshot with a missing list proves nothing and opens nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from ledger.book import I_POSITION, O_INSTRUMENT, O_KEY, O_STATUS, Book
+from ledger.port import Absent, Report
+from ledger.vocabulary import OrderStatus
+from live.facts import ExecutionSeen, Fact, OrderSeen, PositionSeen
+from live.fold import Contract, Fold
+from live.refs import key_of
+
+APART_NS = 10 * 10**9
+"""Two looks at the lists must be this far apart before an order is held to be absent."""
+
+
+class Snapshot(NamedTuple):
+    """The broker's lists at one moment. None: the question was not answered."""
+
+    time_ns: int
+    next_order_id: int
+    positions: tuple[PositionSeen, ...] | None
+    open_orders: tuple[OrderSeen, ...] | None
+    all_open_orders: tuple[OrderSeen, ...] | None
+    executions: tuple[ExecutionSeen, ...] | None
+    completed: tuple[OrderSeen, ...] | None
+
+    def unanswered(self) -> tuple[str, ...]:
+        """Return the names of the lists that were not answered."""
+        return tuple(name for name in self._fields if getattr(self, name) is None)
+
+
+class Difference(NamedTuple):
+    """A position the book and the broker do not agree on, in lots; None where a broker's number is not on the grid."""
+
+    instrument: int
+    symbol: str
+    book_lots: int
+    broker_lots: int | None
+
+
+class Comparison(NamedTuple):
+    """What came of comparing."""
+
+    complete: bool
+    missing_lists: tuple[str, ...]
+    differences: tuple[Difference, ...]
+    not_ours: tuple[PositionSeen, ...]
+    doubtful: tuple[int, ...]
+    """Keys of orders that no list knows and that cannot be proven absent yet."""
+    foreign_orders: tuple[OrderSeen, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Say whether entries may be opened: everything answered, nothing in doubt. A difference closes its instrument only."""
+        return self.complete and not self.doubtful
+
+
+def facts(snapshot: Snapshot) -> list[Fact]:
+    """Return the facts in a snapshot, executions first: a filled order must not look cancelled without its fill."""
+    found: list[Fact] = []
+    for part in (snapshot.executions, snapshot.open_orders, snapshot.all_open_orders, snapshot.completed):
+        found.extend(part or ())
+    return found
+
+
+def known_keys(snapshot: Snapshot, tag: str) -> set[int]:
+    """Return the keys of this book that any list mentions."""
+    parts = (snapshot.open_orders, snapshot.all_open_orders, snapshot.completed, snapshot.executions)
+    return {key_of(fact.order_ref, tag) for part in parts for fact in part or ()} - {0}
+
+
+def live_keys(book: Book) -> list[int]:
+    """Return the keys of orders that the book holds for live at the broker, or does not know about."""
+    return [int(order[O_KEY]) for order in book.orders if OrderStatus.SENDING <= order[O_STATUS] <= OrderStatus.UNKNOWN]
+
+
+def unlisted(book: Book, snapshot: Snapshot, tag: str) -> list[int]:
+    """Return the keys of live orders that a complete snapshot does not mention."""
+    if snapshot.unanswered():
+        return []
+    listed = known_keys(snapshot, tag)
+    return [key for key in live_keys(book) if key not in listed]
+
+
+def absent(
+    book: Book, before: Snapshot | None, now: Snapshot, tag: str, order_ids: Mapping[int, int]
+) -> list[Report]:
+    """Return Absent for the orders that two complete looks prove the broker never had.
+
+    Args:
+        before: the look before this one, of the same connection. order_ids: order id by key, from before each send.
+    """
+    if before is None or before.unanswered() or now.time_ns - before.time_ns < APART_NS:
+        return []
+    twice = set(unlisted(book, before, tag)) & set(unlisted(book, now, tag))
+    reports: list[Report] = []
+    for key in sorted(twice):
+        order_id = order_ids.get(key, 0)
+        # A gateway that had seen the id would hand out a higher one. Without an id there is no proof.
+        if 0 < now.next_order_id <= order_id:
+            text = f"in no list twice, {(now.time_ns - before.time_ns) // 10**9} s apart; next order id {now.next_order_id} <= {order_id}"
+            reports.append(Absent(now.time_ns, key, text))
+    return reports
+
+
+def compare(book: Book, snapshot: Snapshot, fold: Fold, contracts: Iterable[Contract], account: str, tag: str) -> Comparison:
+    """Return what still differs after the snapshot's facts were booked."""
+    known = {contract.con_id: contract for contract in contracts}
+    held = {p.con_id: p for p in snapshot.positions or () if p.account == account}
+    differences = tuple(
+        found for contract in known.values() if (found := _difference(book, contract, held.get(contract.con_id))) is not None
+    )
+    return Comparison(
+        complete=not snapshot.unanswered(),
+        missing_lists=snapshot.unanswered(),
+        differences=differences if snapshot.positions is not None else (),
+        not_ours=tuple(p for p in held.values() if p.con_id not in known and p.quantity != 0),
+        doubtful=tuple(unlisted(book, snapshot, tag)),
+        foreign_orders=tuple(fold.foreign.values()),
+    )
+
+
+def _difference(book: Book, contract: Contract, held: PositionSeen | None) -> Difference | None:
+    """Return how an instrument's position differs, or None when it does not."""
+    lots = int(book.instruments[contract.number, I_POSITION])
+    scaled = (held.quantity if held else Decimal(0)).scaleb(contract.qty_exp)
+    broker = int(scaled) if scaled == scaled.to_integral_value() else None
+    return None if broker == lots else Difference(contract.number, contract.symbol, lots, broker)
+
+
+def live_of(book: Book, instrument: int) -> list[int]:
+    """Return the keys of an instrument's live orders."""
+    mine = book.orders[book.orders[:, O_INSTRUMENT] == instrument]
+    return [int(order[O_KEY]) for order in mine if 1 <= order[O_STATUS] <= OrderStatus.UNKNOWN]
