@@ -16,6 +16,7 @@ execution. The broker repeats those when it is asked for executions again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ledger.book import (
@@ -53,12 +54,23 @@ class LedgerError(RuntimeError):
 
 
 class OrderManager:
-    """One account's orders, from wish to end. `symbols` gives names for log lines."""
+    """One account's orders, from wish to end."""
 
-    def __init__(self, ledger: Ledger, symbols: dict[int, str] | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, symbols: dict[int, str] | None = None, route: Callable[[int], str] | None = None
+    ) -> None:
+        """Take over the orders of a book.
+
+        Args:
+            symbols: names for log lines. route: says by which way an order will go (the broker's session and order id),
+                recorded with SENDING, so that a restart can ask for it by that name as well.
+        """
         self._ledger = ledger
         self._symbols = symbols or {}
+        self._route = route
         self._early_fees: dict[int, Charged] = {}
+        self.answered = Outcome.AT_TARGET
+        """What the gate said to the last signal."""
 
     def on_signal(self, signal: Row) -> list[Effect]:
         """Hand a wish to the gate; return the Submit of a new order, or what the refusal asks for.
@@ -67,6 +79,7 @@ class OrderManager:
             signal: int64[EVENT_WIDTH] of kind SIGNAL.
         """
         outcome, claim = self._ledger.gate(signal)
+        self.answered = outcome
         if outcome == Outcome.APPLIED:
             return self._send(int(claim[E_KEY]), int(claim[E_TIME]))
         effects: list[Effect] = []
@@ -98,7 +111,8 @@ class OrderManager:
 
     def _send(self, key: int, time_ns: int) -> list[Effect]:
         """Record SENDING, then return the Submit: the only place that makes one."""
-        if self._record(EventKind.SENDING, key, time_ns) != Outcome.APPLIED:
+        way = self._route(key) if self._route else ""
+        if self._record(EventKind.SENDING, key, time_ns, way) != Outcome.APPLIED:
             raise LedgerError(f"order {key} was claimed but may not be sent; its claim must have been recorded twice")
         order = self._order(key)
         return [
@@ -138,6 +152,11 @@ class OrderManager:
             if order[O_PARENT] == parent and 1 <= order[O_STATUS] <= OrderStatus.UNKNOWN:
                 effects += self.cancel(int(order[O_KEY]), time_ns)
         return effects
+
+    def on_doubt(self, key: int, time_ns: int, why: str) -> list[Effect]:
+        """Call a live order UNKNOWN that the broker's lists do not mention; only evidence leads out of that."""
+        outcome = self._record(EventKind.UNKNOWN, key, time_ns, why)
+        return [Alert(f"ORDER UNKNOWN: {key}: {why}")] if outcome == Outcome.APPLIED else []
 
     def _on_absent(self, report: Absent) -> Outcome:
         """Release an UNKNOWN order that the broker proved never to have had; never send it again."""
@@ -217,6 +236,12 @@ class OrderManager:
         if any(order[O_STATUS] == OrderStatus.UNKNOWN for order in self._ledger.book.orders):
             return Outcome.NOT_RECONCILED
         return self._gate(Gate.NOT_RECONCILED, Side.SELL, time_ns, evidence)
+
+    def block(self, instrument: int, time_ns: int, why: str) -> Outcome:
+        """Close one instrument for entries until a person opens it again."""
+        ref = self._ledger.name(why)
+        line = event(EventKind.GATE, time_ns=time_ns, side=Side.BUY, reason=Gate.BLOCKED, instrument=instrument, ref=ref)
+        return self._ledger.record(line)
 
     def halt(self, time_ns: int, reason: str) -> list[Effect]:
         """Trip the kill switch, for good until `resume`, and cancel every live order."""

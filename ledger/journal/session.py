@@ -33,7 +33,7 @@ from ledger.journal.store.locks import FileLock
 from ledger.journal.names import Names
 from ledger.journal.tables import Tables
 from ledger.journal.transaction import Transaction
-from ledger.vocabulary import Outcome
+from ledger.vocabulary import EventKind, Outcome
 
 if TYPE_CHECKING:
     from ledger.journal.journal import Journal
@@ -176,6 +176,13 @@ class Session:
         self._require_alive()
         self._names.load(self._journal.connection)
         return self._names.all()
+
+    def remarks(self, kind: EventKind) -> list[tuple[int, str]]:
+        """Return (key, text) of every event of a kind that carries a text, oldest first."""
+        self._require_alive()
+        sql = "SELECT key, ref FROM event WHERE session_id = ? AND kind = ? AND ref > 0 ORDER BY seq"
+        rows = self._journal.connection.execute(sql, (self.id, int(kind))).fetchall()
+        return [(key, self.text(ref)) for key, ref in rows]
 
     # Evidence.
 
