@@ -135,6 +135,11 @@ class Gateway:
         logging.getLogger("ib_async.Decoder").removeHandler(self._decoder)
         self._ib.disconnect()
 
+    def cash(self, account: str, currency: str) -> Decimal | None:
+        """Return the cash the broker told at the start, None when it told none in this currency."""
+        found = [v.value for v in self._ib.accountValues(account) if v.tag == "TotalCashBalance" and v.currency in (currency, "BASE")]
+        return amount(found[0]) if found else None
+
     def is_open(self) -> bool:
         """Say whether the socket is connected; it may be and the gateway dead all the same."""
         return bool(self._ib.isConnected())

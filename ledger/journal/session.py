@@ -171,6 +171,11 @@ class Session:
             self._names.load(self._journal.connection)
         return self._names.text(number)
 
+    def symbols(self) -> dict[int, str]:
+        """Return the symbol of every instrument, by its number."""
+        self._require_alive()
+        return dict(self._tables.symbols)
+
     def names(self) -> dict[int, str]:
         """Return every number and its text."""
         self._require_alive()

@@ -1,0 +1,120 @@
+"""Opening an account's book: the session, its instruments, its limits, its first deposit.
+
+Theory of operation. An account has one open session in a book file: it is resumed, or begun
+with an empty book. Instruments of the configuration that the book does not know are
+defined; the grid of one it knows is never changed. Limits are recorded when they differ
+from the configuration, so that the book always says by which limits it was trading.
+The first deposit is the broker's cash, when the broker holds no position; where it does,
+the book stays empty, the positions are shown as differences, and a person adjusts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ledger.book import H_LIMIT, I_PRICE_EXP, I_QTY_EXP, Row, event
+from ledger.journal import Journal, JournalError
+from ledger.units import AMOUNT_MAX, money, to_grid
+from ledger.vocabulary import EventKind, Limit, Outcome
+from live.config import PaperConfig, RiskLimits
+from live.fold import Contract
+
+if TYPE_CHECKING:
+    from ledger.journal.session import Session
+    from live.ib import Listing
+
+PRICE_EXP = QTY_EXP = 4
+SECOND_NS = 1_000_000_000
+
+
+def open_session(journal: Journal, account: str, config: PaperConfig) -> Session:
+    """Resume the account's open session, or begin one.
+
+    Raises:
+        ledger.journal.JournalLocked: another process trades this account; the message names it.
+        ledger.journal.JournalError: the book cannot be trusted as it is.
+    """
+    scope = f"paper:{account}"
+    mine = [info for info in journal.sessions() if info.kind == "paper" and info.scope == scope and info.status == "open"]
+    if mine:
+        return journal.resume(mine[-1].id)
+    kept: dict[str, Any] = msgspec.to_builtins(config)
+    return journal.begin("paper", scope, config={**kept, "strategies": {"1": config.strategy}, "timezone": "America/New_York"})
+
+
+def contracts(session: Session, listings: Sequence[Listing], now_ns: int) -> list[Contract]:
+    """Return the contract of each listing, defining the instruments that the book does not know.
+
+    Raises:
+        JournalError: the book refused a definition.
+    """
+    known = {symbol: number for number, symbol in session.symbols().items()}
+    found = []
+    for listing in listings:
+        number = known.get(listing.symbol)
+        if number is None:
+            number = len(known) + 1
+            known[listing.symbol] = number
+            _record(session, _definition(session, listing, number, now_ns))
+        row = session.book.instruments[number]
+        found.append(Contract(number, listing.symbol, listing.con_id, int(row[I_PRICE_EXP]), int(row[I_QTY_EXP])))
+    return found
+
+
+def _definition(session: Session, listing: Listing, number: int, now_ns: int) -> Row:
+    # Executions come in finer steps than orders may be priced in, so the tick of the book is the finest.
+    return event(
+        EventKind.INSTRUMENT, time_ns=now_ns, instrument=number, revision=PRICE_EXP, order_type=QTY_EXP, price_ticks=1,
+        qty_lots=10**QTY_EXP, target_lots=1, ref=session.name(listing.symbol),
+    )  # fmt: skip
+
+
+def _record(session: Session, line: Row) -> None:
+    outcome = session.record(line)
+    if outcome not in (Outcome.APPLIED, Outcome.DUPLICATE):
+        raise JournalError(f"the book answered {outcome.name} to an opening event of kind {int(line[1])}; look at `onebook book check`")
+
+
+def deposit(session: Session, cash: Decimal | None, broker_is_flat: bool, now_ns: int) -> bool:
+    """Record the broker's cash as the first deposit of an empty book; return whether that was done."""
+    if session.book.valuation().cash or len(session.book.entries) or cash is None or cash <= 0 or not broker_is_flat:
+        return False
+    line = event(EventKind.DEPOSIT, time_ns=now_ns, cash_e8=money(cash), ref=session.name("cash told by the broker at the start"))
+    _record(session, line)
+    return True
+
+
+def limits(config: RiskLimits) -> Mapping[Limit, int]:
+    """Return every limit as the book holds it; AMOUNT_MAX is no limit.
+
+    Raises:
+        ledger.units.UnitError: a number that is none.
+    """
+    shares = None if config.max_position_shares is None else to_grid(config.max_position_shares, QTY_EXP, "max_position_shares")
+    wanted: dict[Limit, int | None] = {
+        Limit.MAX_POSITION: shares,
+        Limit.MAX_NOTIONAL: None if config.max_notional is None else money(config.max_notional),
+        Limit.SYMBOL_DAILY_ORDERS: config.orders_per_symbol_day,
+        Limit.PRICE_COLLAR_BPS: config.price_collar_bps,
+        Limit.MAX_REPEAT: config.max_repeat,
+        Limit.MAX_OPEN: config.max_open,
+        Limit.DAILY_ORDERS: config.orders_per_day,
+        Limit.DAILY_LOSS: None if config.daily_loss is None else money(config.daily_loss),
+        Limit.BURST_COUNT: config.burst_count,
+    }
+    found = {limit: AMOUNT_MAX if value is None else value for limit, value in wanted.items()}
+    return {**found, Limit.ALLOW_SHORT: int(config.allow_short), Limit.BURST_WINDOW_NS: config.burst_window_s * SECOND_NS}
+
+
+def set_limits(session: Session, config: RiskLimits, now_ns: int) -> int:
+    """Record the limits that differ from the book's; return how many."""
+    changed = 0
+    for limit, value in limits(config).items():
+        if int(session.book.arena[H_LIMIT + limit]) != value:
+            _record(session, event(EventKind.LIMIT, time_ns=now_ns, reason=limit, cash_e8=value))
+            changed += 1
+    return changed

@@ -1,0 +1,336 @@
+"""The paper runner: connects, compares, feeds the strategy, sends, and stops in order.
+
+Theory of operation. One TaskGroup owns every task. Callbacks of the connection put what
+they were told on one queue; one consumer takes it off, and everything that touches the
+book happens in it, without an await between reading the book and the commit:
+
+    gateway callbacks ─┐
+    bar pieces         ├─> queue ─> consumer: fact -> trader │ piece -> bar -> strategy -> wish -> trader │ ─> pump
+    clock ticks       ─┘
+
+The connection task alone changes who the gateway is: it connects, asks for every list,
+and lets the trader compare. Orders leave in READY. A fault in any task stops all of them,
+closes the gate and leaves the reason; the next start recovers from the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from ledger.book import event
+from ledger.journal import Journal, source_hash
+from ledger.journal.days import zone_of
+from ledger.journal.replay import session_row
+from ledger.vocabulary import EventKind, Gate, Side
+from live import link as links
+from live import opening
+from live.clock import Clock, MachineClock
+from live.codes import link_news
+from live.config import ConfigError, PaperConfig, require_paper_accounts
+from live.facts import Fact, MessageSeen
+from live.ib import Gateway, GatewayError, HistoryBar, Listing
+from live.market import Market, bar_size
+from live.pacer import Pacer
+from live.reconcile import Comparison, Snapshot
+from live.refs import book_tag
+from live.trader import Trader
+from live.wishes import FeeOf
+
+SECOND_NS = 1_000_000_000
+
+
+class Piece(NamedTuple):
+    """A five-second bar of one instrument, by its place in the configuration."""
+
+    place: int
+    bar: HistoryBar
+
+
+class Tick(NamedTuple):
+    """A second has passed."""
+
+    now_ns: int
+
+
+class Closed(NamedTuple):
+    """The connection is gone."""
+
+    reason: str
+
+
+Dial = Callable[[Callable[[Fact], None], Callable[[], None], Callable[[str], None], Callable[[], int]], Gateway]
+
+
+class Runner:
+    """A paper session, from start to stop."""
+
+    def __init__(
+        self, config: PaperConfig, host: str, port: int, fee_of: FeeOf, say: Callable[[str], None], *, clock: Clock | None = None,
+        dial: Dial = Gateway, chance: Callable[[], float] = lambda: 0.5, on_ready: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self.config, self.host, self.port, self._say = config, host, port, say
+        self.clock: Clock = clock or MachineClock()
+        self.link = links.Link(since_ns=self.clock.now_ns())
+        self.trader: Trader | None = None
+        self.comparison: Comparison | None = None
+        self._dial, self._chance, self._on_ready = dial, chance, on_ready
+        self.market = Market(config, fee_of, zone_of({}), say)
+        self._listings: list[Listing] = []
+        self._queue: asyncio.Queue[Fact | Piece | Tick | Closed] = asyncio.Queue()
+        self._gateway: Gateway | None = None
+        self._journal: Journal | None = None
+        self._lost, self._stop = asyncio.Event(), asyncio.Event()
+        self._before: Snapshot | None = None
+        self._loaded = False
+        self._code = source_hash()
+        self._stale = False
+
+    async def run(self) -> None:
+        """Trade until `stop`; then leave a clean book.
+
+        Raises:
+            ConfigError: real money, or an account that has to be chosen. JournalError: the book is owned or damaged.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                jobs = (self._connection, self._consume, self._ticks, self._heartbeats, self._looks, self._code_checks)
+                tasks = [group.create_task(job(), name=f"paper.{job.__name__.strip('_')}") for job in jobs]
+                await self._stop.wait()
+                for task in tasks:
+                    task.cancel()
+        except* Exception as group_error:
+            first = group_error.exceptions[0]
+            raise first from group_error
+        finally:
+            self._leave()
+
+    def stop(self) -> None:
+        """Ask the runner to stop."""
+        self._stop.set()
+
+    def _leave(self) -> None:
+        """Close the connection and the book: every fact that was heard is recorded first."""
+        while self.trader is not None and not self._queue.empty():
+            self._handle(self._queue.get_nowait())
+        if self._gateway is not None:
+            self._gateway.close()
+        if self.trader is not None:
+            self.trader.on_disconnected()
+        if self._journal is not None:
+            self._journal.close()
+
+    # The connection.
+
+    async def _connection(self) -> None:
+        """Keep one working connection: connect, compare, subscribe; again when it is lost."""
+        while True:
+            self._change(links.connecting(self.link, self.clock.now_ns()))
+            try:
+                async with AsyncExitStack() as life:
+                    await self._connect(life)
+                    self._say(f"{self.link.state.value}: {self.link.reason}")
+                    await self._lost.wait()
+            except GatewayError as error:
+                self._change(links.failed(self.link, self.clock.now_ns(), str(error)))
+                pause = links.back_off_s(self.link.failures, self._chance(), self.config.timeouts.back_off_most)
+                self._say(f"{self.link.state.value}: {error}; trying again in {pause:.0f} s")
+                await self.clock.sleep(pause)
+
+    async def _connect(self, life: AsyncExitStack) -> None:
+        """Open a connection, take over or begin the book, compare, subscribe.
+
+        Raises:
+            GatewayError: the gateway did not answer as it must. ConfigError: not provably paper.
+        """
+        self._lost.clear()
+        waits = self.config.timeouts
+        gateway = self._dial(self._queue.put_nowait, lambda: self._queue.put_nowait(Closed("the socket was closed")),
+                             self._fault, self.clock.now_ns)  # fmt: skip
+        life.callback(gateway.close)
+        accounts = await gateway.open(self.host, self.port, self.config.client_id, waits.connect)
+        account = require_paper_accounts(accounts, self.config.account)
+        self._listings = [
+            await gateway.listing(symbol, self.config.exchange, self.config.currency, waits.request) for symbol in self.config.symbols
+        ]
+        trader = self.trader or self._open_book(account)
+        if trader.account != account:
+            raise ConfigError(f"the gateway now manages {account} and this session trades {trader.account}; start anew")
+        trader.handles = {number: listing.contract for number, listing in zip(trader.contracts, self._listings, strict=True)}
+        self._gateway, self._before = gateway, None
+        trader.on_connected(gateway)
+        self._change(links.connected(self.link, self.clock.now_ns()))
+        await self._look()
+        await self._subscribe(gateway, life)
+        self._on_ready()
+
+    def _open_book(self, account: str) -> Trader:
+        """Open the account's book and take up what it holds."""
+        now = self.clock.now_ns()
+        path = Path(self.config.book)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._journal = Journal.open(path, clock=self.clock.now_ns)
+        session = opening.open_session(self._journal, account, self.config)
+        contracts = opening.contracts(session, self._listings, now)
+        opening.set_limits(session, self.config.limits, now)
+        row = session_row(self._journal.connection, session.id)
+        pacer = Pacer(self.config.messages_per_s, self.config.messages_per_s, now)
+        self.trader = Trader(session, book_tag(row), self.config.client_id, account, contracts, pacer, self._say, self.clock.now_ns)
+        self.trader.on_start()
+        live = len(self.trader.live_orders())
+        self._say(f"account {account}: session {session.id} in {path}, {session.book.seq} events, {live} live orders")
+        return self.trader
+
+    async def _look(self) -> None:
+        """Ask for every list and compare; READY when all agrees."""
+        trader, gateway = self._required()
+        now = await gateway.snapshot(trader.account, self.config.timeouts.request)
+        self._drain()
+        if opening.deposit(trader.session, gateway.cash(trader.account, self.config.currency), not any(
+            held.quantity for held in now.positions or ()
+        ), self.clock.now_ns()):  # fmt: skip
+            self._say(f"first deposit: {trader.session.book.valuation().cash / 1e8:,.2f} {self.config.currency}, told by the broker")
+        found = trader.look(self._before, now)
+        self._before, self.comparison = now, found
+        if found.agrees:
+            self._change(links.reconciled(self.link, self.clock.now_ns()))
+        else:
+            missing = f"no answer to {', '.join(found.missing_lists)}" if found.missing_lists else ""
+            doubt = f"{len(found.doubtful)} orders in doubt" if found.doubtful else ""
+            self._say(f"NOT RECONCILED: {'; '.join(text for text in (missing, doubt) if text)}; entries stay closed")
+        for held in found.not_ours:
+            self._say(f"POSITION NOT TRADED HERE: {held.symbol} {held.quantity} is on the account and in no symbol of this session")
+
+    async def _subscribe(self, gateway: Gateway, life: AsyncExitStack) -> None:
+        """Load the past, once, and have live pieces put on the queue."""
+        trader, _ = self._required()
+        market, size = self.market, bar_size(self.market.length_ns)
+        for place, listing in enumerate(self._listings):
+            if not self._loaded:
+                past = await gateway.history(listing.contract, market.duration(), size, self.config.timeouts.history)
+                if not market.load(place, past, self.clock.now_ns()):
+                    self._say(f"NO HISTORY: {listing.symbol}: the strategy has no opinion before enough bars were seen")
+            await life.enter_async_context(
+                gateway.live_bars(listing.contract, lambda bar, place=place: self._queue.put_nowait(Piece(place, bar)))  # type: ignore[misc]
+            )
+        if not self._loaded:
+            market.adopt(trader)
+        self._loaded = True
+
+    # The consumer.
+
+    async def _consume(self) -> None:
+        """Work the queue off; send what may leave; bring the tables up when there is nothing else to do."""
+        while True:
+            self._handle(await self._queue.get())
+            self._drain()
+            if self.trader is not None:
+                await self._send()
+                if self._queue.empty():
+                    self.trader.session.project()
+
+    def _drain(self) -> None:
+        while not self._queue.empty():
+            self._handle(self._queue.get_nowait())
+
+    async def _send(self) -> None:
+        """Hand the wire what may leave now, and wait for turns while something is due."""
+        trader = self.trader
+        while trader is not None and links.may_send(self.link):
+            try:
+                trader.pump(self.link)
+            except ConnectionError as error:
+                self._closed(f"writing an order failed: {error}")
+                return
+            wait_ns = trader.wait_ns()
+            if wait_ns is None:
+                return
+            await self.clock.sleep(max(wait_ns, 1_000_000) / SECOND_NS)
+
+    def _handle(self, item: Fact | Piece | Tick | Closed) -> None:
+        if isinstance(item, Closed):
+            self._closed(item.reason)
+        elif self.trader is None:
+            return
+        elif isinstance(item, Piece):
+            self.market.on_piece(item.place, item.bar, self.trader, links.may_send(self.link))
+        elif isinstance(item, Tick):
+            self.market.on_tick(item.now_ns, self.trader, links.may_send(self.link))
+        else:
+            self._on_fact(self.trader, item)
+
+    def _on_fact(self, trader: Trader, fact: Fact) -> None:
+        if isinstance(fact, MessageSeen) and fact.req_id < 0:
+            said = link_news(fact.code)
+            if said is not None:
+                self._change(links.news(self.link, self.clock.now_ns(), said))
+        trader.on_fact(fact)
+
+    # What runs by the clock.
+
+    async def _ticks(self) -> None:
+        while True:
+            await self.clock.sleep(1.0)
+            self._queue.put_nowait(Tick(self.clock.now_ns()))
+
+    async def _heartbeats(self) -> None:
+        waits = self.config.timeouts
+        while True:
+            await self.clock.sleep(waits.heartbeat_every)
+            gateway = self._gateway
+            if gateway is not None and self.link.state in (links.State.READY, links.State.SYNCING, links.State.DEGRADED):
+                answered = await gateway.heartbeat(waits.heartbeat)
+                self._change(links.beat(self.link, self.clock.now_ns(), answered))
+            if self.trader is not None:
+                self.trader.session.heartbeat()
+
+    async def _looks(self) -> None:
+        """Compare again: soon while something is in doubt, and on a timer."""
+        while True:
+            syncing = self.link.state is links.State.SYNCING or (self.trader is not None and self.trader.look_wanted)
+            await self.clock.sleep(self.config.timeouts.second_look if syncing else self.config.timeouts.reconcile_every)
+            if self.link.state in (links.State.SYNCING, links.State.READY) and self._gateway is not None:
+                await self._look()
+
+    async def _code_checks(self) -> None:
+        """Refuse entries when the files on disk are no longer the code that runs."""
+        while True:
+            await self.clock.sleep(self.config.timeouts.code_check_every)
+            stale = source_hash() != self._code
+            if stale != self._stale and self.trader is not None:
+                self._stale = stale
+                side = Side.BUY if stale else Side.SELL
+                self.trader.session.record(event(EventKind.GATE, time_ns=self.clock.now_ns(), side=side, reason=Gate.STALE_CODE))
+                self._say("STALE CODE: the files on disk are not the code that runs; entries are refused until a restart" if stale
+                          else "the files on disk are the code that runs again")  # fmt: skip
+
+    # Small things.
+
+    def _change(self, change: links.Change) -> None:
+        """Take a change of the link and do what it asks for."""
+        before, self.link = self.link, change.link
+        if self.link.state is not before.state:
+            self._say(f"{before.state.value} -> {self.link.state.value}: {self.link.reason}")
+        for todo in change.todo:
+            if todo is links.Todo.CLOSE_GATE and self.trader is not None and self.trader.wire is not None:
+                self.trader.on_disconnected()
+            elif todo is links.Todo.HALT and self.trader is not None:
+                self.trader.halt(self.link.reason)
+            elif todo in (links.Todo.DISCONNECT, links.Todo.CONNECT):
+                self._lost.set()
+
+    def _closed(self, reason: str) -> None:
+        self._change(links.closed(self.link, self.clock.now_ns(), reason))
+
+    def _fault(self, what: str) -> None:
+        """A callback failed: stop sending, because a fact may be lost."""
+        self._say(f"FAULT: {what}")
+        self._change(links.halted(self.link, self.clock.now_ns(), what))
+
+    def _required(self) -> tuple[Trader, Gateway]:
+        if self.trader is None or self._gateway is None:
+            raise RuntimeError("the runner has no connection yet")
+        return self.trader, self._gateway
