@@ -1,0 +1,235 @@
+"""Orders leave once, recorded first; after a crash anywhere the broker's lists decide, and nothing is sent twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.live.fakes import ACCOUNT, CLIENT, AAPL, MSFT, START_NS, Desk, FakeWire, desk, execution, order_seen, position, status_seen
+
+from ledger.book import I_POSITION
+from ledger.journal import Journal
+from ledger.vocabulary import Gate, OrderStatus, Outcome
+from live import link as links
+from live.facts import ExecutionSeen, OrderSeen, PositionSeen
+from live.outbox import Outbox
+from live.pacer import Pacer
+from live.reconcile import APART_NS, Snapshot
+
+
+def lists(
+    desk: Desk, *, open_orders: tuple[OrderSeen, ...] = (), executions: tuple[ExecutionSeen, ...] = (), completed: tuple[OrderSeen, ...] = (),
+    positions: tuple[PositionSeen, ...] = (), next_id: int = 1,
+) -> Snapshot:  # fmt: skip
+    """Return the broker's lists at the desk's time."""
+    return Snapshot(desk.clock(), next_id, positions, open_orders, open_orders, executions, completed)
+
+
+class Crash(BaseException):
+    """The process is gone here."""
+
+
+def test_eight_tasks_on_one_symbol_send_one_order(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        answers = [d.buy(10) for _ in range(8)]
+        d.pump()
+        assert answers.count(Outcome.APPLIED) == 1 and len(d.wire.placed) == 1
+        assert sum("DUPLICATE BUY BLOCKED: AAPL" in line for line in d.alerts) == 7
+
+
+def test_a_fresh_trader_every_cycle_sends_one_order(tmp_path: Path) -> None:
+    wire = FakeWire()
+    with Journal.open(tmp_path / "a.db") as journal:
+        Desk(journal, wire).session.close()
+    for cycle in range(5):
+        with Journal.open(tmp_path / "a.db") as journal:
+            d = Desk(journal, wire, session_id=1, reconciled=cycle == 0)
+            d.trader._oms.on_reconciled(d.clock(), "the test says so")
+            d.buy(10, bar=cycle)
+            d.pump()
+    assert len(wire.placed) == 1
+
+
+def test_nothing_leaves_unless_the_link_is_ready(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        d.buy(10)
+        for state in links.State:
+            if state is not links.State.READY:
+                assert d.trader.pump(links.Link(state)) == 0
+        assert d.wire.placed == []
+        d.pump()
+        assert len(d.wire.placed) == 1
+
+
+def test_the_order_carries_its_reference_account_and_whole_quantity(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        d.buy(10)
+        d.pump()
+        ticket = d.wire.placed[0]
+        assert (ticket.order_ref, ticket.account, ticket.action, ticket.quantity) == (d.ref(), ACCOUNT, "BUY", 10)
+        assert (ticket.order_type, ticket.tif, ticket.limit, ticket.aux) == ("MKT", "DAY", None, None)
+
+
+POINTS = ["after the claim", "after SENDING", "in the outbox", "on the wire", "acknowledged", "filled"]
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("arrived", [False, True])
+def test_a_crash_anywhere_leaves_one_order_at_most_and_the_book_finds_out(tmp_path: Path, point: str, arrived: bool) -> None:
+    """`arrived`: whether the broker got what was written to the socket."""
+    path, wire = tmp_path / "a.db", FakeWire()
+    step = POINTS.index(point)
+    with Journal.open(path) as journal:
+        d = Desk(journal, wire)
+        if step == 0:
+            d.trader._oms._send = lambda *_: []  # type: ignore[method-assign]
+        if d.buy(10) == Outcome.APPLIED and step >= 3:
+            d.pump()
+        ref, number = d.ref(), 1
+        if step >= 4:
+            d.trader.on_fact(order_seen(ref, number, "Submitted"))
+        if step >= 5:
+            d.trader.on_fact(execution(ref, number, "0001.01.01", 10))
+    at_broker = bool(wire.placed) and (arrived or step >= 4)
+    with Journal.open(path) as journal:
+        d = Desk(journal, wire, session_id=1, reconciled=False)
+        filled = (execution(ref, number, "0001.01.01", 10),) if at_broker else ()
+        done = (order_seen(ref, 0, "Filled", completed=True),) if at_broker else ()
+        shown = lists(d, executions=filled, completed=done, positions=(position(10),) if at_broker else (), next_id=2 if at_broker else 1)
+        d.trader.look(None, shown)
+        d.clock.ns += APART_NS
+        found = d.trader.look(shown, shown._replace(time_ns=d.clock()))
+        d.pump()
+        assert len(wire.placed) <= 1 and found.agrees and not found.differences
+        assert int(d.session.book.instruments[1, I_POSITION]) == (100_000 if at_broker else 0)
+        assert d.status == (OrderStatus.FILLED if at_broker else OrderStatus.RELEASED)
+
+
+def test_an_unanswered_list_opens_nothing_and_proves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with Journal.open(path) as journal:
+        d = Desk(journal, FakeWire())
+        d.buy(10)
+        d.pump()
+    for name in ("positions", "open_orders", "all_open_orders", "executions", "completed"):
+        with Journal.open(path) as journal:
+            d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
+            hole = lists(d)._replace(**{name: None})
+            d.trader.look(None, hole)
+            d.clock.ns += APART_NS
+            found = d.trader.look(hole, hole._replace(time_ns=d.clock()))
+            assert not found.agrees and found.missing_lists == (name,) and d.status == OrderStatus.UNKNOWN
+            assert d.buy(10, bar=3, contract=MSFT) == Outcome.NOT_RECONCILED
+
+
+def test_two_looks_too_close_together_prove_nothing(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "a.db") as journal:
+        d = Desk(journal, FakeWire())
+        d.buy(10)
+    with Journal.open(tmp_path / "a.db") as journal:
+        d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
+        shown = lists(d)
+        assert not d.trader.look(None, shown).agrees
+        d.clock.ns += APART_NS - 1
+        assert not d.trader.look(shown, shown._replace(time_ns=d.clock())).agrees and d.status == OrderStatus.UNKNOWN
+
+
+def test_an_order_in_no_list_stays_unknown_when_the_gateway_has_seen_its_id(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "a.db") as journal:
+        d = Desk(journal, FakeWire())
+        d.buy(10)
+        d.pump()
+    with Journal.open(tmp_path / "a.db") as journal:
+        d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
+        shown = lists(d, next_id=2)
+        d.trader.look(None, shown)
+        d.clock.ns += APART_NS
+        assert d.trader.look(shown, shown._replace(time_ns=d.clock())).doubtful == (d.key,)
+        assert d.status == OrderStatus.UNKNOWN
+
+
+def test_a_position_the_broker_has_and_the_book_has_not_closes_that_instrument_alone(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        found = d.trader.look(None, lists(d, positions=(position(7),)))
+        assert [(f.symbol, f.book_lots, f.broker_lots) for f in found.differences] == [("AAPL", 0, 70_000)]
+        assert d.buy(10) == Outcome.BLOCKED and d.buy(10, contract=MSFT) == Outcome.APPLIED
+        assert int(d.session.book.instruments[1, I_POSITION]) == 0
+        d.trader.look(None, lists(d))
+        assert d.buy(10, bar=1) == Outcome.BLOCKED, "agreeing again opens nothing; a person does"
+
+
+def test_a_lost_fill_is_booked_from_the_list_before_positions_are_compared(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        d.buy(10)
+        d.pump()
+        d.trader.on_disconnected()
+        d.trader.on_connected(d.wire)
+        found = d.trader.look(None, lists(d, executions=(execution(d.ref(), 1, "0001.01.01", 10),), positions=(position(10),), next_id=2))
+        assert found.agrees and not found.differences and d.status == OrderStatus.FILLED
+
+
+def test_what_waits_when_the_link_breaks_is_not_sent_later(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        d.buy(10)
+        d.trader.on_disconnected()
+        d.trader.on_connected(d.wire)
+        d.pump()
+        assert d.wire.placed == [] and d.status == OrderStatus.UNKNOWN
+
+
+def test_a_write_that_fails_leaves_the_order_in_doubt_and_is_not_repeated(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        d.buy(10)
+        d.wire.broken = True
+        with pytest.raises(ConnectionError):
+            d.pump()
+        d.wire.broken = False
+        d.pump()
+        assert d.wire.placed == [] and d.status == OrderStatus.SENDING
+
+
+def test_a_key_handed_over_twice_stops_the_program() -> None:
+    from ledger.port import Submit
+
+    box = Outbox(Pacer(40, 40, 0))
+    submit = Submit(5, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0)
+    box.put(submit)
+    with pytest.raises(RuntimeError, match="handed over twice"):
+        box.put(submit)
+    assert len(box.due(links.Link(links.State.READY), 0)) == 1
+    with pytest.raises(RuntimeError, match="handed over twice"):
+        box.put(submit)
+
+
+def test_a_halt_cancels_live_orders_and_refuses_entries_until_a_person_resumes(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        d.buy(10)
+        d.pump()
+        d.trader.on_fact(status_seen(1, "Submitted"))
+        d.trader.halt("the test says so")
+        d.pump()
+        assert d.wire.cancelled == [1] and d.buy(5, contract=MSFT) == Outcome.HALTED
+    with Journal.open(tmp_path / "paper.db") as journal:
+        again = Desk(journal, FakeWire(), session_id=1)
+        assert again.buy(5, bar=9, contract=MSFT) == Outcome.HALTED, "the kill switch outlives the process"
+
+
+def test_the_second_process_on_an_account_is_refused_by_name(tmp_path: Path) -> None:
+    from ledger.journal import JournalLocked
+
+    with desk(tmp_path) as d, Journal.open(tmp_path / "paper.db") as second, pytest.raises(JournalLocked, match="pid"):
+        assert d.session.exclusive
+        second.resume(1)
+
+
+def test_stale_code_refuses_entries(tmp_path: Path) -> None:
+    from ledger.book import event
+    from ledger.vocabulary import EventKind, Side
+
+    with desk(tmp_path) as d:
+        d.session.record(event(EventKind.GATE, time_ns=START_NS, side=Side.BUY, reason=Gate.STALE_CODE))
+        assert d.buy(10) == Outcome.STALE_CODE
+
+
+def test_the_account_client_and_contracts_are_what_the_fakes_say() -> None:
+    assert (ACCOUNT, CLIENT, AAPL.number) == ("DU1000001", 17, 1)
