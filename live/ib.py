@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, cast
 
 import ib_async
 
-from live.facts import (
+from live.broker.facts import (
     CommissionSeen,
     ExecutionSeen,
     Fact,
@@ -34,7 +34,7 @@ from live.facts import (
     StatusSeen,
     amount,
 )  # fmt: skip
-from live.reconcile import Snapshot
+from live.broker.reconcile import Snapshot
 
 TAPPED = ("openOrder", "orderStatus", "execDetails", "commissionReport", "completedOrder", "position", "error")
 ABSENT_ORDER_ID = 2_147_483_647

@@ -18,7 +18,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from live.codes import LinkNews
+from live.broker.codes import LinkNews
 
 
 class State(Enum):

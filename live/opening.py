@@ -20,8 +20,8 @@ from ledger.book import H_LIMIT, I_PRICE_EXP, I_QTY_EXP, Row, event
 from ledger.journal import Journal, JournalError
 from ledger.units import AMOUNT_MAX, money, to_grid
 from ledger.vocabulary import EventKind, Limit, Outcome
+from live.broker.fold import Contract
 from live.config import PaperConfig, RiskLimits
-from live.fold import Contract
 
 if TYPE_CHECKING:
     from ledger.journal.session import Session

@@ -28,17 +28,17 @@ from ledger.journal.replay import session_row
 from ledger.vocabulary import EventKind, Gate, Side
 from live import link as links
 from live import opening
+from live.broker.codes import link_news
+from live.broker.facts import Fact, MessageSeen
+from live.broker.reconcile import Comparison, Snapshot
+from live.broker.refs import book_tag
 from live.clock import Clock, MachineClock
-from live.codes import link_news
 from live.config import ConfigError, PaperConfig, require_paper_accounts
-from live.facts import Fact, MessageSeen
 from live.ib import Gateway, GatewayError, HistoryBar, Listing
-from live.market import Market, bar_size
+from live.market.market import Market, bar_size
+from live.market.wishes import FeeOf
 from live.pacer import Pacer
-from live.reconcile import Comparison, Snapshot
-from live.refs import book_tag
 from live.trader import Trader
-from live.wishes import FeeOf
 
 SECOND_NS = 1_000_000_000
 

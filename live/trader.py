@@ -24,12 +24,12 @@ from ledger.port import Alert, Cancel, Effect, Query, Submit
 from ledger.units import decimal_text
 from ledger.vocabulary import EventKind, OrderFlag, OrderStatus, OrderType, Outcome
 from live import link as links
-from live.facts import Fact, words
-from live.fold import Contract, Fold, Said
+from live.broker.facts import Fact, words
+from live.broker.fold import Contract, Fold, Said
+from live.broker.reconcile import Comparison, Snapshot, absent, compare, facts, unlisted
+from live.broker.refs import order_ref
 from live.outbox import Outbox
 from live.pacer import Pacer
-from live.reconcile import Comparison, Snapshot, absent, compare, facts, unlisted
-from live.refs import order_ref
 
 if TYPE_CHECKING:
     from ledger.journal.session import Session

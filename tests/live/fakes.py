@@ -14,10 +14,10 @@ from ledger.journal import Journal
 from ledger.journal.replay import session_row
 from ledger.vocabulary import EventKind, Outcome, Purpose
 from live import link as links
-from live.facts import CommissionSeen, ExecutionSeen, OrderSeen, PositionSeen, StatusSeen
-from live.fold import Contract
+from live.broker.facts import CommissionSeen, ExecutionSeen, OrderSeen, PositionSeen, StatusSeen
+from live.broker.fold import Contract
 from live.pacer import Pacer
-from live.refs import book_tag, order_ref
+from live.broker.refs import book_tag, order_ref
 from live.trader import Trader
 
 ACCOUNT, CLIENT = "DU1000001", 17

@@ -13,11 +13,11 @@ from tests.live.fakes import ACCOUNT, CLIENT, AAPL, MSFT, commission, desk, exec
 from ledger.book import H_FEES, I_GATES, I_POSITION, N_FLAGS
 from ledger.invariants import Invariant, check
 from ledger.vocabulary import EntryFlag, Gate, OrderStatus, Outcome
-from live import codes
-from live.codes import OrderNews
-from live.facts import Fact, MessageSeen, amount, from_words, words
-from live.fold import Fold
-from live.refs import key_of, order_ref
+from live.broker import codes
+from live.broker.codes import OrderNews
+from live.broker.facts import Fact, MessageSeen, amount, from_words, words
+from live.broker.fold import Fold
+from live.broker.refs import key_of, order_ref
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

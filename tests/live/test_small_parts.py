@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from live import link as links
-from live.codes import LINK, LinkNews
+from live.broker.codes import LINK, LinkNews
 from live.config import ConfigError, PaperConfig, checked, read, require_paper_accounts, require_paper_port
-from live.feed import Gatherer, bar_ns
-from live.history import Bar
+from live.market.feed import Gatherer, bar_ns
+from live.market.history import Bar
 from live.link import Link, State, Todo
-from live.market import bar_size, in_ticks
+from live.market.market import bar_size, in_ticks
 from live.pacer import Pacer, Rank
 
 MOVES = st.one_of(

@@ -11,10 +11,10 @@ from ledger.book import I_POSITION
 from ledger.journal import Journal
 from ledger.vocabulary import Gate, OrderStatus, Outcome
 from live import link as links
-from live.facts import ExecutionSeen, OrderSeen, PositionSeen
+from live.broker.facts import ExecutionSeen, OrderSeen, PositionSeen
 from live.outbox import Outbox
 from live.pacer import Pacer
-from live.reconcile import APART_NS, Snapshot
+from live.broker.reconcile import APART_NS, Snapshot
 
 
 def lists(

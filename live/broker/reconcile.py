@@ -21,9 +21,9 @@ from typing import NamedTuple
 from ledger.book import I_POSITION, O_INSTRUMENT, O_KEY, O_STATUS, Book
 from ledger.port import Absent, Report
 from ledger.vocabulary import OrderStatus
-from live.facts import ExecutionSeen, Fact, OrderSeen, PositionSeen
-from live.fold import Contract, Fold
-from live.refs import key_of
+from live.broker.facts import ExecutionSeen, Fact, OrderSeen, PositionSeen
+from live.broker.fold import Contract, Fold
+from live.broker.refs import key_of
 
 APART_NS = 10 * 10**9
 """Two looks at the lists must be this far apart before an order is held to be absent."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from live.history import Bar
+from live.market.history import Bar
 
 SECOND_NS = 1_000_000_000
 LENGTH = re.compile(r"([1-9][0-9]{0,3})(s|m|h)")

@@ -20,11 +20,11 @@ from ledger.units import UnitError, to_grid
 from ledger.vocabulary import EventKind, Outcome
 from live import opening
 from live.config import PaperConfig
-from live.feed import SECOND_NS, Gatherer, bar_ns
-from live.history import Asker, Bar, OldBar
 from live.ib import HistoryBar
+from live.market.feed import SECOND_NS, Gatherer, bar_ns
+from live.market.history import Asker, Bar, OldBar
+from live.market.wishes import FeeOf, NotTradable, Sizing, Wishes
 from live.trader import Trader
-from live.wishes import FeeOf, NotTradable, Sizing, Wishes
 from strategies import get
 from strategies.api import parse_params
 from strategies.sizing import parse_rule, weights

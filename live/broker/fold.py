@@ -25,9 +25,9 @@ from typing import NamedTuple
 
 from ledger.port import Acknowledged, Alert, Charged, Ended, Executed, Fate, Report
 from ledger.units import MONEY_EXP, UnitError, to_grid
-from live.codes import GONE_STATUS, IDLE_STATUS, LIVE_STATUS, OrderNews, order_news
-from live.facts import CommissionSeen, ExecutionSeen, Fact, MessageSeen, OrderSeen, StatusSeen
-from live.refs import is_other_book, key_of
+from live.broker.codes import GONE_STATUS, IDLE_STATUS, LIVE_STATUS, OrderNews, order_news
+from live.broker.facts import CommissionSeen, ExecutionSeen, Fact, MessageSeen, OrderSeen, StatusSeen
+from live.broker.refs import is_other_book, key_of
 
 Said = Report | Alert
 SIDES = {"BOT": 1, "BUY": 1, "SLD": -1, "SELL": -1}

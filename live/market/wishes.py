@@ -30,7 +30,7 @@ from ledger.book import (
 )  # fmt: skip
 from ledger.keys import make
 from ledger.vocabulary import EventKind, Purpose
-from live.history import Bar
+from live.market.history import Bar
 from strategies.api import MARKET, Signal
 from strategies.sizing import Size, fraction_e6, full_lots
 

@@ -1,0 +1,1 @@
+"""What the runner sees and wants; see README.md in the folder above."""
