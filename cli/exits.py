@@ -36,6 +36,8 @@ CODES: dict[str, Code] = {
     "sim.JournalFileError": Code.USAGE,
     "sim.ParityError": Code.USAGE,
     "sim.VectorbtError": Code.ENVIRONMENT,
+    "live.ConfigError": Code.USAGE,
+    "live.GatewayError": Code.ENVIRONMENT,
     "ledger.JournalLocked": Code.LOCKED,
     "ledger.JournalForeign": Code.USAGE,
     "ledger.JournalShortened": Code.FINDING,

@@ -21,6 +21,7 @@ from cli.exits import Code, code_of
 from cli.gateway import gateway
 from cli.honesty import overfit, walkforward
 from cli.output import Voice, table, voice
+from cli.paper import paper
 from cli.parity import parity
 from cli.runs import backtest
 from cli.strategy import check, new_strategy, strategies
@@ -77,6 +78,7 @@ root.add_command(book)
 root.add_command(data)
 root.add_command(gateway)
 root.add_command(overfit)
+root.add_command(paper)
 root.add_command(parity)
 root.add_command(strategies)
 root.add_command(walkforward)

@@ -16,13 +16,14 @@ closes the gate and leaves the reason; the next start recovers from the journal.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger.book import event
-from ledger.journal import Journal, source_hash
+from ledger.journal import Journal, JournalLocked, source_hash
 from ledger.journal.days import zone_of
 from ledger.journal.replay import session_row
 from ledger.vocabulary import EventKind, Gate, Side
@@ -34,6 +35,7 @@ from live.broker.reconcile import Comparison, Snapshot
 from live.broker.refs import book_tag
 from live.clock import Clock, MachineClock
 from live.config import ConfigError, PaperConfig, require_paper_accounts
+from live.control import Folder, Wish
 from live.ib import Gateway, GatewayError, HistoryBar, Listing
 from live.market.market import Market, bar_size
 from live.market.wishes import FeeOf
@@ -71,8 +73,10 @@ class Runner:
     def __init__(
         self, config: PaperConfig, host: str, port: int, fee_of: FeeOf, say: Callable[[str], None], *, clock: Clock | None = None,
         dial: Dial = Gateway, chance: Callable[[], float] = lambda: 0.5, on_ready: Callable[[], None] = lambda: None,
+        simulated: bool = False,
     ) -> None:  # fmt: skip
-        self.config, self.host, self.port, self._say = config, host, port, say
+        self.config, self.host, self.port, self._say, self.simulated = config, host, port, say, simulated
+        self.folder = Folder(Path(config.book))
         self.clock: Clock = clock or MachineClock()
         self.link = links.Link(since_ns=self.clock.now_ns())
         self.trader: Trader | None = None
@@ -95,6 +99,9 @@ class Runner:
         Raises:
             ConfigError: real money, or an account that has to be chosen. JournalError: the book is owned or damaged.
         """
+        if not self.folder.own():
+            owner = (self.folder.state() or {}).get("pid", "unknown")
+            raise JournalLocked(f"a runner trades {self.config.book} already, pid {owner}; ask it with `onebook paper status` or `stop`")
         try:
             async with asyncio.TaskGroup() as group:
                 jobs = (self._connection, self._consume, self._ticks, self._heartbeats, self._looks, self._code_checks)
@@ -120,8 +127,10 @@ class Runner:
             self._gateway.close()
         if self.trader is not None:
             self.trader.on_disconnected()
+            self.folder.write_state({**self.state(), "link": "STOPPED"})
         if self._journal is not None:
             self._journal.close()
+        self.folder.leave()
 
     # The connection.
 
@@ -250,6 +259,50 @@ class Runner:
                 return
             await self.clock.sleep(max(wait_ns, 1_000_000) / SECOND_NS)
 
+    def _on_tick(self, trader: Trader, now_ns: int) -> None:
+        """Give finished bars away, take what people ask for, and say how things stand."""
+        self.market.on_tick(now_ns, trader, links.may_send(self.link))
+        for wish in self.folder.take():
+            self._say(f"{wish.do.upper()} asked for by {wish.who or 'somebody'}: {wish.why}")
+            self._obey(trader, wish)
+        self.folder.write_state(self.state())
+
+    def _obey(self, trader: Trader, wish: Wish) -> None:
+        """Do what a person asked for."""
+        who = f"{wish.who}: {wish.why}"
+        if wish.do == "halt":
+            trader.halt(who)
+        elif wish.do == "resume":
+            trader.resume(who)
+            self._change(links.resumed(self.link, self.clock.now_ns()))
+        elif wish.do == "flat":
+            self._say(f"FLAT: {', '.join(answer.name for answer in trader.flat(self.market.worst_prices(trader))) or 'no position'}")
+        elif wish.do == "look":
+            trader.look_wanted = True
+        elif wish.do == "open":
+            number = {contract.symbol: n for n, contract in trader.contracts.items()}.get(wish.symbol)
+            answer = trader.open_instrument(number, who).name if number else f"{wish.symbol} is not traded here"
+            self._say(f"OPEN {wish.symbol}: {answer}")
+        else:
+            self.stop()
+
+    def state(self) -> dict[str, Any]:
+        """Return how things stand, for those who may not open the book."""
+        trader, found = self.trader, self.comparison
+        return {
+            "pid": os.getpid(), "written_ns": self.clock.now_ns(), "simulated": self.simulated, "host": self.host, "port": self.port,
+            "link": self.link.state.value, "reason": self.link.reason, "since_ns": self.link.since_ns,
+            "data_stale": self.link.data_stale, "stale_code": self._stale, "bars": self.market.bars_seen, "late_pieces": self.market.late,
+            "account": trader.account if trader else None, "session": trader.session.id if trader else None,
+            "live_orders": len(trader.live_orders()) if trader else None,
+            "reconciled": None if found is None else {
+                "complete": found.complete, "missing": list(found.missing_lists), "in_doubt": [str(key) for key in found.doubtful],
+                "differences": [list(difference) for difference in found.differences],
+                "not_ours": [f"{held.symbol} {held.quantity}" for held in found.not_ours],
+                "foreign_orders": [f"{o.symbol} {o.action} {o.quantity}" for o in found.foreign_orders],
+            },
+        }  # fmt: skip
+
     def _handle(self, item: Fact | Piece | Tick | Closed) -> None:
         if isinstance(item, Closed):
             self._closed(item.reason)
@@ -258,7 +311,7 @@ class Runner:
         elif isinstance(item, Piece):
             self.market.on_piece(item.place, item.bar, self.trader, links.may_send(self.link))
         elif isinstance(item, Tick):
-            self.market.on_tick(item.now_ns, self.trader, links.may_send(self.link))
+            self._on_tick(self.trader, item.now_ns)
         else:
             self._on_fact(self.trader, item)
 

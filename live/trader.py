@@ -14,15 +14,16 @@ recorded with SENDING, so a restart knows it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ledger.book import O_KEY, O_STATUS, Row
+from ledger.book import I_POSITION, O_KEY, O_STATUS, Row, event
+from ledger.keys import make
 from ledger.oms import OrderManager
-from ledger.port import Alert, Cancel, Effect, Query, Submit
+from ledger.port import Alert, Cancel, Effect, Executed, Query, Submit
 from ledger.units import decimal_text
-from ledger.vocabulary import EventKind, OrderFlag, OrderStatus, OrderType, Outcome
+from ledger.vocabulary import EventKind, Gate, OrderFlag, OrderStatus, OrderType, Outcome, Purpose, Side
 from live import link as links
 from live.broker.facts import Fact, words
 from live.broker.fold import Contract, Fold, Said
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 ORDER_TYPES = {
     OrderType.MARKET: "MKT", OrderType.LIMIT: "LMT", OrderType.STOP: "STP", OrderType.STOP_LIMIT: "STP LMT", OrderType.TRAIL: "TRAIL",
 }  # fmt: skip
+
+
+STRATEGY_ID = 1
 
 
 class Wire(Protocol):
@@ -100,7 +104,15 @@ class Trader:
             if isinstance(report, Alert):
                 self._alert(report.line)
             else:
+                before = self.session.book.seq
                 self._carry(self._oms.on_report(report))
+                if isinstance(report, Executed) and self.session.book.seq > before:
+                    self._alert(self._fill_line(report))
+
+    def _fill_line(self, fill: Executed) -> str:
+        contract = self.contracts[fill.instrument]
+        qty, price = _decimals(contract.qty_exp)(fill.qty_lots), _decimals(contract.price_exp)(fill.price_ticks)
+        return f"FILLED: {'BUY' if fill.side > 0 else 'SELL'} {qty.normalize():f} {contract.symbol} at {price}"
 
     def on_wish(self, signal: Row) -> Outcome:
         """Hand a wish to the gate; an order that passes waits in the outbox."""
@@ -161,6 +173,7 @@ class Trader:
             parent_id=self._order_ids.get(submit.parent, 0), oca_group=_group(self.tag, submit.parent),
         )  # fmt: skip
         self.wire.place(ticket, self.handles[submit.instrument])
+        self._alert(f"SENT: {ticket.action} {ticket.quantity.normalize():f} {contract.symbol} {ticket.order_type} as {ticket.order_ref}")
 
     def _cancel(self, effect: Cancel) -> None:
         order_id = self._order_ids.get(effect.key)
@@ -211,6 +224,35 @@ class Trader:
     def halt(self, reason: str) -> None:
         """Trip the kill switch and ask for the cancel of every live order."""
         self._carry(self._oms.halt(self._now_ns(), reason))
+
+    def resume(self, who: str) -> Outcome:
+        """Release the kill switch in a person's name."""
+        return self._oms.resume(self._now_ns(), who)
+
+    def open_instrument(self, instrument: int, who: str) -> Outcome:
+        """Let an instrument trade again, in the name of the person who looked at it."""
+        line = event(
+            EventKind.GATE, time_ns=self._now_ns(), side=Side.SELL, reason=Gate.BLOCKED, instrument=instrument,
+            ref=self.session.name(who),
+        )  # fmt: skip
+        return self.session.record(line)
+
+    def flat(self, prices: Mapping[int, int]) -> list[Outcome]:
+        """Ask for the cancel of every live order and for no position anywhere; return the gate's answers.
+
+        Args:
+            prices: ticks that each sale or cover is reserved at, by instrument.
+        """
+        for key in self.live_orders():
+            self.cancel(key)
+        now, answers = self._now_ns(), []
+        for number, row in enumerate(self.session.book.instruments):
+            if number == 0 or row[I_POSITION] == 0:
+                continue
+            key = make(STRATEGY_ID, number, Purpose.LIQUIDATE, now // 1_000_000_000)
+            wish = event(EventKind.SIGNAL, time_ns=now, key=key, instrument=number, price_ticks=prices[number])
+            answers.append(self.on_wish(wish))
+        return answers
 
     def live_orders(self) -> list[int]:
         """Return the keys of orders that are not closed."""

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ledger.book import event
+from ledger.book import I_POSITION, event
 from ledger.journal.days import trading_days
 from ledger.units import UnitError, to_grid
 from ledger.vocabulary import EventKind, Outcome
@@ -24,13 +24,12 @@ from live.ib import HistoryBar
 from live.market.feed import SECOND_NS, Gatherer, bar_ns
 from live.market.history import Asker, Bar, OldBar
 from live.market.wishes import FeeOf, NotTradable, Sizing, Wishes
-from live.trader import Trader
+from live.trader import STRATEGY_ID, Trader
 from strategies import get
 from strategies.api import parse_params
 from strategies.sizing import parse_rule, weights
 from strategies.sizing.weights import bars_per_year
 
-STRATEGY_ID = 1
 WORST_BPS = 400
 EPOCH_ORDINAL = 719_163
 PIECE_NS = 5 * SECOND_NS
@@ -121,6 +120,16 @@ class Market:
         if outcome not in (Outcome.APPLIED, Outcome.AT_TARGET):
             self._wishes.forget(number)
             self._say(f"{symbol}: wish refused: {outcome.name}")
+
+    def worst_prices(self, trader: Trader) -> dict[int, int]:
+        """Return the price at which leaving each position is reserved, by instrument; 1 tick where no bar was seen."""
+        prices = {}
+        for place, number in enumerate(trader.contracts):
+            last = self._asker.pasts[place].last
+            position = int(trader.session.book.instruments[number, I_POSITION])
+            close = last.close if last is not None else 1
+            prices[number] = max(1, close - (1 if position > 0 else -1) * (close * WORST_BPS // 10_000))
+        return prices
 
     def _weight(self, place: int) -> int:
         if not self._rule.statistical:
