@@ -1,0 +1,66 @@
+"""Trading days through real ib_async and the simulated gateway: at the end the book is what the broker holds."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.scenarios.paper import Day
+
+from ledger.book import O_STATUS
+from ledger.vocabulary import OrderStatus
+from live.link import State
+
+MINUTE = 60.0
+
+
+def test_a_day_with_cut_connections_ends_with_the_brokers_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = Day(monkeypatch, tmp_path)
+
+    async def story() -> None:
+        runner = day.begin()
+        for hour in range(6):
+            await asyncio.sleep(47 * MINUTE + hour)
+            assert runner.link.state is State.READY, (runner.link, day.lines[-5:])
+            day.cut()
+            await asyncio.sleep(13 * MINUTE)
+        await day.end(runner)
+
+    day.run(story)
+    sent = [line for line in day.lines if line.startswith("SENT")]
+    assert len(sent) > 20 and sum("DOWN -> CONNECTING" in line for line in day.lines) == 7
+    assert set(day.book().orders[:, O_STATUS].tolist()) == {int(OrderStatus.FILLED)}
+    day.agree()
+
+
+def test_a_runner_that_is_started_again_goes_on_where_the_last_one_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = Day(monkeypatch, tmp_path)
+
+    async def story() -> None:
+        for _ in range(3):
+            runner = day.begin()
+            await asyncio.sleep(90 * MINUTE)
+            await day.end(runner)
+            await asyncio.sleep(30 * MINUTE)
+
+    day.run(story)
+    day.agree()
+    refs = [line.split(" as ")[1] for line in day.lines if line.startswith("SENT")]
+    assert len(refs) == len(set(refs)) > 5
+
+
+def test_the_same_day_twice_gives_the_same_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        day = Day(monkeypatch, tmp_path / name)
+
+        async def story(day: Day = day) -> None:
+            runner = day.begin()
+            await asyncio.sleep(120 * MINUTE)
+            await day.end(runner)
+
+        day.run(story)
+        digests.append(day.book().digest())
+    assert digests[0] == digests[1]
