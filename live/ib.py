@@ -38,6 +38,7 @@ from live.broker.reconcile import Snapshot
 
 TAPPED = ("openOrder", "orderStatus", "execDetails", "commissionReport", "completedOrder", "position", "error")
 ABSENT_ORDER_ID = 2_147_483_647
+VERSION, TESTED = str(ib_async.__version__), "2.1.0"
 
 
 class GatewayError(ConnectionError):

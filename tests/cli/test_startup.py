@@ -81,7 +81,7 @@ def test_every_exit_code_is_in_the_documents(code):
 
 PLACES = {
     "BindError": "sim.gateway.transport.tcp", "PlanError": "sim.gateway.faults.plan", "StoreError": "sim.gateway.core.store",
-    "JournalFileError": "sim.gateway.wire.journal",
+    "GatewayError": "live.ib", "JournalFileError": "sim.gateway.wire.journal",
     "ConfigError": "cli.settings", "StrategyError": "strategies.api", "DataError": "sim.data.errors", "UnitError": "ledger.units",
     "BacktestError": "sim.run", "HonestyError": "sim.honesty.windows", "ExportError": "sim.output.export",
     "ParityError": "sim.parity.oracle", "VectorbtError": "sim.parity.vbt",

@@ -191,12 +191,10 @@ def plan_of(book: str) -> list[dict[str, str]]:
 
 async def examine(book: str, host: str, port: int, client_id: int) -> list[dict[str, Any]]:
     """Return the checks: name, whether it is well, what was found."""
-    import ib_async
-
     from live.config import ConfigError, require_paper_accounts, require_paper_port
-    from live.ib import Gateway, GatewayError
+    from live.ib import TESTED, VERSION, Gateway, GatewayError
 
-    rows = [_row("ib_async", ib_async.__version__ == "2.1.0", f"{ib_async.__version__}, tested with 2.1.0"), _sqlite(), _book(book)]
+    rows = [_row("ib_async", VERSION == TESTED, f"{VERSION}, tested with {TESTED}"), _sqlite(), _book(book)]
     try:
         require_paper_port(port)
         rows.append(_row("port", True, f"{port} is a paper port"))

@@ -45,7 +45,7 @@ def run(settings: Settings, paper_book: str, seed: int, seconds: float | None, p
     """Trade until Ctrl-C; the book is left clean and the next start goes on from it."""
     import asyncio
 
-    from cli.papering import configured, trade
+    from cli.paper.compose import configured, trade
 
     config = configured(paper_config, paper_book, flags)
     stopped = asyncio.run(trade(config, settings, seed, seconds, voice()))
@@ -58,7 +58,7 @@ def run(settings: Settings, paper_book: str, seed: int, seconds: float | None, p
 @leaf
 def status(settings: Settings, paper_book: str) -> None:
     """Say how the runner stands and how old that is."""
-    from cli.papering import state_of
+    from cli.paper.compose import state_of
 
     state = state_of(paper_book)
     speaker = voice()
@@ -69,7 +69,7 @@ def status(settings: Settings, paper_book: str) -> None:
 
 
 def _asked(paper_book: str, do: str, why: str, symbol: str = "") -> None:
-    from cli.papering import ask
+    from cli.paper.compose import ask
 
     taken = ask(paper_book, do, why, symbol)
     voice().document({"asked": do, "why": why, "symbol": symbol or None, "taken": taken})
@@ -122,7 +122,7 @@ def flat(settings: Settings, paper_book: str, dry_run: bool) -> None:
     if not dry_run:
         _asked(paper_book, "flat", "asked from the command line")
         return
-    from cli.papering import plan_of
+    from cli.paper.compose import plan_of
 
     rows = plan_of(paper_book)
     speaker = voice()
@@ -136,7 +136,7 @@ def flat(settings: Settings, paper_book: str, dry_run: bool) -> None:
 @leaf
 def reconcile(settings: Settings, paper_book: str) -> None:
     """Have the runner compare broker and book now, and show what differs; exit code 3 when something does."""
-    from cli.papering import ask, state_of
+    from cli.paper.compose import ask, state_of
 
     ask(paper_book, "look", "asked from the command line")
     state = state_of(paper_book)
@@ -159,7 +159,7 @@ def doctor(settings: Settings, paper_book: str, host: str, port: int, client_id:
     """Check what paper trading needs: versions, the book, the gateway, the account; exit code 3 when something is wrong."""
     import asyncio
 
-    from cli.papering import examine
+    from cli.paper.compose import examine
 
     rows = asyncio.run(examine(paper_book, host, port, client_id))
     speaker = voice()
