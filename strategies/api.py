@@ -242,11 +242,12 @@ def as_bars(time_ns: Any, opens: Any, high: Any, low: Any, close: Any, volume: A
 
 
 def part(bars: Bars, first: int, last: int) -> Bars:
-    """Return bars first..last-1 as contiguous copies: this part of the history and nothing else.
+    """Return bars first..last-1, as far as there are, as contiguous copies: this part of the history and nothing else.
 
     Behind the last bar lies room that reads NaN: compiled code that looks past the end of its
     arrays finds no price there, and no memory of somebody else's.
     """
+    last = min(last, bars.close.shape[0])
     count = max(last - first, 0)
     stamps = np.full(count + ROOM, np.iinfo(np.int64).max)
     stamps[:count] = bars.time_ns[first:last]

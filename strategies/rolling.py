@@ -10,7 +10,7 @@ logarithm and counts as NaN.
 squares of y on x, then the Dickey-Fuller statistic of the residuals (no constant, no
 lags: a hundred bars are too few to estimate more). Sources: Engle and Granger, "Co-integration
 and Error Correction", Econometrica 55 (1987); critical values from MacKinnon, "Critical
-Values for Cointegration Tests", Queen's Economics Department working paper 1227 (2010), table 2.
+Values for Cointegration Tests", Queen's Economics Department working paper 1227 (2010), as statsmodels has them.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def cointegration(y: Floats, x: Floats, n: int) -> Floats:
     return out
 
 
-MACKINNON = {90: (-3.04445, -4.2412, -2.720), 95: (-3.33613, -6.1101, -6.823), 99: (-3.89644, -10.9519, -22.527)}
+MACKINNON = {90: (-3.04445, -4.2412, -2.720), 95: (-3.33613, -6.1101, -6.823), 99: (-3.89644, -10.9519, -33.527)}
 """Two series, constant, no trend: critical value = b0 + b1/n + b2/n^2 at this confidence in percent."""
 
 
