@@ -7,28 +7,35 @@ from typing import Any
 
 import click
 
-from cli.common import leaf
+from cli.common import StrategyName, leaf
+from cli.honesty.sweeps import YEAR, fields_of, judge_file, known_days, number, percent
 from cli.output import table, voice
 from cli.settings import Settings
 
-YEAR = 252**0.5
-
 
 @click.command()
-@click.argument("session", type=click.IntRange(min=1))
+@click.argument("what", metavar="SESSION|SWEEP")
 @click.option(
     "-p", "--param", "params", multiple=True, metavar="NAME=VALUES",
     help="Run these candidates on the session's bars too: fast=5,10 or fast=5:50:5. Each is counted as a trial.",
 )  # fmt: skip
+@click.option("--strategy", "name", type=StrategyName(), help="What the candidates run; default: the session's own strategy.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of everything that is drawn.")
 @click.option("--draws", type=click.IntRange(100, 100_000), default=2_000, show_default=True, help="Samples of each resampling.")
 @click.option("--book", type=click.Path(), help="Journal to read.")
 @leaf
-def overfit(settings: Settings, session: int, params: tuple[str, ...], seed: int, draws: int) -> None:
+def overfit(settings: Settings, what: str, params: tuple[str, ...], name: str | None, seed: int, draws: int) -> None:
     """Judge a stored backtest: deflated Sharpe ratio with the true number of trials, intervals, Monte Carlo.
 
-    With -p the candidates compete on the same bars: probability of overfitting, reality check, stability, paths.
+    With -p the candidates compete on the same bars: probability of overfitting, reality check, stability, paths. A Parquet
+    file that a sweep wrote is judged by the block moments in it.
     """
+    if not what.isdecimal():
+        if params or name:
+            raise click.UsageError("candidates compete with a session; a sweep's file has its own, so leave out -p and --strategy")
+        judge_file(settings, Path(what))
+        return
+    session = int(what)
     speaker = voice()
     with speaker.progress() as say:
         say("loading")
@@ -41,16 +48,16 @@ def overfit(settings: Settings, session: int, params: tuple[str, ...], seed: int
             run = evidence.of_session(journal, session_of(journal, session), bars=bool(params))
         if run.family is None:
             raise click.UsageError(f"session {session} does not name its strategy and instruments; its trials cannot be counted")
-        ran = _candidates(run, params, book, say) if params else None
+        ran = _candidates(run, name, params, book, say) if params else None
         say("drawing")
         verdict = overfit.judge(run, trials.counted(book, run.family), chance, draws)
-        contest = None if ran is None else overfit.contest(ran, run.held_returns(), chance, draws)
+        contest = None if ran is None else overfit.contest(ran, chance, draws)
     document = {"session": session, "family": run.family, "seed": seed, "draws": draws, **_verdict(verdict), **_contest(contest)}
     speaker.document(document)
     _show(document)
 
 
-def _candidates(run: Any, params: tuple[str, ...], book: Path, say: Any) -> Any:
+def _candidates(run: Any, name: str | None, params: tuple[str, ...], book: Path, say: Any) -> Any:
     """Run the candidates on the session's own bars and record them as trials."""
     from sim.honesty import evidence, overfit, trials
     from sim.honesty.grid import grid
@@ -58,7 +65,9 @@ def _candidates(run: Any, params: tuple[str, ...], book: Path, say: Any) -> Any:
 
     if run.histories is None:
         raise click.UsageError(f"candidates need the bars of the run: {run.missing}")
-    strategy = get(run.config["strategy"])
+    strategy = get(name or run.config["strategy"])
+    if strategy.name != run.config["strategy"]:
+        raise click.UsageError(f"the session ran {run.config['strategy']}, not {strategy.name}; only trials of one family compete")
     told = {key: value for key, value in run.config.items() if key != "walkforward"}
     setting = evidence.setting_of(run.config)
     ran = overfit.candidates_of(run.histories, strategy, grid(strategy, params).params, setting, told, say)
@@ -78,23 +87,16 @@ def _verdict(verdict: Any) -> dict[str, Any]:
         "luckiest_sharpe": None if deflated is None else deflated.benchmark * YEAR,
         "trial_variance": None if deflated is None else ("measured" if deflated.measured else "assumed"),
         "min_track_record_days": verdict.track_record,
-        **{name: _fields(getattr(verdict, name)) for name in ("sharpe_interval", "return_interval", "beats_holding")},
-        **{name: _fields(getattr(verdict, name)) for name in ("trade_luck", "rule_luck")},
+        **{name: fields_of(getattr(verdict, name)) for name in ("sharpe_interval", "return_interval", "beats_holding")},
+        **{name: fields_of(getattr(verdict, name)) for name in ("trade_luck", "rule_luck")},
     }  # fmt: skip
 
 
 def _contest(contest: Any) -> dict[str, Any]:
     if contest is None:
         return {"contest": None}
-    named = {name: _fields(getattr(contest, name)) for name in ("pbo", "beats_holding", "stability")}
+    named = {name: fields_of(getattr(contest, name)) for name in ("pbo", "beats_holding", "stability")}
     return {"contest": {"candidates": contest.candidates, **named, "path_sharpes": list(contest.path_sharpes)}}
-
-
-def _fields(value: Any) -> Any:
-    """Return a tuple with names as a document, and None as it is."""
-    if value is None or not hasattr(value, "_asdict"):
-        return value
-    return {name: _fields(part) for name, part in value._asdict().items()}
 
 
 def _show(document: dict[str, Any]) -> None:
@@ -110,18 +112,18 @@ def _answers(document: dict[str, Any]) -> list[tuple[str, str | None, str]]:
     luck, rule, holding = document["trade_luck"], document["rule_luck"], document["beats_holding"]
     spread = f"best ratio to expect without skill; spread of the tries {document['trial_variance'] or 'unknown'}"
     return [
-        ("Sharpe ratio", _number(document["sharpe"]), f"annualised, over {document['days']:,} days"),
-        ("95 % interval", _interval(document["sharpe_interval"], _number), "of the ratio, resampled in blocks of days"),
-        ("Return interval", _interval(document["return_interval"], _percent), "of the total return, resampled likewise"),
-        ("Probabilistic Sharpe", _percent(document["probabilistic_sharpe"]), "chance that the true ratio is above 0"),
-        ("Luckiest of all tries", _number(document["luckiest_sharpe"]), spread),
-        ("Deflated Sharpe", _percent(document["deflated_sharpe"]), "chance that the true ratio is above that; 95 % is usual"),
-        ("Minimum track record", _days(document["min_track_record_days"]), "to say at 95 % that the ratio is above 0"),
-        ("Beats holding (p)", _number(holding and holding["consistent"], 3), "chance to look so good against holding without an edge"),
-        ("Beats random entries (p)", _number(rule and rule["p_value"], 3), "same spells, other moments"),
-        ("Drawdown of the trades", _percent(luck and luck["drawdown"]), "in the order they came"),
-        ("... in a bad order", _percent(luck and luck["shuffled_drawdown"]["low"]), "one order in twenty is worse"),
-        ("Trades drawn anew lose", _percent(luck and luck["loss"]), "share of the draws that end below the start"),
+        ("Sharpe ratio", number(document["sharpe"]), f"annualised, over {document['days']:,} days"),
+        ("95 % interval", _interval(document["sharpe_interval"], number), "of the ratio, resampled in blocks of days"),
+        ("Return interval", _interval(document["return_interval"], percent), "of the total return, resampled likewise"),
+        ("Probabilistic Sharpe", percent(document["probabilistic_sharpe"]), "chance that the true ratio is above 0"),
+        ("Luckiest of all tries", number(document["luckiest_sharpe"]), spread),
+        ("Deflated Sharpe", percent(document["deflated_sharpe"]), "chance that the true ratio is above that; 95 % is usual"),
+        ("Minimum track record", known_days(document["min_track_record_days"]), "to say at 95 % that the ratio is above 0"),
+        ("Beats holding (p)", number(holding and holding["consistent"], 3), "chance to look so good against holding without an edge"),
+        ("Beats random entries (p)", number(rule and rule["p_value"], 3), "same spells, other moments"),
+        ("Drawdown of the trades", percent(luck and luck["drawdown"]), "in the order they came"),
+        ("... in a bad order", percent(luck and luck["shuffled_drawdown"]["low"]), "one order in twenty is worse"),
+        ("Trades drawn anew lose", percent(luck and luck["loss"]), "share of the draws that end below the start"),
     ]  # fmt: skip
 
 
@@ -131,24 +133,12 @@ def _contest_answers(contest: dict[str, Any]) -> list[tuple[str, str | None, str
     spread = f"{min(ways):.2f} to {max(ways):.2f}" if ways else None
     return [
         ("Candidates", f"{contest['candidates']:,}", "run on the same bars"),
-        ("Probability of overfitting", _percent(pbo and pbo["pbo"]), "the best of one half is below the median of the other"),
-        ("Loss after choosing", _percent(pbo and pbo["loss"]), "share of the splits in which the best then lost"),
-        ("Reality check (p)", _number(holding and holding["reality_check"], 3), "that the best beats holding only by luck"),
-        ("Neighbours / best", _percent(near and near["share"]), "a plateau is near 100 %, a needle is not"),
+        ("Probability of overfitting", percent(pbo and pbo["pbo"]), "the best of one half is below the median of the other"),
+        ("Loss after choosing", percent(pbo and pbo["loss"]), "share of the splits in which the best then lost"),
+        ("Reality check (p)", number(holding and holding["reality_check"], 3), "that the best beats holding only by luck"),
+        ("Neighbours / best", percent(near and near["share"]), "a plateau is near 100 %, a needle is not"),
         ("Chosen along paths", spread, f"Sharpe ratios of {len(ways)} cross-validated paths"),
     ]  # fmt: skip
-
-
-def _number(value: float | None, digits: int = 2) -> str | None:
-    return None if value is None else f"{value:.{digits}f}"
-
-
-def _percent(value: float | None) -> str | None:
-    return None if value is None else f"{value:.1%}"
-
-
-def _days(value: float | None) -> str | None:
-    return None if value is None else f"{value:,.0f} days"
 
 
 def _interval(found: dict[str, Any] | None, text: Any) -> str | None:

@@ -136,6 +136,15 @@ def _sessions(journal: Journal, family: str) -> Iterator[bytes]:
             yield bytes.fromhex(trial_hash(config))
 
 
+def family_of_hash(journal: Journal, text: str) -> str | None:
+    """Return the family a trial was recorded in, or None when it was not."""
+    if not _has_table(journal):
+        return None
+    sql = "SELECT f.name FROM trial AS t JOIN trial_family AS f ON f.id = t.family_id WHERE t.hash = ? ORDER BY f.id"
+    found = journal.connection.execute(sql, (_digest(text),)).fetchone()
+    return None if found is None else str(found[0])
+
+
 def families(journal: Journal) -> list[tuple[str, int]]:
     """Return (family, recorded trials) of every family, by name; a book of schema 1 has none."""
     if not _has_table(journal):

@@ -96,22 +96,28 @@ def flat_equity(run: Evidence, tried: TrialCount | None) -> Judged:
 
 def stale_fills(run: Evidence, tried: TrialCount | None) -> Judged:
     """Fills after the price stood still or was long unknown: probably nobody would have traded there."""
-    stale = [_stale(track) for track in run.tracks]
+    if run.histories is None and any(row["bar"] != "1d" for row in run.config["instruments"]):
+        raise Unknown(f"closes of short bars are often equal, and {run.missing}")
+    bars = run.histories or (None,) * len(run.tracks)
+    stale = [_stale(track, history) for track, history in zip(run.tracks, bars, strict=True)]
     total, bad = sum(flags.size for flags in stale), int(sum(flags.sum() for flags in stale))
     if not total:
         raise Unknown("nothing was filled")
-    sentence = f"{bad} of {total} fills came after {STALE_MARKS} bars without a change of price, or {STALE_DAYS} days without a price"
+    sentence = f"{bad} of {total} fills came after {STALE_MARKS} bars without any move, or {STALE_DAYS} days without a price"
     return Judged(bad > 0, bad, 0, sentence)
 
 
-def _stale(track: Track) -> NDArray[np.bool_]:
-    """Return bool[fills]: the marks before a fill were equal, or the last one was old."""
-    same = np.concatenate(([0], np.cumsum(np.diff(track.raw_close) == 0)))  # how often the price stood still up to a mark
+def _stale(track: Track, history: History | None) -> NDArray[np.bool_]:
+    """Return bool[fills]: nothing moved in the bars before a fill, or the last one was long ago."""
+    still = np.diff(track.raw_close) == 0
+    if history is not None and history.high_ticks.size == track.raw_close.size:
+        still &= (history.high_ticks == history.low_ticks)[1:]
+    same = np.concatenate(([0], np.cumsum(still)))  # how often the price stood still up to a mark
     last = track.fill_after - 1
     first = np.maximum(last - STALE_MARKS, 0)
-    still = (last >= STALE_MARKS) & (same[np.maximum(last, 0)] - same[first] == STALE_MARKS)
+    stood = (last >= STALE_MARKS) & (same[np.maximum(last, 0)] - same[first] == STALE_MARKS)
     old = track.fill_ns - track.time_ns[np.maximum(last, 0)] > STALE_DAYS * DAY_NS
-    return np.asarray((last >= 0) & (still | old))
+    return np.asarray((last >= 0) & (stood | old))
 
 
 def thin_volume(run: Evidence, tried: TrialCount | None) -> Judged:
@@ -225,7 +231,7 @@ def many_trials(run: Evidence, tried: TrialCount | None) -> Judged:
     found = deflated(known, max(tried.trials, 1), tried.sharpes)
     if found.probability is None:
         raise Unknown("the deflated Sharpe ratio is undefined for such returns")
-    sentence = f"of {found.trials} configurations tried, luck alone would show one as good: {found.probability:.0%} that this is more"
+    sentence = f"after {found.trials} tries it is {found.probability:.1%} likely to be better than the luckiest of them without skill"
     return Judged(found.probability < DEFLATED_LEAST, found.probability, DEFLATED_LEAST, sentence)
 
 

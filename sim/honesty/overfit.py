@@ -19,7 +19,7 @@ from ledger.units import money
 from sim import metrics
 from sim import run as runs
 from sim.data.history import History
-from sim.honesty.evidence import Evidence
+from sim.honesty.evidence import Evidence, of_run
 from sim.honesty.luck.bootstrap import DRAWS, Interval, Superiority, interval, superior
 from sim.honesty.luck.entries import RuleLuck, rule_luck
 from sim.honesty.luck.paths import chosen_paths, path_sharpes
@@ -86,12 +86,13 @@ def _rule_luck(run: Evidence, dice: Generator, draws: int) -> RuleLuck | None:
 
 
 class Candidates(NamedTuple):
-    """What candidates returned on the same days: float64[T, N] daily returns, their figures and their trial hashes."""
+    """What candidates returned on the same days, their figures and their trial hashes."""
 
     params: tuple[dict[str, Any], ...]
-    returns: Floats
+    returns: Floats  # [T, N] daily; NaN where an account was ruined
     sharpes: tuple[float | None, ...]  # annualised
     trials: dict[str, float | None]  # by hash: the ratio per day
+    held: Floats | None  # [T] daily returns of holding their instruments
 
 
 def candidates_of(
@@ -103,7 +104,7 @@ def candidates_of(
     Raises:
         sim.run.BacktestError: a run had to stop.
     """
-    columns, sharpes, tried = [], [], {}
+    columns, sharpes, tried, held = [], [], {}, None
     for number, values in enumerate(params, 1):
         progress(f"candidate {number} of {len(params)}")
         sim = runs.simulate(histories, strategy, values, setting)
@@ -113,11 +114,12 @@ def candidates_of(
         tried[trial_hash({**config, "params": values._asdict()})] = None if known is None else known.sharpe
         # A ruined account earns nothing more; its days would otherwise be missing from the comparison.
         columns.append(np.full(len(np.unique(sim.values[:, 1])), np.nan) if returns is None else returns)
-    return Candidates(tuple(values._asdict() for values in params), np.column_stack(columns), tuple(sharpes), tried)
+        held = of_run(sim).held_returns() if held is None else held
+    return Candidates(tuple(values._asdict() for values in params), np.column_stack(columns), tuple(sharpes), tried, held)
 
 
-def contest(ran: Candidates, held: Floats | None, dice: Generator, draws: int = DRAWS) -> Contest:
-    """Return what the choice among candidates was worth; `held` are the daily returns of holding their instruments.
+def contest(ran: Candidates, dice: Generator, draws: int = DRAWS) -> Contest:
+    """Return what the choice among candidates was worth.
 
     Candidates that were ruined on the way are left out of what compares returns.
     """
@@ -125,7 +127,7 @@ def contest(ran: Candidates, held: Floats | None, dice: Generator, draws: int = 
     days, several = returns.shape[0], returns.shape[1] > 1
     blocks = max((count for count in range(2, BLOCKS + 1, 2) if days >= 2 * count), default=0)
     pbo = overfitting(block_moments(returns, blocks)) if several and blocks else None
-    beats = superior(returns, held, dice, draws=draws) if several and held is not None and held.size == days else None
+    beats = superior(returns, ran.held, dice, draws=draws) if several and ran.held is not None else None
     enough = several and days >= 2 * PATH_BLOCKS
     ways = chosen_paths(returns, PATH_BLOCKS, PATH_TESTS, embargo=int(days * EMBARGO_SHARE)) if enough else np.empty((0, days))
     return Contest(len(ran.params), pbo, beats, stability(ran.params, ran.sharpes), tuple(path_sharpes(ways)))

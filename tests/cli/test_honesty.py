@@ -127,6 +127,20 @@ def test_people_get_tables(walked, judged):
     assert walk.exit_code == 0 and "1 candidates" in walk.stdout and "stored as session 1 in new.db" in walk.stdout
 
 
+def test_the_file_of_a_sweep_is_judged_too(elsewhere, walked):
+    from sim.honesty.luck.dice import dice
+    from tests.sim.honesty.test_sweeps import written
+
+    path = written(elsewhere / "s.parquet", dice(3).standard_normal((800, 24)) * 0.01)
+    said = document("overfit", path)
+    assert said["sweep"] == str(path) and said["groups"][0]["trials"] == 24 and said["groups"][0]["counted"] is False
+    assert keys_of(said) - set(re.findall(r"`([a-z_]+)`", SECTION)) - STRATEGY_WORDS == set()
+    shown = invoke("overfit", path)
+    assert shown.exit_code == 0 and "the best of 24 tried" in shown.stdout and "no book counted them" in shown.stdout
+    result = invoke("overfit", path, "-p", "fast=3")
+    assert result.exit_code == 2 and "leave out -p" in result.stderr
+
+
 WRONG = [
     (["walkforward", "sma_cros"], 2, ["did you mean sma_cross"]),
     (["walkforward", "sma_cross", "-p", "fast"], 2, ["name=1,2,3"]),
@@ -139,6 +153,9 @@ WRONG = [
     (["backtest", "lint", "1"], 4, ["no journal"]),
     (["overfit", "1", "--draws", "5"], 2, ["--draws"]),
     (["overfit"], 2, ["SESSION"]),
+    (["overfit", "none.parquet"], 2, ["none.parquet", "no file"]),
+    (["overfit", "-1"], 2, ["-1"]),
+    (["overfit", "0"], 4, ["no journal"]),
 ]
 
 

@@ -87,7 +87,10 @@ def interval(
     length: Any = block_length(returns) if block is None else block  # arch's types want an int; its code a number
     drawn = StationaryBootstrap(length, returns, seed=dice).apply(compute, draws)[:, 0]
     # A sample in which nothing happened has no ratio and says nothing about it.
-    low, high = np.quantile(drawn[np.isfinite(drawn)], [(1 - level) / 2, (1 + level) / 2])
+    told = drawn[np.isfinite(drawn)]
+    if not told.size:
+        return None
+    low, high = np.quantile(told, [(1 - level) / 2, (1 + level) / 2])
     return Interval(compute(returns), float(low), float(high), level, length)
 
 

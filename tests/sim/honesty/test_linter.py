@@ -54,9 +54,11 @@ def curve(run, equity, held=None):
 
 
 def flat_prices(run, track, start, stop):
-    raw = track.raw_close.copy()
-    raw[start:stop] = raw[start]
-    return replace(run, tracks=(track._replace(raw_close=raw),))
+    history = run.histories[0]
+    raw, high, low = track.raw_close.copy(), history.high_ticks.copy(), history.low_ticks.copy()
+    for column in (raw, high, low):
+        column[start:stop] = raw[start]
+    return replace(run, tracks=(track._replace(raw_close=raw),), histories=(history._replace(high_ticks=high, low_ticks=low),))
 
 
 def with_volume(run, volume):
@@ -150,6 +152,17 @@ def test_findings_come_worst_first_and_nothing_is_left_out(good):
     assert order == sorted(order)
     everything = [f.check for f in found.findings] + list(found.passed) + [name for name, _ in found.unknown]
     assert sorted(everything) == sorted(checks.CHECKS)
+
+
+def test_equal_closes_are_stale_only_where_nothing_moved_between_them(good):
+    track = good.tracks[0]
+    still = flat_prices(good, track, track.fill_after[5] - 4, track.fill_after[5])
+    moved = replace(still, histories=good.histories)
+    assert "stale-fills" in lint(moved).passed, "the closes are equal, the highs and lows are not"
+    assert "stale-fills" in [finding.check for finding in lint(replace(still, histories=None)).findings], "daily closes are all there is"
+    config = {**good.config, "instruments": [{**good.config["instruments"][0], "bar": "1m"}]}
+    short = lint(replace(still, histories=None, missing="the file is gone", config=config))
+    assert "the file is gone" in dict(short.unknown)["stale-fills"]
 
 
 def test_a_fill_after_days_without_a_price_is_stale(good):

@@ -66,26 +66,27 @@ def test_what_a_run_without_trades_cannot_answer_is_none(prices):
 
 def test_candidates_are_the_runs_they_are_and_the_hashes_the_ledger_would_give(prices, run, ran, tmp_path):
     assert len(ran.params) == ran.returns.shape[1] == len(ran.trials) == 9
+    assert (ran.held == run.held_returns()).all()
     assert (ran.returns[:, 0] == run.returns).all() and ran.sharpes[0] == pytest.approx(run.figures["sharpe"])
     assert trials.trial_hash(run.config) in ran.trials, "the same run is the same trial"
 
 
-def test_a_contest_says_what_choosing_was_worth(run, ran):
-    found = overfit.contest(ran, run.held_returns(), dice(1), draws=100)
+def test_a_contest_says_what_choosing_was_worth(ran):
+    found = overfit.contest(ran, dice(1), draws=100)
     assert found.candidates == 9 and 0 <= found.pbo.pbo <= 1 and found.pbo.strategies == 9 and found.pbo.splits == 12_870
     assert found.stability.params in ran.params and len(found.path_sharpes) == 5
     assert 0 < found.beats_holding.lower <= found.beats_holding.reality_check <= 1
 
 
-def test_one_candidate_is_no_contest_and_ruined_ones_are_left_out(run, ran):
+def test_one_candidate_is_no_contest_and_ruined_ones_are_left_out(ran):
     alone = ran._replace(params=ran.params[:1], returns=ran.returns[:, :1], sharpes=ran.sharpes[:1])
-    found = overfit.contest(alone, run.held_returns(), dice(1))
+    found = overfit.contest(alone, dice(1))
     assert (found.pbo, found.beats_holding, found.stability, found.path_sharpes) == (None, None, None, ())
     broken = ran.returns.copy()
     broken[:, 4] = np.nan
-    assert overfit.contest(ran._replace(returns=broken), run.held_returns(), dice(1), 100).pbo.strategies == 8
-    short = ran._replace(returns=ran.returns[100:111])
-    assert overfit.contest(short, run.held_returns(), dice(1), 100).pbo.blocks == 4
+    assert overfit.contest(ran._replace(returns=broken), dice(1), 100).pbo.strategies == 8
+    short = ran._replace(returns=ran.returns[100:111], held=ran.held[100:111])
+    assert overfit.contest(short, dice(1), 100).pbo.blocks == 4
 
 
 def test_whoever_chooses_with_skill_in_sight_finds_it_along_every_path():
