@@ -18,6 +18,7 @@ from cli.settings import Settings
 
 TRADING = (
     "cash", "size", "commission", "account", "settlement", "borrow_bps", "interest_bps", "debit_bps", "delisting", "lot",
+    "profile", "slippage", "participation",
 )  # fmt: skip
 """The settings that are fields of `sim.run.Setting`."""
 
@@ -48,6 +49,12 @@ def backtest() -> None:
 @click.option("--debit-bps", help="Annual interest on borrowed cash, in basis points.")
 @click.option("--delisting", help="last (close at the last price) or worthless.")
 @click.option("--lot", help="Smallest quantity: 1 for whole shares, 0.0001 for fractions.")
+@click.option("--profile", help="When orders fill: next-open, close, pessimistic, optimistic or vectorbt.")
+@click.option("--slippage", help="none, ticks:2, bps:5 or volume-share:0.1 (price impact of the share of a bar's volume).")
+@click.option("--participation", help="Most of a bar's volume that fills may take, in percent, or none.")
+@click.option(
+    "--also", multiple=True, metavar="'NAME P=V ...'", help="A further strategy that shares the account; may be repeated."
+)
 @click.option("--timezone", help="IANA name; needed when a file has local times of day.")
 @click.option("--calendar", help="Exchange calendar: XNYS, XLON, XTKS, 24/7 ..., or none.")
 @click.option("--date-format", help="iso, m/d/y, d/m/y, epoch-s, epoch-ms, epoch-us, epoch-ns.")
@@ -64,11 +71,12 @@ def run(
     params: tuple[str, ...],
     symbols: tuple[str, ...],
     repairs: tuple[str, ...],
+    also: tuple[str, ...],
     **flags: Any,
 ) -> None:
-    """Run STRATEGY over past prices, store the run and print its tear sheet.
+    """Run STRATEGY (a name, or a file of your own) over past prices, store the run and print its tear sheet.
 
-    Signals at a bar's close fill at the next bar's open. Without options: the S&P 500 of 1999-2018, which is
+    Signals at a bar's close fill at the next bar's open, or as --profile says. Without options: the S&P 500 of 1999-2018, which is
     bundled, $100,000 and IBKR's fixed commission.
     """
     speaker = voice()
@@ -92,6 +100,7 @@ def run(
             book=Path(settings("book")),
             progress=say,
             repairs=repairs,
+            also=also,
             **reading,
         )
         sheet: Any = sim_run.sheet(done.simulation, done.figures)

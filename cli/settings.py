@@ -32,6 +32,9 @@ DEFAULTS: dict[str, str | bool] = {
     "debit_bps": "0",
     "delisting": "last",
     "lot": "1",
+    "profile": "next-open",
+    "slippage": "none",
+    "participation": "none",
     "out": "runs",
     "picture": True,
 }
@@ -50,6 +53,9 @@ MEANING: dict[str, str] = {
     "debit_bps": "annual interest on borrowed cash, in basis points",
     "delisting": "last (close at the last price) or worthless",
     "lot": "smallest quantity: 1 for whole shares, 0.0001 for fractions",
+    "profile": "when orders fill: next-open, close, pessimistic, optimistic or vectorbt",
+    "slippage": "none, ticks:2, bps:5 or volume-share:0.1",
+    "participation": "most of a bar's volume that fills may take, in percent, or none",
     "out": "folder that pictures and tear sheets go to",
     "picture": "draw the equity curve",
 }

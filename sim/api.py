@@ -27,6 +27,7 @@ from strategies.api import Strategy, checked, known_name
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sim.engine.drive.worlds import Interval
     from sim.output.sheet import Sheet
 
 Ints = NDArray[np.int64]
@@ -42,6 +43,7 @@ def backtest(
     prices: str = "adjusted",
     reading: Mapping[str, Any] | None = None,
     setting: runs.Setting | None = None,
+    also: Sequence[str] = (),
     **words: Any,
 ) -> Result:
     """Run a strategy over bars and return what the run left.
@@ -52,6 +54,7 @@ def backtest(
         strategy: a name of the registry, the path of a file, or a Strategy.
         data, symbols, prices, reading: as `sim.data.load` takes them (`reading`: start, end, bar, repairs, ...).
         setting: the whole Setting; or single fields of it as words (cash="50000", commission="zero").
+        also: further strategies that share the account, as `rsi_reversion` or `sma_cross fast=5 slow=20`.
         words: fields of Setting, and parameters of the strategy (fast=10).
     Raises:
         StrategyError, DataError, UnitError: what was asked for does not exist or is no number.
@@ -64,7 +67,7 @@ def backtest(
         known_name(f"parameter of {chosen.name} or field of Setting", name, [*chosen.params._fields, *runs.Setting._fields])
     params = checked(chosen, chosen.params(**words))
     histories = _histories(bars, data, symbols, prices, dict(reading or {}))
-    return Result(runs.simulate(histories, chosen, params, setting))
+    return Result(runs.simulate(histories, chosen, params, setting, [runs.member(text) for text in also]))
 
 
 def _text(value: Any) -> Any:
@@ -116,6 +119,11 @@ class Result:
     def equity_e8(self) -> Ints:
         """int64[m]: equity at each moment, at 1e-8 of the currency."""
         return self.simulation.values[:, 2] + self.simulation.values[:, 3]
+
+    @property
+    def interval(self) -> Interval | None:
+        """Least and greatest final equity over all ways through the ambiguous bars; None when `worlds` was 0."""
+        return self.simulation.interval
 
     @cached_property
     def equity(self) -> pd.Series:
@@ -218,7 +226,8 @@ class Result:
                 return decimal_text(int(value))
             return f"{value:,.4f}" if isinstance(value, float) else f"{value:,}"
 
-        return [(name.replace("_", " "), text(name)) for name in SHOWN]
+        interval = [("ambiguity", sentence) for sentence in runs.ambiguity(self.simulation)]
+        return [(name.replace("_", " "), text(name)) for name in SHOWN] + interval
 
     def _title(self) -> str:
         sim = self.simulation

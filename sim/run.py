@@ -190,7 +190,16 @@ def _notes(sim: Simulation) -> list[str]:
     ]
     refused = sim.book.refusals()
     notes += [f"{int(refused[o])} signals were refused: {o.name}." for o in Outcome if refused[o] > 0]
-    return notes + list(sim.remarks)
+    return notes + list(sim.remarks) + ambiguity(sim)
+
+
+def ambiguity(sim: Simulation) -> list[str]:
+    """Return the sentence about bars that do not say what happened first; nothing when every bar is plain."""
+    if sim.interval is None or sim.interval.ambiguous_bars == 0:
+        return []
+    low, high = (decimal_text(amount, places=2) for amount in sim.interval[:2])
+    known = "lies between" if sim.interval.proven else "lies at least between"
+    return [f"{sim.interval.ambiguous_bars} bars do not say what came first; the final equity {known} {low} and {high}."]
 
 
 @dataclass(frozen=True)
@@ -212,17 +221,30 @@ class Run:
         return {
             "session": self.session, "book": str(self.path), "strategy": sim.strategy.name, "params": sim.params._asdict(),
             "symbols": list(sim.symbols), "start_cash": decimal_text(money(sim.setting.cash)), "bars": len(sim.values),
-            "digest": sim.book.digest(), **shown, "notes": _notes(sim),
+            "digest": sim.book.digest(), "profile": sim.setting.profile, **_interval(sim), **shown, "notes": _notes(sim),
         }  # fmt: skip
+
+
+def _interval(sim: Simulation) -> dict[str, Any]:
+    """Return the bounds of the final equity as a document; None when worlds were not asked for."""
+    found = sim.interval
+    if found is None:
+        return dict.fromkeys(("ambiguous_bars", "equity_low", "equity_high", "interval_proven"))
+    return {
+        "ambiguous_bars": found.ambiguous_bars, "equity_low": decimal_text(found.low_e8),
+        "equity_high": decimal_text(found.high_e8), "interval_proven": found.proven,
+    }  # fmt: skip
 
 
 def configuration(sim: Simulation, source: str, prices: str) -> dict[str, Any]:
     """Return what the session row keeps of a run's making; equal configurations give equal runs."""
     return {
-        "strategy": sim.strategy.name, "strategies": {str(STRATEGY_ID): sim.strategy.name}, "params": sim.params._asdict(),
+        "strategy": sim.strategy.name, "params": sim.params._asdict(),
+        "strategies": {str(at): one.name for at, one in enumerate((sim.strategy, *(one for one, _ in sim.also)), STRATEGY_ID)},
+        "also": [{"strategy": one.name, "params": params._asdict()} for one, params in sim.also],
         "timezone": sim.histories[0].timezone,
         "data": source, "prices": prices, "setting": {**sim.setting._asdict(), "method": sim.setting.method.name},
-        "profile": "next-open",
+        "profile": sim.setting.profile,
         "instruments": [
             {
                 "symbol": h.symbol, "bar": h.bar, "bars": int(h.end_ns.size), "sha256": h.sha256, "timezone": h.timezone,
@@ -270,6 +292,13 @@ def store(sim: Simulation, path: Path, config: dict[str, Any]) -> int:
         return int(session.id)
 
 
+def member(text: str) -> tuple[Strategy, Any]:
+    """Return a further strategy and its parameters from one line of words."""
+    name, *words = text.split()
+    chosen = get(name)
+    return chosen, parse_params(chosen, words)
+
+
 def run(
     strategy: str,
     params: Sequence[str] = (),
@@ -280,10 +309,13 @@ def run(
     setting: Setting | None = None,
     book: Path | str = "runs/onebook.db",
     progress: Callable[[str], None] = lambda line: None,
+    also: Sequence[str] = (),
     **reading: Any,
 ) -> Run:
     """Read data, run a strategy, store the session; `reading` goes to `sim.data.load` (start, end, bar, repairs, ...).
 
+    Args:
+        also: further strategies that share the account, as `rsi_reversion` or `sma_cross fast=5 slow=20`.
     Raises:
         StrategyError, DataError, UnitError: what the caller asked for does not exist or is no number.
         BacktestError: the run had to stop. JournalError: it could not be stored.
@@ -293,7 +325,7 @@ def run(
     progress("reading data")
     histories = load(data, symbols, prices=prices, **reading)
     progress("running (the first run on this machine compiles for about a minute)")
-    sim = simulate(histories, chosen, values, setting)
+    sim = simulate(histories, chosen, values, setting, [member(text) for text in also])
     progress("storing")
     path = Path(book)
     session = store(sim, path, configuration(sim, data, prices) | {"reading": reading_told(reading)})

@@ -8,7 +8,11 @@ lives in another package is named `package.module:STRATEGY` and needs no row.
 
 from __future__ import annotations
 
+import sys
+from hashlib import sha256
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,13 +38,18 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Strategy:
-    """Return the strategy called `name` (`sma_cross`, `sma-cross` or `package.module:STRATEGY`).
+    """Return the strategy called `name`.
 
+    Args:
+        name: `sma_cross`, `sma-cross`, `package.module:STRATEGY`, or a file: `path/to/my_strategy.py`, `my.py:OTHER`.
     Raises:
-        strategies.api.StrategyError: unknown name; the message lists near names.
+        strategies.api.StrategyError: unknown name or no such file; the message lists near names.
     """
     from strategies.api import known_name
 
+    path, dot_py, attribute = name.rpartition(".py")
+    if dot_py and (not attribute or attribute[0] == ":"):
+        return _load_file(name, path + dot_py, attribute[1:] or "STRATEGY")
     module, colon, attribute = name.partition(":")
     if not colon:
         module = MODULES[known_name("strategy", name.replace("-", "_"), MODULES)]
@@ -48,7 +57,7 @@ def get(name: str) -> Strategy:
 
 
 def _load(name: str, module: str, attribute: str) -> Strategy:
-    from strategies.api import Strategy, StrategyError
+    from strategies.api import StrategyError
 
     try:
         found: Any = getattr(import_module(module), attribute, None)
@@ -56,6 +65,34 @@ def _load(name: str, module: str, attribute: str) -> Strategy:
         if error.name is None or not (module + ".").startswith(error.name + "."):
             raise  # the module exists and one of its own imports is missing
         raise StrategyError(f"strategy {name!r}: there is no module {module!r} on the path") from error
+    return _checked(name, found, f"{module}.{attribute}")
+
+
+def _load_file(name: str, path: str, attribute: str) -> Strategy:
+    """Load a strategy from a file of the user's; what stands beside the file can be imported by it."""
+    from strategies.api import StrategyError
+
+    file = Path(path).expanduser().resolve()
+    if not file.is_file():
+        raise StrategyError(f"strategy {name!r}: there is no file {path}; `onebook new-strategy` writes one to start from")
+    # The name is the same in every process, so compiled code is found again, and differs for equal names elsewhere.
+    module = f"{file.stem}_{sha256(str(file).encode()).hexdigest()[:8]}"
+    spec = spec_from_file_location(module, file)
+    if spec is None or spec.loader is None:
+        raise StrategyError(f"strategy {name!r}: {path} cannot be read as Python")
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
+    loaded = sys.modules[module] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(loaded)
+    except SyntaxError as error:
+        raise StrategyError(f"strategy {name!r}: line {error.lineno} of {path} is not Python: {error.msg}") from error
+    return _checked(name, getattr(loaded, attribute, None), f"{path}: {attribute}")
+
+
+def _checked(name: str, found: Any, where: str) -> Strategy:
+    from strategies.api import Strategy, StrategyError
+
     if not isinstance(found, Strategy):
-        raise StrategyError(f"strategy {name!r}: {module}.{attribute} is not a strategies.api.Strategy")
+        raise StrategyError(f"strategy {name!r}: {where} is not a strategies.api.Strategy")
     return found
