@@ -28,6 +28,7 @@ CODES: dict[str, Code] = {
     "sim.DataError": Code.USAGE,
     "sim.HonestyError": Code.USAGE,
     "sim.ExportError": Code.USAGE,
+    "sim.Refused": Code.ENVIRONMENT,
     "ledger.UnitError": Code.USAGE,
     "sim.BacktestError": Code.FAILED,
     "sim.BindError": Code.USAGE,

@@ -50,7 +50,7 @@ def gateway() -> None:
 @click.option("--speed", type=click.FloatRange(0.01, 10_000), default=1.0, show_default=True, help="Simulated seconds per second.")
 @click.option("--hours", type=click.Choice(("always", "exchange")), default="always", show_default=True,
               help="When markets are open.")  # fmt: skip
-@click.option("--account", default="DU1000001", show_default=True, help="Account name; it begins with D, as paper accounts do.")
+@click.option("--account", "paper_account", default="DU1000001", show_default=True, help="Account; its name begins with D.")
 @click.option("--cash", help="Money of a new account.")
 @click.option("--commission", help="Commission of stocks: ibkr-fixed, zero, bps:10, per-share:0.005.")
 @click.option("--leverage", type=click.IntRange(100, 1000), default=100, show_default=True, help="Buying power, percent of equity.")

@@ -45,7 +45,7 @@ def build(settings: Settings, options: dict[str, Any], say: Callable[[str], None
     loopback(options["host"])
     say("starting")
     files = _files(settings, options)
-    account = options["account"]
+    account = options["paper_account"]
     if not account.startswith("D"):
         raise click.BadParameter("a paper account's name begins with D", param_hint="--account")
     config = Config(

@@ -43,7 +43,8 @@ MAY_IMPORT = {
     "onebook.py": {"cli"},
 }
 OURS = {*FOLDERS, "onebook"}
-IB_FILE = "live/ib.py"
+IB_FILES = ("live/ib.py", "live/ib_history.py")
+"""The trading connection, and the read-only one of a download: neither holds the other up."""
 VECTORBT_FILE = "sim/parity/vbt.py"
 LAZY = {"pandas", "vectorbt", "matplotlib", "sklearn", "exchange_calendars", "streamlit", "arch", "scipy", "pyarrow"}
 """Imported inside the function that needs them, so that no start-up waits for them."""
@@ -143,8 +144,8 @@ def foreign_libraries_have_one_door(source: Source) -> Iterator[str]:
     """ib_async and vectorbt are each imported by one file, numba by the file with the decorators."""
     for line, module, name, _ in imports(source.tree):
         top = module.split(".")[0]
-        if top == "ib_async" and source.path != IB_FILE and source.room != "tests":
-            yield f"{line}: ib_async belongs to {IB_FILE}"
+        if top == "ib_async" and source.path not in IB_FILES and source.room != "tests":
+            yield f"{line}: ib_async belongs to {IB_FILES[0]}"
         if top == "vectorbt" and source.path != VECTORBT_FILE and source.room not in ("tests", "benchmarks"):
             yield f"{line}: vectorbt belongs to {VECTORBT_FILE}"
         if top == "numba" and source.room in ROOMS and name not in NUMBA_FILES.get(source.path, set()):

@@ -99,6 +99,14 @@ def _in_bars(history: History, request: Request) -> History:
     return resample(history, request.bar, request.calendar)
 
 
+def load_text(data: bytes, symbol: str, source: str, *, timezone: str, repairs: Sequence[str] = (), calendar: str | None = None,
+              now_ns: int | None = None) -> History:
+    """Return the validated bars of the text of a CSV that was never a file, as `load` does; `source` says where it came from."""
+    request = _request(source, None, None, None, "adjusted", timezone, repairs, None, now_ns)
+    request = request._replace(calendar=calendar_of(calendar, None) if calendar is not None else None)
+    return finish(read_csv(data, f"{source} {symbol}"), check_symbol(symbol), request, files.sha256_of([data]))
+
+
 def symbols_of(source: str) -> list[str]:
     """Return the symbols of a file in their order, or [] where it has no column of them or is no file.
 

@@ -83,7 +83,7 @@ PLACES = {
     "BindError": "sim.gateway.transport.tcp", "PlanError": "sim.gateway.faults.plan", "StoreError": "sim.gateway.core.store",
     "GatewayError": "live.ib", "JournalFileError": "sim.gateway.wire.journal",
     "ConfigError": "cli.settings", "StrategyError": "strategies.api", "DataError": "sim.data.errors", "UnitError": "ledger.units",
-    "BacktestError": "sim.run", "HonestyError": "sim.honesty.windows", "ExportError": "sim.output.export",
+    "BacktestError": "sim.run", "HonestyError": "sim.honesty.windows", "ExportError": "sim.output.export", "Refused": "sim.data.store.download",
     "ParityError": "sim.parity.oracle", "VectorbtError": "sim.parity.vbt",
 }  # fmt: skip
 

@@ -103,6 +103,26 @@ class Store:
                 about["symbol"], about["bar"], about["prices"], path, bars, about["first"], about["last"], about,
             )  # fmt: skip
 
+    def find(self, symbol: str, bar: str, prices: str) -> Entry | None:
+        """Return the file of a symbol, None when the store has none."""
+        path = self.path(symbol, bar, prices)
+        if not path.is_file():
+            return None
+        about, bars = _about(path)
+        return Entry(symbol, bar, prices, path, bars, about["first"], about["last"], about)
+
+    def lacking(self, symbol: str, bar: str, prices: str, first: date, last: date) -> list[tuple[date, date]]:
+        """Return the stretches of first to last that the store has not; each touches what it has by a day.
+
+        The day at the seam is asked for again, so that a price that has changed since is noticed.
+        """
+        entry = self.find(symbol, bar, prices)
+        if entry is None:
+            return [(first, last)]
+        begin, end = date.fromisoformat(entry.first), date.fromisoformat(entry.last)
+        older = [(first, begin)] if first < begin else []
+        return older + ([(end, last)] if last > end else [])
+
     def _require(self) -> None:
         if is_store(self.folder):
             return
@@ -131,6 +151,14 @@ class Store:
             self._write(path, joined, prices, name, now_ns)
         about, bars = _about(path)
         return kept, Entry(history.symbol, history.bar, prices, path, bars, about["first"], about["last"], about)
+
+    def set_aside(self, symbol: str, bar: str, text: bytes) -> Path:
+        """Keep the text of a download that the rules refused, so that nobody has to wait for it again."""
+        folder = self.folder / "refused" / bar
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{file_name(symbol).removesuffix('.parquet')}.csv"
+        path.write_bytes(text)
+        return path
 
     def _write(self, path: Path, history: History, prices: str, calendar: str, now_ns: int) -> None:
         """Write one file, whole or not at all."""
