@@ -65,14 +65,12 @@ def download(served, *words: object):
     return invoke("data", "download", "AAPL", "--port", served.port, "--calendar", "none", "--json", *words)
 
 
-def test_days_are_downloaded_kept_and_traded(served, elsewhere):
+def test_days_are_downloaded_and_kept(served, elsewhere):
     result = download(served, "--start", "2023-01-03", "--end", "2024-06-12")
     assert result.exit_code == 0, result.output
     history = load("store", ["AAPL"], calendar="none")[0]
     assert history.bar == "1d" and date.fromordinal(int(history.day[0])) <= date(2023, 1, 4) and len(history.day) > 350
     assert date.fromordinal(int(history.day[-1])) == date(2024, 6, 12) and history.source == "ib TRADES"
-    run = document("backtest", "run", "buy_and_hold", "--data", "store", "--symbol", "AAPL", "--calendar", "none", "--no-picture")
-    assert run["bars"] == len(history.day)
 
 
 def test_a_second_download_asks_only_for_what_is_missing(served, elsewhere):
