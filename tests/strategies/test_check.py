@@ -19,6 +19,7 @@ from strategies.rolling import log_returns
 from tests.strategies.samples import DAY, real, walk_of
 
 Floats = NDArray[np.float64]
+pytestmark = pytest.mark.slow  # hundreds of runs over twenty years: a job for the compiler
 
 
 class Params(NamedTuple):
