@@ -112,8 +112,36 @@ def macd(close: Floats, fast: int, slow: int, signal: int) -> Floats:
     """
     lines = np.empty((2, close.shape[0]), np.float64)
     lines[0] = ema(close, fast) - ema(close, slow)
-    lines[1] = _smooth(lines[0], signal, 2.0 / (signal + 1.0), max(fast, slow) - 1)
+    lines[1] = ema_from(lines[0], signal, max(fast, slow) - 1)
     return lines
+
+
+@jit
+def ema_from(x: Floats, n: int, first: int) -> Floats:
+    """Return the exponential average of x[first..], seeded by the mean of its first n values."""
+    return _smooth(x, n, 2.0 / (n + 1.0), first)
+
+
+@jit
+def lagged(x: Floats) -> Floats:
+    """Return what x was one bar before, NaN at bar 0."""
+    out = np.full(x.shape[0], np.nan)
+    out[1:] = x[:-1]
+    return out
+
+
+@jit
+def trusted(x: Floats, first: int) -> Floats:
+    """Return x from bar `first` on and NaN before: a recursion that is not warm says nothing."""
+    out = np.full(x.shape[0], np.nan)
+    out[max(first, 0) :] = x[max(first, 0) :]
+    return out
+
+
+@jit
+def with_seed(x: Floats, of: Floats) -> Floats:
+    """Return x and, above it, what may be left of a recursion's seed against `of`: only what exceeds both is greater."""
+    return x + FORGOTTEN * np.abs(of)
 
 
 @jit

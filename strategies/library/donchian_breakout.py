@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from ledger.kernel import jit
 from strategies.api import Bars, Strategy, first_column
-from strategies.indicators import highest, lowest
+from strategies.indicators import highest, lagged, lowest
 from strategies.latch import latch
+
+Floats = NDArray[np.float64]
 
 
 class Params(NamedTuple):
@@ -29,19 +31,24 @@ class Params(NamedTuple):
 
 
 @jit
-def prepare(bars: Bars, params: Params) -> NDArray[np.float64]:
+def position(
+    close: Floats, top: Floats, bottom: Floats, stop_short: Floats, stop_long: Floats, allow_short: int, first: int
+) -> Floats:
+    """Return float64[T]: the target that the entry lines and the exit lines hold, events counted from bar `first` on."""
+    return latch(close > top, close < stop_long, close < bottom, close > stop_short, allow_short, first)
+
+
+@jit
+def prepare(bars: Bars, params: Params) -> Floats:
     """Return float64[5, T]: the target; the entry lines above and below; the exit lines above and below."""
-    close, size = bars.close, bars.close.shape[0]
-    columns = np.full((5, size), np.nan)
-    if size > 1:
-        columns[1, 1:] = highest(bars.high, params.enter)[:-1]
-        columns[2, 1:] = lowest(bars.low, params.enter)[:-1]
-        columns[3, 1:] = highest(bars.high, params.leave)[:-1]
-        columns[4, 1:] = lowest(bars.low, params.leave)[:-1]
-    columns[0] = latch(
-        close > columns[1], close < columns[4], close < columns[2], close > columns[3],
-        params.allow_short, warmup(params) - 1,
-    )  # fmt: skip
+    columns = np.empty((5, bars.close.shape[0]), np.float64)
+    columns[1] = lagged(highest(bars.high, params.enter))
+    columns[2] = lagged(lowest(bars.low, params.enter))
+    columns[3] = lagged(highest(bars.high, params.leave))
+    columns[4] = lagged(lowest(bars.low, params.leave))
+    columns[0] = position(
+        bars.close, columns[1], columns[2], columns[3], columns[4], params.allow_short, warmup(params) - 1
+    )
     return columns
 
 

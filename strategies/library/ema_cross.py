@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ledger.kernel import jit
 from strategies.api import Bars, Strategy, first_column
-from strategies.indicators import FORGOTTEN, bars_to_forget, ema
+from strategies.indicators import FORGOTTEN, bars_to_forget, ema, trusted, with_seed
 
 
 class Params(NamedTuple):
@@ -28,15 +28,16 @@ class Params(NamedTuple):
 
 @jit
 def prepare(bars: Bars, params: Params) -> NDArray[np.float64]:
-    """Return float64[3, T]: the target, the fast average, the slow one."""
+    """Return float64[3, T]: the target, the fast average, and what it has to exceed: the slow one, once it is warm."""
     columns = np.full((3, bars.close.shape[0]), np.nan)
+    slow = ema(bars.close, params.slow)
     columns[1] = ema(bars.close, params.fast)
-    columns[2] = ema(bars.close, params.slow)
+    columns[2] = trusted(with_seed(slow, slow), warmup(params) - 1)
     below = -1.0 if params.allow_short else 0.0
-    for t in range(warmup(params) - 1, bars.close.shape[0]):
-        fast, slow = columns[1, t], columns[2, t]
-        if not (np.isnan(fast) or np.isnan(slow)):
-            columns[0, t] = 1.0 if fast - slow > FORGOTTEN * abs(slow) else below
+    for t in range(bars.close.shape[0]):
+        fast, edge = columns[1, t], columns[2, t]
+        if not (np.isnan(fast) or np.isnan(edge)):
+            columns[0, t] = 1.0 if fast > edge else below
     return columns
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ledger.kernel import jit
 from strategies.api import Bars, Strategy, first_column
-from strategies.indicators import FORGOTTEN, bars_to_forget, macd
+from strategies.indicators import FORGOTTEN, bars_to_forget, macd, trusted, with_seed
 
 
 class Params(NamedTuple):
@@ -30,13 +30,15 @@ class Params(NamedTuple):
 
 @jit
 def prepare(bars: Bars, params: Params) -> NDArray[np.float64]:
-    """Return float64[3, T]: the target, the MACD line, the signal line."""
-    columns = np.full((3, bars.close.shape[0]), np.nan)
-    columns[1:] = macd(bars.close, params.fast, params.slow, params.signal)
-    for t in range(warmup(params) - 1, bars.close.shape[0]):
-        tie = FORGOTTEN * abs(bars.close[t])
-        line, gap = columns[1, t], columns[1, t] - columns[2, t]
-        if not np.isnan(gap):
+    """Return float64[4, T]: the target, the MACD line, its distance from the signal line once warm, and what is a tie."""
+    columns = np.full((4, bars.close.shape[0]), np.nan)
+    lines = macd(bars.close, params.fast, params.slow, params.signal)
+    columns[1] = lines[0]
+    columns[2] = trusted(lines[0] - lines[1], warmup(params) - 1)
+    columns[3] = with_seed(np.zeros(bars.close.shape[0]), bars.close)
+    for t in range(bars.close.shape[0]):
+        line, gap, tie = columns[1, t], columns[2, t], columns[3, t]
+        if not (np.isnan(gap) or np.isnan(tie)):
             columns[0, t] = 0.0
             if gap > tie and (params.above_zero == 0 or line > tie):
                 columns[0, t] = 1.0

@@ -34,15 +34,21 @@ class Params(NamedTuple):
 
 
 @jit
+def position(
+    index: NDArray[np.float64], low: float, leave: float, high: float, allow_short: int, first: int
+) -> NDArray[np.float64]:
+    """Return float64[T]: the target that the index and its levels hold, events counted from bar `first` on."""
+    return latch(
+        index < low - EDGE, index > leave + EDGE, index > high + EDGE, index < leave - EDGE, allow_short, first
+    )  # fmt: skip
+
+
+@jit
 def prepare(bars: Bars, params: Params) -> NDArray[np.float64]:
     """Return float64[2, T]: the target, the index."""
-    index = rsi(bars.close, params.n)
-    columns = np.empty((2, index.shape[0]), np.float64)
-    columns[0] = latch(
-        index < params.low - EDGE, index > params.leave + EDGE,
-        index > params.high + EDGE, index < params.leave - EDGE, params.allow_short, warmup(params) - 1,
-    )  # fmt: skip
-    columns[1] = index
+    columns = np.empty((2, bars.close.shape[0]), np.float64)
+    columns[1] = rsi(bars.close, params.n)
+    columns[0] = position(columns[1], params.low, params.leave, params.high, params.allow_short, warmup(params) - 1)
     return columns
 
 
