@@ -37,6 +37,7 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     second_look: float = 11.0
     back_off_most: float = 60.0
     code_check_every: float = 30.0
+    state_every: float = 1.0
     alert_down_after: float = 120.0
 
 

@@ -92,6 +92,7 @@ class Runner:
         self._loaded = False
         self._code = source_hash()
         self._stale = False
+        self._told_ns = 0
 
     async def run(self) -> None:
         """Trade until `stop`; then leave a clean book.
@@ -265,7 +266,9 @@ class Runner:
         for wish in self.folder.take():
             self._say(f"{wish.do.upper()} asked for by {wish.who or 'somebody'}: {wish.why}")
             self._obey(trader, wish)
-        self.folder.write_state(self.state())
+        if now_ns - self._told_ns >= self.config.timeouts.state_every * SECOND_NS:
+            self._told_ns = now_ns
+            self.folder.write_state(self.state())
 
     def _obey(self, trader: Trader, wish: Wish) -> None:
         """Do what a person asked for."""

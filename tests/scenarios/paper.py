@@ -20,7 +20,8 @@ from sim.gateway.core.config import Config
 
 SYMBOLS = ("AAPL", "MSFT")
 CONFIG = PaperConfig(
-    symbols=SYMBOLS, host="127.0.0.1", port=PORT, params={"fast": 3, "slow": 6}, bar="1m", timeouts=Timeouts(second_look=11.0)
+    symbols=SYMBOLS, host="127.0.0.1", port=PORT, params={"fast": 3, "slow": 6}, bar="1m",
+    timeouts=Timeouts(code_check_every=36_000.0, state_every=36_000.0, heartbeat_every=600.0),
 )
 
 
