@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import measures, portfolio
+from benchmarks.peers import beside
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 HEADER = """# Benchmarks
@@ -35,6 +36,7 @@ def main(quick: bool) -> int:
             ("live step", lambda: measures.live_step(place, 2_000 // scale)),
             ("restart", lambda: measures.restart(place, 1_000_000 // scale)),
             ("portfolio", lambda: portfolio.rebalancing(5_000 // scale, 500)),
+            ("other engines (each in an environment of its own, made on the first run)", lambda: beside.side_by_side(scale)),
             ("commands", lambda: measures.commands(place)),
         )
         for name, measure in work:

@@ -3,8 +3,8 @@
 Theory of operation. Only layout: nothing here decides anything, and nothing here is money.
 The bars of all instruments lie one after the other; instrument j (ids from 1) owns the
 rows offset[j-1]..offset[j] of every column. The steps are cut from the bars and sorted by
-time; at one moment all bars open before any closes, all close before any strategy is
-asked, an instrument ends after its last bar, and the account is valued last.
+time; at one moment all bars close before any strategy is asked, an instrument ends after
+its last bar, the account is valued, and then the bars open that begin at that moment.
 
 A slot is one strategy in one instrument: slot = strategy * (instruments + 1) + instrument,
 strategies from 0. With one strategy a slot is the instrument's id.
@@ -113,7 +113,7 @@ def _edges(day: Ints) -> Ints:
 
 
 def steps(bars: Tape, at_close: bool) -> Ints:
-    """Return int64[m, 3] of (kind, instrument, bar), sorted by time; one VALUE per moment, after everything else of it."""
+    """Return int64[m, 3] of (kind, instrument, bar), sorted by time; one VALUE per moment, after its closes, before its opens."""
     counts = np.diff(bars.offset)
     number = np.arange(bars.end_ns.size, dtype=np.int64)
     owner = np.repeat(np.arange(1, counts.size + 1, dtype=np.int64), counts)
@@ -124,7 +124,9 @@ def steps(bars: Tape, at_close: bool) -> Ints:
     kinds.append((VALUE, moments, np.zeros(at.size, np.int64), number[at]))
     time_ns = np.concatenate([when for _, when, _, _ in kinds])
     table = np.concatenate([np.column_stack([np.full(who.size, kind), who, which]) for kind, _, who, which in kinds])
-    order = np.lexsort((table[:, 1], table[:, 0], time_ns))
+    # A bar that opens at the moment another closes opens after it: what is decided at that close may fill there.
+    opens_later = (table[:, 0] == OPEN) & (bars.end_ns[table[:, 2]] > time_ns)
+    order = np.lexsort((table[:, 1], np.where(opens_later, VALUE + 1, table[:, 0]), time_ns))
     return np.ascontiguousarray(table[order].astype(np.int64))
 
 

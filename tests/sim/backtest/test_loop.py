@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.book import (
-    E_KEY, E_KIND, E_PRICE, E_REASON, E_SIDE, E_TIME, I_POSITION, I_REALIZED, L_OPEN, Book,
+    E_CASH, E_KEY, E_KIND, E_PRICE, E_REASON, E_SIDE, E_TIME, I_POSITION, I_REALIZED, L_OPEN, Book,
 )  # fmt: skip
 from ledger.core import apply_all
 from ledger.units import UnitError, money
@@ -201,3 +201,13 @@ def test_a_size_that_means_nothing_is_refused_in_words(text: str) -> None:
 def test_cash_that_means_nothing_is_refused_in_words(cash: str) -> None:
     with pytest.raises(UnitError):
         simulate([tapes.history([100_000] * 3)], tapes.strategy(tapes.silent), tapes.NoParams(), Setting(cash=cash))
+
+
+def test_a_wish_of_a_close_fills_in_the_bar_that_opens_at_that_very_moment():
+    hour = 3600 * 10**9
+    tape = tapes.history([100_000, 110_000, 120_000], opens=[100_000, 101_000, 111_000])
+    joined = tape._replace(start_ns=np.arange(3, dtype=np.int64) * hour, end_ns=np.arange(1, 4, dtype=np.int64) * hour)
+    sim = simulate([joined], tapes.strategy(tapes.long_always), tapes.NoParams())
+    fill = sim.log[sim.log[:, E_KIND] == EventKind.FILL][0]
+    assert (fill[E_TIME], fill[E_PRICE]) == (hour, 101_000)
+    assert sim.values[0, 2] == sim.log[sim.log[:, E_KIND] == EventKind.DEPOSIT][0][E_CASH], "the first close was valued before it"

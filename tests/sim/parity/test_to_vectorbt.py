@@ -52,7 +52,7 @@ def test_a_fill_at_an_open_that_prints_with_the_close_before_belongs_to_the_late
     hour = 3600 * 10**9
     joined = tape._replace(bar="1h", start_ns=np.arange(4, dtype=np.int64) * hour, end_ns=np.arange(1, 5, dtype=np.int64) * hour)
     sim = simulate([joined], strategy(long_always), NoParams())
-    assert orders_of(sim).bar.tolist() == [1]
+    assert orders_of(sim).bar.tolist() == [1] and orders_of(sim).price.tolist() == [joined.open_ticks[1] / 1e4]
     assert_same_money(sim)
     assert frequency(sim) == "1h"
 

@@ -1,0 +1,1 @@
+"""Other engines, each in its own environment, on the first job."""
