@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ledger.journal.journal import Journal
 
 HASH_BYTES = 32
+MARK = "\0params\0"
+"""Stands for parameters in a text that is about them; no name or path can hold it."""
 PLACES = frozenset({"data", "reading", "strategies", "timezone"})
 """Keys of a config that say where things lie and not what was tried: another way to the same bars is no new trial."""
 
@@ -44,6 +46,19 @@ def trial_hash(configuration: Mapping[str, Any]) -> str:
     """
     kept = {key: _plain(value) for key, value in configuration.items() if key not in PLACES}
     return hashlib.sha256(canonical_json(kept).encode()).hexdigest()
+
+
+def trial_hashes(configuration: Mapping[str, Any], params: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return `trial_hash` of each parameter set, all else being equal: the text around them is written once."""
+    kept = {key: _plain(value) for key, value in configuration.items() if key not in PLACES}
+    before, after = canonical_json({**kept, "params": MARK}).split(json.dumps(MARK))
+    start, end = hashlib.sha256(before.encode()), after.encode()
+    found = []
+    for values in params:
+        one = start.copy()
+        one.update(canonical_json(_plain(values)).encode() + end)
+        found.append(one.hexdigest())
+    return found
 
 
 def _plain(value: Any) -> Any:

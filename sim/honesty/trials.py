@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ledger.journal import Journal
 from ledger.journal import trials as ledger_of_trials
-from ledger.journal.trials import TrialCount, family_name, family_of, trial_hash
+from ledger.journal.trials import TrialCount, family_name, family_of, trial_hash, trial_hashes
 from sim.honesty.luck.sharpe import moments
 from sim.metrics import daily_returns
 
@@ -42,7 +42,7 @@ def family(configuration: Mapping[str, Any]) -> str:
 
 def hashes_of(configuration: Mapping[str, Any], params: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the trial hash of each parameter set, all else being as in `configuration`."""
-    return [trial_hash({**configuration, "params": dict(values)}) for values in params]
+    return trial_hashes(configuration, params)
 
 
 def record_run(journal: Journal, config: Mapping[str, Any], session: int, values: Ints, start_e8: int) -> int:

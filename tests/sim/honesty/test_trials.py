@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger.journal import JournalError, JournalForeign
 from sim.honesty import trials
@@ -23,6 +25,12 @@ def test_the_same_combinations_in_another_sweep_of_another_session_add_nothing(t
     assert trials.record(book, name, first) == 10
     assert trials.record(book, name, second + second) == 10
     assert trials.count(book, name) == 20 and trials.count(book, "another family") == 0
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.floats(allow_nan=False, allow_infinity=False), max_size=3), max_size=4))
+def test_many_hashes_at_once_are_those_of_each(params):
+    config = {**CONFIG, "setting": {"cash": '1"params": {', "z": [1, 2.0]}}
+    assert trials.hashes_of(config, params) == [trials.trial_hash({**config, "params": dict(values)}) for values in params]
 
 
 def test_a_family_is_the_strategy_and_its_instruments_in_any_order() -> None:
