@@ -81,7 +81,7 @@ class Desk:
 
     def cancel_all(self) -> None:
         """Cancel every open order of every client."""
-        for order in self.open_orders():
+        for order in list(self.by_perm.values()):
             if not order.done:
                 self.end(order, CANCELLED, told="Order Canceled - reason:")
 

@@ -68,6 +68,8 @@ class Order:
     """Cancelled at this moment; 0 means never."""
     place: int = 0
     """Its entry among resting orders; any other entry of it is void."""
+    waits_in: Any = None
+    """The queue or list it rests in."""
     warning: str = ""
     done_ns: int = 0
     row: dict[str, Any] = field(default_factory=dict)

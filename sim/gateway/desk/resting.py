@@ -30,13 +30,13 @@ class Queue:
 
     def add(self, key: int, number: int, order: Order) -> None:
         """Let an order wait under a number that is its own."""
-        order.place = number
+        order.place, order.waits_in = number, self
         heappush(self._heap, (key, number, order))
         self._live += 1
 
     def drop(self, order: Order) -> None:
         """Make an order's entry void."""
-        order.place = 0
+        order.place, order.waits_in = 0, None
         self._live -= 1
         if len(self._heap) > 64 and self._live * 2 < len(self._heap):
             self._heap = [entry for entry in self._heap if entry[2].place == entry[1]]
@@ -72,26 +72,19 @@ class Ladder:
         """Let a limit order rest; the best price is first."""
         self.limits[order.side].add(-order.side * order.limit, number, order)
 
-    def add_stop(self, order: Order, number: int) -> None:
-        """Let a stop rest; the one that is touched first is first."""
-        self.stops[order.side].add(order.side * order.stop, number, order)
+    def add_stop(self, order: Order, number: int, side: int) -> None:
+        """Let a stop rest that prices reach from below (+1) or from above (-1); the one that is touched first is first."""
+        self.stops[side].add(side * order.stop, number, order)
 
     def add_trail(self, order: Order, number: int) -> None:
         """Let a trailing stop rest."""
-        order.place = number
+        order.place, order.waits_in = number, self.trails
         self.trails.append(order)
 
     def drop(self, order: Order) -> None:
         """Take an order out, wherever it rests."""
-        if not order.place:
-            return
-        if order in self.trails:
+        if order.waits_in is self.trails:
             self.trails.remove(order)
-            order.place = 0
-        elif order.kind in LIMITED and (order.triggered or order.kind in ("LMT", "LOC")):
-            self.limits[order.side].drop(order)
-        else:
-            self.stops[order.side].drop(order)
-
-
-LIMITED = frozenset(("LMT", "STP LMT", "LIT", "TRAIL LIMIT", "LOC"))
+            order.place, order.waits_in = 0, None
+        elif order.waits_in is not None:
+            order.waits_in.drop(order)

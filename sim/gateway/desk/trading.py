@@ -161,12 +161,9 @@ class Trader:
             ladder.add_limit(order, self._number)
         elif order.triggered or order.kind == "MKT":
             self._later(order, self.next_second(), lambda: self._take_or_rest(order))
-        elif order.kind in ("MIT", "LIT"):
-            order.side = -order.side
-            ladder.add_stop(order, self._number)
-            order.side = -order.side
         else:
-            ladder.add_stop(order, self._number)
+            # An if-touched order waits for a better price, a stop for a worse one.
+            ladder.add_stop(order, self._number, -order.side if order.kind in ("MIT", "LIT") else order.side)
         self.wake()
 
     def stop(self, order: Order) -> None:
