@@ -64,7 +64,7 @@ def cases(draw: st.DrawFn) -> tuple[list[History], Setting, list[int]]:
     return histories(draw), setting, draw(st.lists(st.sampled_from([0, 1, 1, 2]), min_size=BARS, max_size=BARS))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(cases())
 def test_every_run_has_the_cash_and_positions_of_the_slow_account_after_every_bar(
     case: tuple[list[History], Setting, list[int]],
