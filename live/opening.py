@@ -61,7 +61,9 @@ def contracts(session: Session, listings: Sequence[Listing], now_ns: int) -> lis
             known[listing.symbol] = number
             _record(session, _definition(session, listing, number, now_ns))
         row = session.book.instruments[number]
-        found.append(Contract(number, listing.symbol, listing.con_id, int(row[I_PRICE_EXP]), int(row[I_QTY_EXP])))
+        price_exp = int(row[I_PRICE_EXP])
+        tick = max(1, to_grid(listing.min_tick, price_exp, "min tick"))
+        found.append(Contract(number, listing.symbol, listing.con_id, price_exp, int(row[I_QTY_EXP]), tick))
     return found
 
 

@@ -238,6 +238,8 @@ class Runner:
             self._handle(await self._queue.get())
             self._drain()
             if self.trader is not None:
+                if links.may_send(self.link):
+                    self.market.guard(self.trader, self.clock.now_ns())
                 await self._send()
                 if self._queue.empty():
                     self.trader.session.project()
@@ -298,6 +300,7 @@ class Runner:
             "data_stale": self.link.data_stale, "stale_code": self._stale, "bars": self.market.bars_seen, "late_pieces": self.market.late,
             "account": trader.account if trader else None, "session": trader.session.id if trader else None,
             "live_orders": len(trader.live_orders()) if trader else None,
+            "without_guard": [trader.contracts[n].symbol for n in self.market.guards.bare(trader.session.book)] if trader else None,
             "reconciled": None if found is None else {
                 "complete": found.complete, "missing": list(found.missing_lists), "in_doubt": [str(key) for key in found.doubtful],
                 "differences": [list(difference) for difference in found.differences],

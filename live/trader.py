@@ -119,9 +119,11 @@ class Trader:
         self._carry(self._oms.on_signal(signal))
         return self._oms.answered
 
-    def cancel(self, key: int) -> None:
-        """Ask for a cancel of one of our orders."""
-        self._carry(self._oms.cancel(key, self._now_ns()))
+    def cancel(self, key: int) -> bool:
+        """Ask for a cancel of one of our orders; return whether that is news."""
+        effects = self._oms.cancel(key, self._now_ns())
+        self._carry(effects)
+        return bool(effects)
 
     def _carry(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -170,7 +172,7 @@ class Trader:
             aux=price(aux) if kind in (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL) else None,
             tif="GTC" if submit.flags & OrderFlag.GTC else "DAY",
             outside_rth=bool(submit.flags & OrderFlag.OUTSIDE_RTH),
-            parent_id=self._order_ids.get(submit.parent, 0), oca_group=_group(self.tag, submit.parent),
+            oca_group=_group(self.tag, submit.parent),
         )  # fmt: skip
         self.wire.place(ticket, self.handles[submit.instrument])
         self._alert(f"SENT: {ticket.action} {ticket.quantity.normalize():f} {contract.symbol} {ticket.order_type} as {ticket.order_ref}")

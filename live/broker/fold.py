@@ -42,6 +42,8 @@ class Contract(NamedTuple):
     con_id: int
     price_exp: int
     qty_exp: int
+    tick: int = 1
+    """The step of the broker's order prices, in ticks of the book."""
 
 
 class Fold:

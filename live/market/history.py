@@ -102,13 +102,13 @@ class Asker:
         self._asked[index] = len(self.pasts[index])
         return signal
 
-    def in_force(self, index: int) -> float:
-        """Ask for all loaded bars; return the last target that was said, NaN when there was none."""
+    def in_force(self, index: int) -> Signal | None:
+        """Ask for all loaded bars; return the last answer that had an opinion, None when there was none."""
         universe = [past.bars() for past in self.pasts]
         bars, columns = universe[index], columns_of(self.strategy, universe, self.params)[index]
-        target = math.nan
+        last: Signal | None = None
         for t in range(self._asked[index], len(self.pasts[index])):
-            said = self.strategy.on_bar(bars, columns, t, self._states[index], self.params).target
-            target = target if math.isnan(said) else said
+            said = self.strategy.on_bar(bars, columns, t, self._states[index], self.params)
+            last = last if math.isnan(said.target) else said
         self._asked[index] = len(self.pasts[index])
-        return target
+        return last

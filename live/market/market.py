@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ledger.book import I_POSITION, event
+from ledger.book import E_TARGET, I_POSITION, Row, event
 from ledger.journal.days import trading_days
 from ledger.units import UnitError, to_grid
 from ledger.vocabulary import EventKind, Outcome
@@ -22,11 +22,12 @@ from live import opening
 from live.config import PaperConfig
 from live.ib import HistoryBar
 from live.market.feed import SECOND_NS, Gatherer, bar_ns
+from live.market.guards import Guards, working
 from live.market.history import Asker, Bar, OldBar
 from live.market.wishes import FeeOf, NotTradable, Sizing, Wishes
 from live.trader import STRATEGY_ID, Trader
 from strategies import get
-from strategies.api import parse_params
+from strategies.api import Signal, parse_params
 from strategies.sizing import parse_rule, weights
 from strategies.sizing.weights import bars_per_year
 
@@ -36,6 +37,8 @@ PIECE_NS = 5 * SECOND_NS
 LATENESS_NS = 2 * SECOND_NS
 """How long after its end a bar is still waited for."""
 SESSION_S = 6 * 3600
+CORRECTIONS_MAX = 8
+"""Corrections of one instrument's guards at a time; three guards need six at most."""
 BAR_SIZES = {
     5: "5 secs", 10: "10 secs", 15: "15 secs", 30: "30 secs", 60: "1 min", 120: "2 mins", 180: "3 mins", 300: "5 mins",
     600: "10 mins", 900: "15 mins", 1200: "20 mins", 1800: "30 mins", 3600: "1 hour", 7200: "2 hours", 10800: "3 hours",
@@ -55,6 +58,8 @@ class Market:
         self._wishes = Wishes(Sizing(STRATEGY_ID, self._rule.size(len(config.symbols)), WORST_BPS, fee_of))
         self.length_ns = bar_ns(config.bar)
         bar_size(self.length_ns)
+        self.guards = Guards()
+        self._deferred: dict[int, tuple[Row, Signal]] = {}
         self._gatherers = [Gatherer(self.length_ns) for _ in config.symbols]
         self.bars_seen = 0
 
@@ -79,8 +84,10 @@ class Market:
     def adopt(self, trader: Trader) -> None:
         """Ask for all of the past, and take the last targets for being in force where the book's position agrees."""
         for place, number in enumerate(trader.contracts):
-            if len(self._asker.pasts[place]):
-                self._wishes.adopt(trader.session.book, number, self._asker.in_force(place))
+            said = self._asker.in_force(place) if len(self._asker.pasts[place]) else None
+            if said is not None:
+                self._wishes.adopt(trader.session.book, number, said.target)
+                self.guards.want(number, said)
 
     def on_piece(self, place: int, piece: HistoryBar, trader: Trader, may_send: bool) -> None:
         """Take a five-second bar."""
@@ -116,10 +123,31 @@ class Market:
             return
         if wish is None:
             return
+        self._deferred.pop(number, None)
+        position, target = int(session.book.instruments[number, I_POSITION]), int(wish[E_TARGET])
+        if abs(target) < abs(position) or target * position < 0:
+            # Guards hold the quantity; they are withdrawn before the strategy's own exit asks for it.
+            self.guards.withdraw(number)
+            self._deferred[number] = (wish, said)
+        else:
+            self._hand_over(trader, number, wish, said)
+
+    def _hand_over(self, trader: Trader, number: int, wish: Row, said: Signal) -> None:
+        """Hand a wish to the gate; from here on its guards are the instrument's."""
+        self.guards.want(number, said)
         outcome = trader.on_wish(wish)
         if outcome not in (Outcome.APPLIED, Outcome.AT_TARGET):
             self._wishes.forget(number)
-            self._say(f"{symbol}: wish refused: {outcome.name}")
+            self._say(f"{trader.contracts[number].symbol}: wish refused: {outcome.name}")
+
+    def guard(self, trader: Trader, now_ns: int) -> None:
+        """Bring the guards of every instrument into line with its position; hand over exits whose guards are gone."""
+        for contract in trader.contracts.values():
+            if contract.number in self._deferred and not working(trader.session.book, contract.number):
+                self._hand_over(trader, contract.number, *self._deferred.pop(contract.number))
+            for _ in range(CORRECTIONS_MAX):
+                if not self.guards.sync(trader, contract, now_ns):
+                    break
 
     def worst_prices(self, trader: Trader) -> dict[int, int]:
         """Return the price at which leaving each position is reserved, by instrument; 1 tick where no bar was seen."""

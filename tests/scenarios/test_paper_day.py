@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tests.scenarios.paper import Day
 
-from ledger.book import O_STATUS
-from ledger.vocabulary import OrderStatus
+from ledger.book import I_POSITION, O_STATUS
+from ledger.keys import purpose_of
+from ledger.vocabulary import OrderStatus, Purpose
 from live.link import State
 
 MINUTE = 60.0
@@ -64,3 +65,25 @@ def test_the_same_day_twice_gives_the_same_book(tmp_path: Path, monkeypatch: pyt
         day.run(story)
         digests.append(day.book().digest())
     assert digests[0] == digests[1]
+
+
+def test_guards_protect_what_is_held_and_never_sell_more_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = Day(monkeypatch, tmp_path, strategy="tests.scenarios.guarded:STRATEGY", params={})
+
+    async def story() -> None:
+        runner = day.begin()
+        for _ in range(4):
+            await asyncio.sleep(9 * MINUTE)
+            trader = runner.trader
+            assert trader is not None
+            held = trader.session.book.instruments[1:, I_POSITION]
+            assert (held >= 0).all() and runner.market.guards.bare(trader.session.book) == []
+            day.cut()
+            await asyncio.sleep(1 * MINUTE)
+        await day.end(runner)
+
+    day.run(story)
+    kinds = {int(purpose_of(key)) for key in day.book().orders[:, 0]}
+    assert {int(Purpose.TARGET), int(Purpose.STOP_LOSS), int(Purpose.TAKE_PROFIT)} <= kinds
+    assert not any("NO_QTY" in line for line in day.lines), "an exit withdraws its guards before it asks for the quantity"
+    day.agree()
