@@ -29,6 +29,7 @@ from sim.data import History, load
 from sim.data.errors import told
 from sim.engine import layout, profiles, signals
 from sim.engine.account import QTY_EXP, REFERENCES, remarks, terms, with_room
+from sim.engine.drive.feed import Feed
 from sim.engine.drive.machine import BacktestError, Machine
 from sim.engine.drive.worlds import Interval, run_worlds
 from sim.honesty import trials
@@ -127,6 +128,15 @@ def simulate(
         book, log, machine.memory.values, tuple(histories), strategy, params, setting,
         (*remarks(machine.account, book, histories), *said), interval, tuple(also),
     )  # fmt: skip
+
+
+def feed(
+    histories: Sequence[History], strategy: Strategy, params: Any, setting: Setting | None = None,
+    also: Sequence[tuple[Strategy, Any]] = (),
+) -> Feed:  # fmt: skip
+    """Return a run over the bars so far that takes further bars one at a time; see `sim.engine.drive.feed`."""
+    setting, team = setting or Setting(), ((strategy, params), *also)
+    return Feed(prepared(histories, team, setting)[0], histories, team, setting)
 
 
 def prepared(histories: Sequence[History], team: Sequence[tuple[Strategy, Any]], setting: Setting) -> tuple[Machine, Ints]:
