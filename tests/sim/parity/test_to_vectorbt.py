@@ -36,6 +36,17 @@ def test_cash_and_value_of_the_portfolio_are_the_books_at_every_bar(closing, dig
     assert len(portfolio.order_records) == int((sim.log[:, E_KIND] == EventKind.FILL).sum())
 
 
+@settings(max_examples=12, deadline=None)
+@given(PRICES, st.lists(st.integers(0, 2), min_size=12, max_size=12), st.sampled_from(["next-open", "close"]), st.booleans())
+def test_fills_at_closes_and_at_opens_land_on_their_bars_even_where_bars_touch(closing, digits, profile, touching):
+    tape = history(closing)
+    if touching:
+        edges = np.arange(len(closing) + 1, dtype=np.int64) * 3600 * 10**9
+        tape = tape._replace(bar="1h", start_ns=edges[:-1].copy(), end_ns=edges[1:].copy())
+    sim = simulate([tape], strategy(scripted, Script, short=True), script(digits), Setting(profile=profile))
+    assert_same_money(sim)
+
+
 def test_several_symbols_share_one_purse():
     tapes = [history([100_000, 120_000, 90_000, 110_000], "AAA"), history([50_000, 40_000, 45_000, 70_000], "BBB")]
     sim = simulate(tapes, strategy(scripted, Script), script([1, 0, 1, 0]))
