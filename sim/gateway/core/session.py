@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any
 from sim.gateway.core.config import SECOND_NS
 from sim.gateway.desk import words
 from sim.gateway.desk.hours import local
+from sim.gateway.desk.orders import OPEN_DEFAULTS
 from sim.gateway.wire import requests, responses
 from sim.gateway.wire.frames import FrameError, Splitter, join, split
-from sim.gateway.wire.table import NEWEST, OLDEST, Values, WireError
+from sim.gateway.wire.table import NEWEST, OLDEST, Template, Values, WireError
 
 if TYPE_CHECKING:
     from sim.gateway.core.gateway import Gateway
 
 API = b"API\0"
 ENCODE = responses.BY_NAME
+TEMPLATES: dict[int, Template] = {}
 
 
 class Phase(Enum):
@@ -172,7 +174,18 @@ class Session:
             zone = values.get("zone", words.ZONE)
             extra = values.get("override", {})
             values = {**words.execution(done, self.gateway.config.account, values["reqId"], self.version, zone), **extra}
-        self._send_fields(ENCODE[name].plan(self.version).encode(values))
+        if name == "openOrder":
+            self._send_fields(self._open_order().encode(values))
+        else:
+            usual = OPEN_DEFAULTS if name == "completedOrder" else {}
+            self._send_fields(ENCODE[name].plan(self.version).encode({**usual, **values} if usual else values))
+
+    def _open_order(self) -> Template:
+        """Return the template of an open order at this version; orders differ from it in a few fields of 135."""
+        known = TEMPLATES.get(self.version)
+        if known is None:
+            known = TEMPLATES[self.version] = Template(ENCODE["openOrder"].plan(self.version), OPEN_DEFAULTS)
+        return known
 
     def error(self, number: int, code: int, text: str) -> None:
         """Send an error, a warning or a notice."""

@@ -94,15 +94,15 @@ class Order:
 
     def build_row(self, account: str) -> None:
         """Lay out the fields of `openOrder` that do not change with status."""
-        given = {key: value for key, value in self.fields.items() if value not in (None, "") or key not in OPEN_DEFAULTS}
-        row = {**OPEN_DEFAULTS, **given, **self.contract.fields()}
+        row = {key: value for key, value in self.fields.items() if value is not None and value is not False and value != ""}
+        row.update(self.contract.fields())
         row["right"] = row["right"] or "?"
         row.update(
             orderId=self.order_id, clientId=self.client_id, permId=self.perm_id, account=account,
             totalQuantity=qty_text(self.lots), tif=self.tif, displaySize=self.fields.get("displaySize") or None,
             auxPrice=row.get("auxPrice") or "0.0", lmtPrice=row.get("lmtPrice") or "0.0",
             parentId=self.fields.get("parentId") or 0, adjustedTrailStopPrice=self.fields.get("trailStopPrice"),
-            sharesAllocation="", whatIf=False,
+            sharesAllocation="",
         )  # fmt: skip
         self.row = row
 

@@ -174,7 +174,11 @@ class _Run:
         self.fields = tuple(fields)
         self.size = len(fields)
         self.writers = tuple((f.name, _constant(f.name) if f.kind is None else f.kind.write) for f in fields)
-        self.readers = tuple((f.name if f.kind else "", f.kind.read if f.kind else str) for f in fields)
+        # Text is its own value and most fields are empty, so for both no function is called.
+        self.readers = tuple(
+            (f.name if f.kind else "", None if f.kind is None or f.kind.name == "text" else (f.kind.read, f.kind.read("")))
+            for f in fields
+        )
 
     def write(self, values: Mapping[str, Any], out: list[str]) -> None:
         get = values.get
@@ -185,11 +189,12 @@ class _Run:
         if end > len(fields):
             missing = self.readers[max(0, len(fields) - at)][0]
             raise WireError(f"the message ends before {missing or 'its version'}: {len(fields)} fields")
-        for (name, read), field in zip(self.readers, fields[at:end]):
-            try:
-                values[name] = read(field)
-            except BadField as error:
-                raise WireError(f"{name}: {error}") from error
+        name = ""
+        try:
+            for (name, reader), field in zip(self.readers, fields[at:end]):
+                values[name] = field if reader is None else reader[0](field) if field else reader[1]
+        except BadField as error:
+            raise WireError(f"{name}: {error}") from error
         return end
 
 
@@ -232,6 +237,9 @@ class _Rows:
         values[self.name] = rows
         return at
 
+    def steers(self, usual: Any, changed: Any) -> bool:
+        return bool(usual) or bool(changed)
+
 
 class _Branch:
     """Steps behind a test of an earlier value."""
@@ -251,6 +259,9 @@ class _Branch:
             for step in self.steps:
                 at = step.read(fields, at, values)
         return at
+
+    def steers(self, usual: Any, changed: Any) -> bool:
+        return self.test(usual) or self.test(changed)
 
 
 class _Cases:
@@ -274,6 +285,9 @@ class _Cases:
         if value not in self.cases:
             raise WireError(f"{self.name} {value!r} is none of {', '.join(map(str, self.cases))}")
         return self.cases[value]
+
+    def steers(self, usual: Any, changed: Any) -> bool:
+        return True
 
 
 class Plan:
@@ -306,6 +320,57 @@ class Plan:
             raise WireError(f"{self.name}: {error}") from None
         values.pop("", None)
         return values
+
+
+def _names(step: Any) -> set[str]:
+    """Return the names of all fields within a structured step; a list's own name is its steering, not a field."""
+    if isinstance(step, _Run):
+        return {name for name, _ in step.writers}
+    if isinstance(step, _Rows):
+        return set()
+    inner = [each for case in step.cases.values() for each in case] if isinstance(step, _Cases) else step.steps
+    return set().union(*(_names(each) for each in inner))
+
+
+class Template:
+    """A message laid out with usual values, of which a few are changed: the way to write a long message often.
+
+    Invariant: it writes what the plan writes. Changes that decide which other fields are there go to the plan.
+    """
+
+    def __init__(self, plan: Plan, usual: Mapping[str, Any]) -> None:
+        self.plan, self.usual = plan, usual
+        self._fields = plan.encode(usual)
+        self._places: dict[str, tuple[int, Callable[[Any], str]]] = {}
+        self._steering: list[tuple[str, Any]] = []
+        self._inner: set[str] = set()
+        at = 1
+        for step in plan.steps:
+            if isinstance(step, _Run):
+                for name, write in step.writers:
+                    self._places[name] = (at, write)
+                    at += 1
+            else:
+                self._steering.append((step.name, step))
+                self._inner |= _names(step)
+                out: list[str] = []
+                step.write(usual, out)
+                at += len(out)
+
+    def encode(self, changes: Mapping[str, Any]) -> list[str]:
+        """Return the fields with some values changed."""
+        for name, step in self._steering:
+            if name in changes and step.steers(self.usual.get(name), changes[name]):
+                return self.plan.encode({**self.usual, **changes})
+        if not self._inner.isdisjoint(changes):
+            return self.plan.encode({**self.usual, **changes})
+        out = self._fields.copy()
+        places = self._places
+        for name, value in changes.items():
+            place = places.get(name)
+            if place is not None:
+                out[place[0]] = place[1](value)
+        return out
 
 
 def flat(parts: Sequence[Part], depth: int = 0) -> Iterator[tuple[int, Part]]:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.gateway.desk.orders import OPEN_DEFAULTS
 from sim.gateway.page import PAGE, page
 from sim.gateway.wire import requests, responses
 from sim.gateway.wire.frames import Splitter, frame, join, split
 from sim.gateway.wire.kinds import INFINITE, UNSET_DOUBLE, UNSET_INT, BadField, KINDS
-from sim.gateway.wire.table import NEWEST, OLDEST, Field, Many, Switch, When, WireError, words
+from sim.gateway.wire.table import NEWEST, OLDEST, Field, Many, Switch, Template, When, WireError, words
 from tests.sim.gateway.peer import Peer, fresh, names
 
 TABLES = [*requests.REQUESTS, *responses.RESPONSES]
@@ -174,3 +175,13 @@ def test_the_page_of_messages_and_faults_is_what_the_tables_give():
 def test_decimals_pass_through_without_an_exponent():
     for number in ("100", "0.00005", "1E+2", "1E-7"):
         assert Decimal(KINDS["num"].write(Decimal(number))) == Decimal(number) and "E" not in KINDS["num"].write(Decimal(number))
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data(), version=st.integers(OLDEST, NEWEST))
+def test_a_template_writes_what_the_plan_writes(data, version):
+    plan = responses.BY_NAME["openOrder"].plan(version)
+    drawn = data.draw(values(responses.BY_NAME["openOrder"].parts, version))
+    kept = data.draw(st.lists(st.sampled_from(sorted(drawn)), max_size=40))
+    changes = {name: drawn[name] for name in kept} if data.draw(st.booleans()) else drawn
+    assert Template(plan, OPEN_DEFAULTS).encode(changes) == plan.encode({**OPEN_DEFAULTS, **changes})
