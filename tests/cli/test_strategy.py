@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -28,15 +27,6 @@ STRATEGY = Strategy("cheat", Params, prepare, on_bar, lambda params: 5, 0, "Chea
 '''
 
 
-@pytest.fixture
-def importable(elsewhere, monkeypatch):
-    """Strategies of the current folder can be named by module, and are forgotten afterwards."""
-    monkeypatch.syspath_prepend(str(elsewhere))
-    yield elsewhere
-    for name in ("cheat", "my_idea"):
-        sys.modules.pop(name, None)
-
-
 def test_every_strategy_is_listed_with_defaults_inside_their_ranges():
     listed = {entry["name"]: entry for entry in document("strategies")["strategies"]}
     assert sorted(listed) == strategies.names()
@@ -55,15 +45,34 @@ def test_people_see_names_summaries_and_ranges():
     assert all(name in shown for name in strategies.names()) and "lookback=126 (1..100000)" in shown
 
 
-def test_a_new_strategy_works_at_once(importable):
+def test_a_new_strategy_works_at_once(elsewhere):
     made = document("new-strategy", "my-idea")
     assert made == {"path": "my_idea.py", "name": "my_idea"}
-    text = (importable / "my_idea.py").read_text(encoding="utf-8")
+    text = (elsewhere / "my_idea.py").read_text(encoding="utf-8")
     assert 'name="my_idea"' in text and "./my_idea.py" in text and "template" not in text
-    checked = document("check", "my_idea:STRATEGY", "--cuts", "10", "--starts", "3")
-    assert checked["findings"] == [] and checked["strategy"] == "my_idea"
-    words = ("backtest", "run", "my_idea:STRATEGY", "--start", "2016-01-04", "--end", "2017-12-29", "--no-picture")
-    assert document(*words)["orders"] > 0
+    checked = document("check", "./my_idea.py", "-p", "n=20", "--cuts", "10", "--starts", "3")
+    assert checked["findings"] == [] and checked["strategy"] == "my_idea" and checked["compiled"]
+    words = ("backtest", "run", "./my_idea.py", "--start", "2016-01-04", "--end", "2017-12-29", "--no-picture")
+    done = document(*words)
+    assert done["orders"] > 0 and not any("plain Python" in note for note in done["notes"])
+
+
+PLAIN = """
+from strategies.template import *
+
+def on_bar(bars, columns, t, state, params):
+    return market(float(sorted([columns[0, t], bars.close[t]])[0] == columns[0, t])) if t > 60 else no_opinion()
+
+STRATEGY = Strategy("plain", Params, prepare, on_bar, warmup, 0, "In plain Python.", False)
+"""
+
+
+def test_a_strategy_in_plain_python_runs_and_the_run_says_so(elsewhere):
+    (elsewhere / "plain.py").write_text(PLAIN)
+    done = document("backtest", "run", "./plain.py", "--start", "2016-01-04", "--end", "2017-12-29", "--no-picture")
+    assert done["orders"] > 0
+    assert any("The strategy plain is plain Python" in note for note in done["notes"])
+    assert not document("check", "./plain.py", "--cuts", "2", "--starts", "1", "--bars", "500")["compiled"]
 
 
 def test_a_new_strategy_never_writes_over_a_file(elsewhere):
@@ -79,9 +88,9 @@ def test_a_name_that_cannot_be_a_strategy_is_refused_and_nothing_is_written(else
     assert result.exit_code == 2 and list(elsewhere.iterdir()) == []
 
 
-def test_a_look_ahead_leaves_with_a_finding_and_says_where_and_how_much(importable):
-    (importable / "cheat.py").write_text(CHEAT)
-    result = invoke("check", "cheat:STRATEGY", "--json")
+def test_a_look_ahead_leaves_with_a_finding_and_says_where_and_how_much(elsewhere):
+    (elsewhere / "cheat.py").write_text(CHEAT)
+    result = invoke("check", "./cheat.py", "--json")
     assert result.exit_code == 3
     found = json.loads(result.stdout)
     assert [one["kind"] for one in found["findings"]] == ["look-ahead"] and not found["compiled"]
@@ -93,9 +102,9 @@ def test_a_look_ahead_leaves_with_a_finding_and_says_where_and_how_much(importab
     assert {key for key in keys if f"`{key}`" not in DOC} == set()
 
 
-def test_people_read_the_finding_as_a_sentence(importable):
-    (importable / "cheat.py").write_text(CHEAT)
-    result = invoke("check", "cheat:STRATEGY")
+def test_people_read_the_finding_as_a_sentence(elsewhere):
+    (elsewhere / "cheat.py").write_text(CHEAT)
+    result = invoke("check", "./cheat.py")
     assert result.exit_code == 3
     assert "look-ahead: SPX, bar " in result.stdout and "target is 1 with the whole history and 0 when the history ends" in result.stdout
     assert "column 0: " in result.stdout and "shift(-1)" in result.stdout and "plain Python" in result.stdout
