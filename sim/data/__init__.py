@@ -3,5 +3,6 @@
 from sim.data.errors import REPAIRS, DataError
 from sim.data.history import Action, History, Repair
 from sim.data.load import load
+from sim.data.resample import known_at, resample
 
-__all__ = ["REPAIRS", "Action", "DataError", "History", "Repair", "load"]
+__all__ = ["REPAIRS", "Action", "DataError", "History", "Repair", "known_at", "load", "resample"]

@@ -184,14 +184,19 @@ def quantstats(sheet: Sheet) -> bytes:
         raise ExportError(
             "quantstats is not installed; install the extra with: pip install 'onebook[tearsheet]', or choose --format html"
         ) from error
+    import logging
     import tempfile
+    import warnings
 
     returns = daily_series(sheet)
     if returns is None or len(returns) < 3:
         raise ExportError("quantstats needs at least three days with equity above 0; choose --format html")
     benchmark = daily_series({**sheet, "equity_e8": sheet["benchmark_e8"]}) if "benchmark_e8" in sheet else None
     title = f"{sheet['symbol']} {sheet['strategy']}"
-    with tempfile.TemporaryDirectory() as folder:
+    # The library's drawing complains about fonts a hundred times; its page is none the worse.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         path = Path(folder) / "report.html"
         library.reports.html(returns, benchmark=benchmark, output=str(path), title=title, download_filename=str(path))
         return path.read_bytes()

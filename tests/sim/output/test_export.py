@@ -142,3 +142,22 @@ def test_average_prices_times_quantity_are_the_money_that_moved(again):
     for entry, exit_, quantity, fees, pnl in zip(*(columns[k] for k in ("entry_price", "exit_price", "quantity", "fees", "pnl"))):
         gross = (Decimal(exit_) - Decimal(entry)) * Decimal(quantity)
         assert abs(gross - Decimal(fees) - Decimal(pnl)) <= Decimal(quantity) * Decimal("1e-8")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_quantstats_makes_its_page_of_our_daily_returns(again):
+    content = export.quantstats(again)
+    assert b"<html" in content[:500].lower() and len(content) > 100_000
+
+
+def test_a_result_writes_what_a_stored_run_exports(run, tmp_path):
+    from sim.api import Result
+
+    result = Result(run.simulation)
+    assert set(result.to_csv(tmp_path, "trades", "fills")) == {"run-trades.csv", "run-fills.csv"}
+    assert len(result.to_parquet(tmp_path)) == 7 and list(result.to_json(tmp_path)) == ["run-run.json"]
+    assert result.html(tmp_path / "page.html") == (tmp_path / "page.html").read_text()
+    assert result.plot(600, 400)._repr_png_().startswith(b"\x89PNG")
+    with pytest.raises(export.ExportError, match="tables"):
+        result.to_csv(tmp_path, "tables")
