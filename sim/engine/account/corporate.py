@@ -37,8 +37,6 @@ from sim.engine.layout import NO_TARGET, SPLIT, Memory
 from sim.engine.rows import blank, write_ends
 
 Ints = NDArray[np.int64]
-WORST_BPS = 400
-"""What a replaced order reserves beyond the last close; the same as a first claim by default."""
 
 
 @kernel
@@ -123,7 +121,7 @@ def _write_again(a: Arena, log: Ints, memory: Memory, account: Terms, instrument
     if mark == 0:
         return False
     side = 1 if target >= a[instrument + I_POSITION] else -1
-    worst = worst_price(mark, side, WORST_BPS)
+    worst = worst_price(mark, side, account.worst_bps)
     if write_market(a, log, memory, account, key, instrument, number, time_ns, target, worst):
         memory.last_target[number] = notes[N_AGAIN_WISH]
     return True

@@ -62,6 +62,7 @@ class Terms(NamedTuple):
     carry: Carry
     margin: Margin
     settle_days: int
+    worst_bps: int  # how far beyond the last close its own orders reserve cash
     strategy: int  # in the keys of orders that the account itself makes
     instruments: int  # their number, so that references follow the symbols
     weights: Ints  # int64[bars of the tape] of full size, or int64[0] when it never changes
@@ -114,7 +115,8 @@ def terms(setting: Any, symbols: int, histories: Sequence[History], strategy: in
     count = len(histories)
     return Terms(
         rule.size(symbols), costs.parse(setting.commission),
-        costs.parse_carry(setting.borrow_bps, setting.interest_bps, setting.debit_bps), margin, settle_days, strategy, count,
+        costs.parse_carry(setting.borrow_bps, setting.interest_bps, setting.debit_bps), margin, settle_days,
+        int(setting.worst_bps), strategy, count,
         np.concatenate(table), _endings(setting.delisting, histories), np.zeros(2, np.int64), np.zeros(0, np.int64),
         np.zeros(1 + SETTLE_MAX, np.int64), np.zeros((count + 1, NOTES), np.int64), np.zeros(TALLY, np.int64),
     )  # fmt: skip
