@@ -25,6 +25,7 @@ from cli.paper import paper
 from cli.parity import parity
 from cli.runs import backtest
 from cli.strategy import check, new_strategy, strategies
+from cli.sweep import sweep
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -38,8 +39,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except KeyboardInterrupt:
-            _report(ctx, "interrupted; nothing was left half-written", Code.INTERRUPTED)
+        except KeyboardInterrupt as stop:
+            _report(ctx, str(stop) or "interrupted; nothing was left half-written", Code.INTERRUPTED)
         except BrokenPipeError:
             # Whoever read our output has heard enough; a second complaint at exit would have nowhere to go.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -81,6 +82,7 @@ root.add_command(overfit)
 root.add_command(paper)
 root.add_command(parity)
 root.add_command(strategies)
+root.add_command(sweep)
 root.add_command(walkforward)
 root.add_command(new_strategy)
 root.add_command(check)

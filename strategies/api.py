@@ -104,6 +104,7 @@ class Strategy:
     check: Callable[[Any], str] | None = None  # "" when the parameters fit together
     prepare_universe: PrepareUniverse | None = None  # in place of prepare: sees every instrument at once
     symbols: tuple[int, int] = (1, 1_000_000)  # how few and how many instruments it can trade together
+    columnar: Callable[[Any], tuple[Any, ...]] | None = None  # the same wishes as tests of columns; see strategies.columnar
 
 
 @kernel

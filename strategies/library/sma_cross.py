@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ledger.kernel import jit, kernel
 from strategies.api import Bars, Signal, Strategy, market, no_opinion
+from strategies.columnar import ABOVE, Test, Wish, column, opposite
 from strategies.indicators import above, sma
 
 
@@ -49,6 +50,12 @@ def on_bar(
     return market(-1.0 if params.allow_short else 0.0)
 
 
+def columnar(params: Params) -> tuple[Wish, ...]:
+    """Return the same wishes as one test of two columns, and its opposite."""
+    crossed = Test(column(sma, "close", params.fast), ABOVE, column(sma, "close", params.slow))
+    return opposite(1.0, -1.0 if params.allow_short else 0.0, crossed)
+
+
 def warmup(params: Params) -> int:
     """Return the bars that the slow average needs."""
     return params.slow
@@ -72,4 +79,5 @@ STRATEGY = Strategy(
     allow_short=True,
     ranges={"fast": (1, 100_000), "slow": (2, 100_000), "allow_short": (0, 1)},
     check=check,
+    columnar=columnar,
 )

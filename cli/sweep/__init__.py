@@ -1,0 +1,5 @@
+"""`onebook sweep`: see `command`."""
+
+from cli.sweep.command import sweep
+
+__all__ = ["sweep"]

@@ -1,0 +1,160 @@
+"""What a kernel reads: the prices of one instrument, its periods and blocks, and the numbers of a deal.
+
+Theory of operation. A Market is cut from a History once and shared, read only, by every
+combination and every thread. Returns are counted between period ends (the last bar of each
+day, or every bar), so a strategy on minutes has the same Sharpe ratio here as in `sim.metrics`.
+A Deal is a Setting as integers.
+
+Not every run can be computed here. `refusal` names the first reason why one cannot; such a
+run goes through `sim.run.simulate`. What cannot be known beforehand (an account beyond
+half a billion, a position in more lots than a row has room for) a kernel reports, and the same happens.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.keys import EPOCH_1900, SECONDS_MAX
+from ledger.units import UnitError, money
+from ledger.vocabulary import Method
+from sim import costs
+from sim.costs.model import NO_TIERS, ZERO, CostModel
+from sim.data import History
+from sim.engine.account import QTY_EXP
+from sim.run import Setting
+from strategies.sizing import EDGE, Size, parse_rule
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+AMOUNT_CAP = 2**56
+"""Largest amount of money a kernel works with, e8 (720 million); far enough from int64 that no sum of its can wrap."""
+LOTS_CAP = 2**48
+"""Largest position: times the finest fraction of a price, 10^4, it is still far from 2^63."""
+STEP = 10**QTY_EXP
+PAD = 16
+"""Bars of padding, so that whole vectors may be read and written."""
+KNOWN = frozenset({"cash", "size", "commission", "worst_bps", "method"})
+"""Fields of a Setting that a Deal can express; any other must have its default."""
+FEES = frozenset(
+    {"tier_rates_e8", "per_order_e8", "rate_e8", "minimum_e8", "minimum_fraction_e8", "cap_rate_e8", "cap_spares_minimum"}
+)
+"""Numbers of a CostModel that a Deal can express; any other must be that of the model `zero`."""
+
+
+class Market(NamedTuple):
+    """One instrument for kernels: T bars, N periods, S blocks."""
+
+    open: Ints  # [T] ticks
+    close: Ints  # [T] ticks
+    price: Floats  # [T + PAD] the close once more
+    period_of: Ints  # [T + 1] period ends before bar t
+    period_end: Ints  # [N] last bar of each period
+    edges: Ints  # [S + 1] first period of each block, and N
+
+
+class Deal(NamedTuple):
+    """The numbers of a run; money at 1e-8, rates at 1e-8 of the value."""
+
+    cash: int
+    kind: int  # SHARES, VALUE or EQUITY
+    amount: int  # lots, money, or weight at 1e-6
+    per_share: int
+    per_order: int
+    rate: int
+    minimum: int
+    minimum_fraction: int
+    cap_rate: int
+    cap_spares: int  # 1: the minimum holds whatever the cap says
+    worst_bps: int
+    multiply: int  # value = price x lots x multiply / divide
+    divide: int
+    short: int  # 1: may sell short
+    lots_cap: int  # beyond this a kernel gives up
+
+
+def market(history: History, blocks: int, period: str = "day") -> Market:
+    """Return the Market of a history.
+
+    Args:
+        blocks: S, the number of equal stretches of time whose moments are kept apart.
+        period: "day" (returns between the last bars of days) or "bar".
+    Raises:
+        ValueError: another word, or no block.
+    """
+    if period not in ("day", "bar") or blocks < 1:
+        raise ValueError(f"period {period!r} is 'day' or 'bar', and there is at least one block; got {blocks}")
+    day, close = history.day, history.close_ticks
+    ends = np.ones(close.size, bool)
+    if period == "day":
+        ends[:-1] = day[1:] != day[:-1]
+    before = np.concatenate([[0], np.cumsum(ends)]).astype(np.int64)
+    edges = np.arange(blocks + 1, dtype=np.int64) * int(before[-1]) // blocks
+    prices = [np.ascontiguousarray(column, np.int64) for column in (history.open_ticks, close)]
+    price = np.concatenate([close, np.zeros(PAD)])
+    return Market(prices[0], prices[1], price, before, np.flatnonzero(ends), edges)
+
+
+def refusal(history: History, setting: Setting) -> str:
+    """Return why a run over this history cannot be computed by a kernel, or ""."""
+    default = Setting()
+    strange = [name for name in Setting._fields if name not in KNOWN and getattr(setting, name) != getattr(default, name)]
+    if strange:
+        return f"{strange[0]}={getattr(setting, strange[0])!r} is not the default"
+    if setting.method != Method.FIFO:
+        return f"lots are closed by {setting.method.name}"
+    if history.actions:
+        return "the prices are raw and have splits or dividends"
+    rule = parse_rule(setting.size, QTY_EXP)
+    if rule.statistical or rule.buffer_bps or rule.with_fee or rule.size(1).kind == EDGE:
+        return f"the size {setting.size} changes with the bars or keeps a buffer"
+    if not _flat(costs.parse(setting.commission)):
+        return f"the commission {setting.commission} depends on the month, the side or third parties"
+    return _clock(history)
+
+
+def _flat(fees: CostModel) -> bool:
+    """Say whether a cost model is no more than per order, per share, per value, minimum and cap."""
+    same = all(getattr(fees, name) == getattr(ZERO, name) for name in CostModel._fields if name not in FEES)
+    return same and fees.tier_tops == NO_TIERS and len(set(fees.tier_rates_e8)) == 1
+
+
+def _clock(history: History) -> str:
+    """Return what is unusual about the times of a history, or ""."""
+    start, end, low, high = history.start_ns, history.end_ns, history.low_ticks, history.high_ticks
+    seconds = end // 1_000_000_000
+    if end.size == 0 or (start[1:] < end[:-1]).any() or (np.diff(seconds) < 1).any():
+        return "bars overlap or share a second"
+    if seconds[0] < -EPOCH_1900 or seconds[-1] >= SECONDS_MAX - EPOCH_1900:
+        return "a bar is outside the years 1900 to 2172"
+    if (history.open_ticks < low).any() or (history.open_ticks > high).any() or low.min() < 1 or history.day[0] < 1:
+        return "a bar opens outside its range"
+    return ""
+
+
+def deal(history: History, setting: Setting, short: bool) -> Deal:
+    """Return the numbers of a run that `refusal` lets through.
+
+    Raises:
+        UnitError: a text of the setting that is no number, or cash of 0 or less.
+    """
+    cash = money(setting.cash)
+    if cash <= 0:
+        raise UnitError(f"cash {setting.cash} must be above 0")
+    size: Size = parse_rule(setting.size, QTY_EXP).size(1)
+    fees = costs.parse(setting.commission)
+    excess = history.price_exp + QTY_EXP - 8
+    multiply, divide = 10 ** max(0, -excess), 10 ** max(0, excess)
+    dearest = int(max(history.high_ticks.max(), history.close_ticks.max()))
+    worst = dearest + dearest * setting.worst_bps // 10_000 + 1
+    lots = min(AMOUNT_CAP * divide // (worst * multiply), LOTS_CAP)
+    per_share = fees.tier_rates_e8[0]
+    if per_share > 0:
+        lots = min(lots, AMOUNT_CAP // per_share * STEP)
+    return Deal(
+        cash, size.kind, size.amount, per_share, fees.per_order_e8, fees.rate_e8, fees.minimum_e8, fees.minimum_fraction_e8,
+        fees.cap_rate_e8, fees.cap_spares_minimum, setting.worst_bps, multiply, divide, int(short), lots,
+    )  # fmt: skip

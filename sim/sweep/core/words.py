@@ -1,0 +1,142 @@
+"""Comparisons of columns, 64 bars at a time: bit i of a word says what holds at bar i.
+
+Theory of operation. A test compares two columns, or a column and a number; a word of it has a
+bit for each bar where it holds. A bar where either side is NaN holds nothing, neither the test nor its
+opposite. Wishes are conjunctions of tests in order of precedence, so a bar has at most one. The
+columns are the very floats that `on_bar` reads, and the tie rule is the same `above`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.kernel import inlined, kernel
+from strategies.indicators import above
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Words = NDArray[np.uint64]
+MASK = 2**63 - 1
+ABOVE, GREATER, AT_LEAST = 0, 1, 2
+"""Primitive comparisons; the others are their mirrors or opposites."""
+T_OP, T_LEFT, T_RIGHT = range(3)
+"""Columns of a test: comparison, left and right column of the sheet (-1: the test's number)."""
+W_TARGET, W_YES, W_NO = range(3)
+"""Columns of a wish: target at 1e-6, bits of tests that must hold, bits of tests whose opposite must hold."""
+TESTS_MAX = 62
+BITS = 64
+ALL = np.uint64(2**64 - 1)
+_U0, _U1 = np.uint64(0), np.uint64(1)
+
+
+@inlined
+def _ones(hit: bool, place: int) -> np.uint64:
+    return np.uint64(hit) << np.uint64(place)
+
+
+@kernel
+def _above(a: Floats, b: Floats, first: int, out: Words) -> None:
+    base = first & MASK
+    for k in range(out.shape[0]):
+        word = _U0
+        for i in range(BITS):
+            word |= _ones(above(a[base + i], b[base + i]), i)
+        out[k] = word
+        base += BITS
+
+
+@kernel
+def _greater(a: Floats, b: Floats, first: int, out: Words) -> None:
+    base = first & MASK
+    for k in range(out.shape[0]):
+        word = _U0
+        for i in range(BITS):
+            word |= _ones(a[base + i] > b[base + i], i)
+        out[k] = word
+        base += BITS
+
+
+@kernel
+def _at_least(a: Floats, b: Floats, first: int, out: Words) -> None:
+    base = first & MASK
+    for k in range(out.shape[0]):
+        word = _U0
+        for i in range(BITS):
+            word |= _ones(a[base + i] >= b[base + i], i)
+        out[k] = word
+        base += BITS
+
+
+@kernel
+def _against(op: int, a: Floats, number: float, first: int, out: Words) -> None:
+    """Compare a column with a number."""
+    base = first & MASK
+    for k in range(out.shape[0]):
+        word = _U0
+        for i in range(BITS):
+            x = a[base + i]
+            word |= _ones(x > number if op == GREATER else x >= number if op == AT_LEAST else above(x, number), i)
+        out[k] = word
+        base += BITS
+
+
+@kernel
+def _known(a: Floats, b: Floats, first: int, out: Words) -> None:
+    """Say where neither column is NaN."""
+    base = first & MASK
+    for k in range(out.shape[0]):
+        word = _U0
+        for i in range(BITS):
+            word |= _ones(a[base + i] == a[base + i] and b[base + i] == b[base + i], i)
+        out[k] = word
+        base += BITS
+
+
+@kernel
+def compare(test: Ints, number: float, sheet: Floats, known_from: Ints, first: int, yes: Words, known: Words) -> None:
+    """Fill the words of one test from bar `first` on: where it holds, and where both sides are known.
+
+    Args:
+        sheet: float64[columns, padded T]; bars beyond the history are NaN.
+        known_from: int64[columns], the bar from which a column has no NaN; the sheet's width when there is none.
+        yes, known: uint64[words], modified in place.
+    """
+    left, right, op = test[T_LEFT], test[T_RIGHT], test[T_OP]
+    a = sheet[left]
+    b = a if right < 0 else sheet[right]
+    if right < 0:
+        _against(op, a, number, first, yes)
+    elif op == ABOVE:
+        _above(a, b, first, yes)
+    elif op == GREATER:
+        _greater(a, b, first, yes)
+    else:
+        _at_least(a, b, first, yes)
+    since = max(known_from[left], known_from[right] if right >= 0 else np.int64(0))
+    if first >= since and first + BITS * known.shape[0] <= known_from[-1]:
+        for k in range(known.shape[0]):
+            known[k] = ALL
+    else:
+        _known(a, b, first, known)
+
+
+@kernel
+def wish_words(wishes: Ints, yes: Words, known: Words, bars: int, out: Words) -> None:
+    """Combine tests into wishes (out uint64[wishes, words], modified in place); a bar belongs to the first that holds.
+
+    Args:
+        wishes: int64[wishes, 3]. yes, known: uint64[tests, words]. bars: of the tile; no bit beyond them is set.
+    """
+    for k in range(out.shape[1]):
+        free = ALL if bars >= BITS * (k + 1) else (_U1 << np.uint64(bars - BITS * k)) - _U1
+        for w in range(out.shape[0]):
+            word = free
+            for p in range(yes.shape[0]):
+                bit = np.int64(1) << p
+                if wishes[w, W_YES] & bit:
+                    word &= yes[p, k]
+                if wishes[w, W_NO] & bit:
+                    word &= known[p, k] & ~yes[p, k]
+            out[w, k] = word
+            free &= ~word

@@ -1,0 +1,169 @@
+"""From declarations to the tables that `by_words` reads: tests, wishes, and a sheet of distinct columns.
+
+Theory of operation. Combinations of a grid share most of their columns, so each distinct column is
+computed once and lies in one row of a sheet. The sheet has a bounded number of rows: a part of a
+sweep takes as many combinations as its rows can serve, and keeps the rows that the next part needs too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.kernel import jit
+from sim.data import History
+from sim.sweep.core.kernels import Program
+from sim.sweep.core.statistics import TILE
+from sim.sweep.core.words import ABOVE, AT_LEAST, GREATER, TESTS_MAX
+from strategies import columnar
+from strategies.api import StrategyError
+from strategies.columnar import Column, Wish, compute
+from strategies.sizing import fraction_e6
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+SHEET_BYTES = 48 * 2**20
+OPS: dict[str, tuple[int, bool]] = {
+    columnar.ABOVE: (ABOVE, True), columnar.NOT_ABOVE: (ABOVE, False), columnar.GREATER: (GREATER, True),
+    columnar.AT_MOST: (GREATER, False), columnar.AT_LEAST: (AT_LEAST, True), columnar.LESS: (AT_LEAST, False),
+}  # fmt: skip
+"""Each comparison as a primitive one that must hold, or whose opposite must."""
+Side = Column | str
+
+
+class Sight:
+    """What a strategy may see of a history, each column made when it is first asked for; has the fields of Bars."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._factor = history.signal_factor / 10.0**history.price_exp
+
+    def __getattr__(self, name: str) -> Any:
+        """Make a column of Bars by the very expression of `sim.engine.signals.seen`."""
+        if name in ("open", "high", "low", "close"):
+            column = getattr(self._history, f"{name}_ticks") * self._factor
+        elif name == "volume":
+            column = np.array(self._history.volume, np.float64)
+        else:
+            raise AttributeError(name)
+        setattr(self, name, column)
+        return column
+
+
+@jit
+def _gapless_from(column: Floats) -> int:
+    """Return the first bar from which on a column has no NaN."""
+    for back in range(column.shape[0] - 1, -1, -1):
+        if np.isnan(column[back]):
+            return back + 1
+    return 0
+
+
+class Sheet:
+    """Distinct columns in rows; a column that nobody needs any more gives its row to another."""
+
+    def __init__(self, bars: Any, count: int, limit: int = SHEET_BYTES) -> None:
+        width = -(-max(1, count) // TILE) * TILE
+        self.bars, self.count = bars, count
+        self.rows_max = max(8, limit // (8 * width))
+        self.rows: dict[Side, int] = {}
+        self.width = width
+        self.values = np.empty((0, width))
+        self.known_from = np.full(1, count, np.int64)
+
+    def hold(self, wanted: Iterable[Side], over: Callable[[Callable[[Side], None], list[Side]], Any]) -> None:
+        """Make every wanted column present; `over(function, items)` may call the function from threads."""
+        needed = dict.fromkeys(wanted)
+        missing = [side for side in needed if side not in self.rows]
+        if not missing:
+            return
+        if len(self.rows) + len(missing) > self.rows_max:
+            self.rows = {side: row for side, row in self.rows.items() if side in needed}
+        self._grow(len(self.rows) + len(missing))
+        taken = set(self.rows.values())
+        free = [row for row in range(len(self.values)) if row not in taken]
+        self.rows.update(zip(missing, free, strict=False))
+        over(self._fill, missing)
+
+    def _grow(self, rows: int) -> None:
+        if rows <= len(self.values):
+            return
+        larger = np.empty((max(rows, min(self.rows_max, 2 * len(self.values))), self.width))
+        larger[: len(self.values)] = self.values
+        known = np.full(len(larger) + 1, self.count, np.int64)
+        known[: len(self.values)] = self.known_from[: len(self.values)]
+        self.values, self.known_from = larger, known
+
+    def _fill(self, side: Side) -> None:
+        made, row = compute(side, self.bars), self.rows[side]
+        self.values[row, : self.count] = made
+        self.values[row, self.count :] = np.nan
+        self.known_from[row] = _gapless_from(made)
+
+
+def sides(wishes: tuple[Wish, ...]) -> Iterator[Side]:
+    """Yield the columns that a declaration reads."""
+    for wish in wishes:
+        for test in wish.when:
+            yield test.left
+            if not isinstance(test.right, float | int):
+                yield test.right
+
+
+def parts(declared: Sequence[tuple[Wish, ...]], rows_max: int, most: int) -> list[range]:
+    """Cut combinations, in their order, into parts of at most `most` whose distinct columns fit `rows_max` rows."""
+    cut, seen, first = [], set[Side](), 0
+    for number, wishes in enumerate(declared):
+        mine = set(sides(wishes))
+        if number - first >= most or len(seen | mine) > rows_max:
+            cut.append(range(first, number))
+            seen, first = set(), number
+        seen |= mine
+    if len(declared) > first:
+        cut.append(range(first, len(declared)))
+    return cut
+
+
+def program(declared: Sequence[tuple[Wish, ...]], sheet: Sheet) -> Program:
+    """Return the tables of some combinations whose columns the sheet holds.
+
+    Raises:
+        StrategyError: a comparison nobody knows, too many tests, or a target outside -1..1.
+    """
+    coded = [_coded(wishes, sheet.rows) for wishes in declared]
+    tests = max(1, *(len(primitives) for primitives, _ in coded))
+    width = max(1, *(len(wishes) for _, wishes in coded))
+    table, numbers = np.zeros((len(coded), tests, 3), np.int64), np.zeros((len(coded), tests))
+    wishes_of = np.zeros((len(coded), width, 3), np.int64)
+    wishes_of[:, :, 1] = wishes_of[:, :, 2] = 1  # a place without a wish: a test and its opposite never hold together
+    for c, (primitives, wishes) in enumerate(coded):
+        for p, (op, left, right, number) in enumerate(primitives):
+            table[c, p], numbers[c, p] = (op, left, right), number
+        if wishes:
+            wishes_of[c, : len(wishes)] = wishes
+    values = sheet.values if len(sheet.values) else np.full((1, sheet.width), np.nan)
+    known = sheet.known_from if len(sheet.values) else np.full(2, sheet.count, np.int64)
+    return Program(values, known, table, numbers, wishes_of)
+
+
+def _coded(wishes: tuple[Wish, ...], rows: dict[Side, int]) -> tuple[list[tuple[int, int, int, float]], list[tuple[int, int, int]]]:
+    """Return the distinct primitive tests of a declaration, and its wishes as (target, tests, opposites)."""
+    primitives: dict[tuple[int, int, int, float], int] = {}
+    coded = []
+    for wish in wishes:
+        yes = no = 0
+        for test in wish.when:
+            if test.comparison not in OPS:
+                raise StrategyError(f"a test compares by {', '.join(OPS)}; not by {test.comparison!r}")
+            op, holds = OPS[test.comparison]
+            number = float(test.right) if isinstance(test.right, float | int) else 0.0
+            right = -1 if isinstance(test.right, float | int) else rows[test.right]
+            bit = 1 << primitives.setdefault((op, rows[test.left], right, number), len(primitives))
+            yes, no = (yes | bit, no) if holds else (yes, no | bit)
+        coded.append((fraction_e6(float(wish.target)), yes, no))
+    if len(primitives) > TESTS_MAX:
+        raise StrategyError(f"a declaration may have {TESTS_MAX} different tests; this one has {len(primitives)}")
+    return list(primitives), coded

@@ -1,0 +1,261 @@
+"""Combinations to figures: which kernel computes them, in which thread, into which rows.
+
+Theory of operation. A Case is one history (or several traded together) under one setting. Its
+combinations go through `by_words` when the strategy declares its wishes as columns, through
+`by_bars` when only its `on_bar` is compiled, and through `sim.run.simulate` when neither kernel can have the
+run; what a kernel gives up it hands on to `simulate`. The figures are the same whichever way they came,
+and tests hold the three against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.units import money, muldiv
+from sim import metrics
+from sim import run as runs
+from sim.data import History
+from sim.run import Setting
+from sim.sweep.core.account import (
+    FINE, RECORD, S_CASH, S_FEES, S_FILLS, S_HELD, S_ORDERS, S_POSITION, S_REFUSED, S_RUINED, S_STATUS, S_TRADES,
+    S_WINS, STATE,
+)  # fmt: skip
+from sim.sweep.core.kernels import Accounts, by_bars, by_words
+from sim.sweep.core.market import Deal, Market, deal, market, refusal
+from sim.sweep.program import Sheet, Sight, parts, program, sides
+from sim.sweep.core.statistics import B_COUNT, B_SQUARE, B_SUM, F_DEPTH, FIGURES, scratch
+from strategies.api import Bars, Strategy, as_bars, is_compiled, may_short
+from strategies.sizing import bars_per_year
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+GROUP = 64
+"""Combinations that pass over a tile of time together."""
+PART = 1024
+"""Combinations that are computed, and kept, together."""
+WORDS, BARS, BOOK = "words", "bars", "book"
+COLUMNS = (
+    "total_return", "max_drawdown", "sharpe", "final_equity_e8", "fees_e8", "trades", "win_rate", "orders", "fills", "refused",
+    "exposure", "kernel",
+)  # fmt: skip
+"""Figures of a combination; definitions as in `sim.metrics`, NaN where one is undefined."""
+
+
+class Case(NamedTuple):
+    """One history, or several that are traded together, under one setting."""
+
+    histories: tuple[History, ...]
+    strategy: Strategy
+    setting: Setting
+    blocks: int = 16
+    period: str = "day"
+
+
+class Figures(NamedTuple):
+    """Figures of some combinations: columns by name, and float64[n, S, 3] of block moments."""
+
+    table: dict[str, NDArray[Any]]
+    blocks: Floats
+
+
+Over = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
+
+
+def over(pool: ThreadPoolExecutor | None) -> Over:
+    """Return a map that runs in the pool, or here when there is none."""
+    if pool is None:
+        return lambda function, items: [function(item) for item in items]
+    return lambda function, items: list(pool.map(function, items))
+
+
+class Bench:
+    """A case and its combinations: what they share (market, columns) is made once; figures come part by part."""
+
+    def __init__(self, case: Case, combos: Sequence[Any]) -> None:
+        """Judge which kernel computes the case, and cut the combinations into parts.
+
+        The cut depends on nothing but the case and the combinations, so that an interrupted sweep finds its parts again.
+        """
+        self.case, self.combos = case, combos
+        self.why = why_not(case)
+        columnar = case.strategy.columnar
+        self.kernel = BOOK if self.why else WORDS if columnar is not None else BARS
+        self.parts = [range(first, min(first + PART, len(combos))) for first in range(0, len(combos), PART)]
+        if self.kernel != BOOK:
+            history = case.histories[0]
+            self.market = market(history, case.blocks, case.period)
+            self.sight = Sight(history)
+        if self.kernel == WORDS and columnar is not None:
+            self.declared = [columnar(params) for params in combos]
+            self.sheet = Sheet(self.sight, self.market.close.size)
+            self.parts = parts(self.declared, self.sheet.rows_max, PART)
+
+    def figures(self, part: range, run: Over) -> Figures:
+        """Return the figures of a part, in the order of its combinations."""
+        combos = self.combos[part.start : part.stop]
+        if self.kernel == BOOK:
+            return _joined([_by_book(self.case, params) for params in combos])
+        numbers: Sequence[Deal] = _deal(self.case, combos)
+        groups = [range(first, first + GROUP) for first in range(0, len(combos), GROUP)]
+        if self.kernel == WORDS:
+            declared = self.declared[part.start : part.stop]
+            self.sheet.hold((side for wishes in declared for side in sides(wishes)), run)
+            accounts = run(lambda g: self._words(declared[g.start : g.stop], numbers[g.start : g.stop]), groups)
+        else:
+            accounts = run(lambda g: self._bars(combos[g.start : g.stop], numbers[g.start : g.stop]), groups)
+        found = _figures(_stacked(accounts), self.market, numbers, self.case, self.kernel)
+        return self._mended(found, combos, np.concatenate([one.state[:, S_STATUS] for one in accounts]))
+
+    def _words(self, declared: Sequence[Any], numbers: Sequence[Deal]) -> Accounts:
+        table = program(declared, self.sheet)
+        accounts = empty(len(declared), self.case.blocks)
+        buffers = scratch(table.tests.shape[1], table.wishes.shape[1])
+        for deal_of, chosen in _alike(numbers):
+            mine = table._replace(tests=table.tests[chosen], numbers=table.numbers[chosen], wishes=table.wishes[chosen])
+            part = Accounts(accounts.state[chosen], accounts.floats[chosen], accounts.blocks[chosen], accounts.record)
+            by_words(self.market, deal_of, mine, part, buffers)
+        return accounts
+
+    def _bars(self, combos: Sequence[Any], numbers: Sequence[Deal]) -> Accounts:
+        strategy, accounts = self.case.strategy, empty(len(combos), self.case.blocks)
+        buffers, bars = scratch(1, 1), self.bars
+        for c, params in enumerate(combos):
+            columns = np.ascontiguousarray(strategy.prepare(bars, params), np.float64)
+            memory = np.zeros(max(1, strategy.state_size))
+            by_bars(self.market, numbers[c], accounts, c, buffers, strategy.on_bar, bars, columns, memory, params)
+        return accounts
+
+    @cached_property
+    def bars(self) -> Bars:
+        """The whole Bars of the history, for `prepare`."""
+        s = self.sight
+        return as_bars(self.case.histories[0].end_ns, s.open, s.high, s.low, s.close, s.volume)
+
+    def _mended(self, found: Figures, combos: Sequence[Any], status: Ints) -> Figures:
+        """Return the figures with those that a kernel gave up computed by the book."""
+        for c in np.flatnonzero(status != FINE).tolist():
+            one = _by_book(self.case, combos[c])
+            for name, column in found.table.items():
+                column[c] = one.table[name][0]
+            found.blocks[c] = one.blocks[0]
+        return found
+
+
+def why_not(case: Case) -> str:
+    """Return why no kernel can compute a case, or ""."""
+    strategy = case.strategy
+    if len(case.histories) != 1 or strategy.prepare_universe is not None:
+        return "several instruments share an account"
+    if not strategy.symbols[0] <= 1 <= strategy.symbols[1]:
+        return "the strategy trades several instruments"
+    if strategy.columnar is None and not is_compiled(strategy):
+        return "on_bar is not compiled"
+    if strategy.pyramiding:
+        return "the strategy adds to positions with orders at work"
+    return refusal(case.histories[0], case.setting)
+
+
+def empty(count: int, blocks: int, rows: int = 0) -> Accounts:
+    """Return zeroed accounts, with room for `rows` decisions of the first."""
+    return Accounts(
+        np.zeros((count, STATE), np.int64), np.zeros((count, FIGURES)), np.zeros((count, blocks, 3)),
+        np.empty((rows, RECORD), np.int64),
+    )  # fmt: skip
+
+
+def _deal(case: Case, combos: Sequence[Any]) -> Sequence[Deal]:
+    """Return the deal of each combination: only the right to sell short may depend on its parameters."""
+    both = [deal(case.histories[0], case.setting, short) for short in (False, True)]
+    return [both[may_short(case.strategy, params)] for params in combos]
+
+
+def _alike(numbers: Sequence[Deal]) -> list[tuple[Deal, slice]]:
+    """Return stretches of equal deals."""
+    edges = [0, *(c for c in range(1, len(numbers)) if numbers[c] is not numbers[c - 1]), len(numbers)]
+    return [(numbers[a], slice(a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def _stacked(accounts: list[Accounts]) -> Accounts:
+    state, floats, blocks = (np.concatenate([one[place] for one in accounts]) for place in range(3))
+    return Accounts(state, floats, blocks, accounts[0].record)
+
+
+def _joined(all_figures: list[Figures]) -> Figures:
+    names = all_figures[0].table if all_figures else dict.fromkeys(COLUMNS)
+    table = {name: np.concatenate([one.table[name] for one in all_figures]) for name in names}
+    return Figures(table, np.concatenate([one.blocks for one in all_figures]))
+
+
+def _figures(accounts: Accounts, where: Market, numbers: Sequence[Deal], case: Case, kernel: str) -> Figures:
+    """Return the columns of finished accounts."""
+    s, one = accounts.state, numbers[0]
+    last = int(where.close[-1])
+    worth = s[:, S_POSITION] * last * one.multiply
+    if one.divide != 1:
+        worth = np.array([muldiv(last, int(lots), one.divide) for lots in s[:, S_POSITION]], np.int64)
+    final, trades = s[:, S_CASH] + worth, s[:, S_TRADES]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table: dict[str, NDArray[Any]] = {
+            "total_return": final / one.cash - 1.0,
+            "max_drawdown": accounts.floats[:, F_DEPTH].copy(),
+            "sharpe": np.where(s[:, S_RUINED] == 0, sharpe(accounts.blocks, per_year(case)), np.nan),
+            "final_equity_e8": final, "fees_e8": s[:, S_FEES].copy(), "trades": trades.copy(),
+            "win_rate": np.where(trades > 0, s[:, S_WINS] / trades, np.nan),
+            "orders": s[:, S_ORDERS].copy(), "fills": s[:, S_FILLS].copy(), "refused": s[:, S_REFUSED].copy(),
+            "exposure": s[:, S_HELD] / where.close.size,
+            "kernel": np.full(len(s), kernel, "U5"),
+        }  # fmt: skip
+    return Figures(table, accounts.blocks)
+
+
+def per_year(case: Case) -> float:
+    """Return how many returns a year has: days, or bars of this length."""
+    return float(metrics.DAYS_PER_YEAR) if case.period == "day" else float(bars_per_year(case.histories[0].bar))
+
+
+def sharpe(blocks: Floats, yearly: float) -> Floats:
+    """Return float64[n]: mean over deviation (n - 1) of the returns, times the root of returns a year; NaN if undefined."""
+    total, square, count = (blocks[:, :, place].sum(axis=1) for place in (B_SUM, B_SQUARE, B_COUNT))
+    mean = total / count
+    deviation = np.sqrt(np.maximum(square - count * mean * mean, 0.0) / (count - 1))
+    return np.where((count > 1) & (deviation > metrics.DEVIATION_MIN), mean / deviation * np.sqrt(yearly), np.nan)
+
+
+def _by_book(case: Case, params: Any) -> Figures:
+    """Return the figures of one combination by the whole engine: any order type, any account, many instruments."""
+    sim = runs.simulate(case.histories, case.strategy, params, case.setting)
+    found, book = runs.figures(sim), sim.book
+    known = {name: found.get(name) for name in ("total_return", "max_drawdown", "sharpe", "win_rate", "exposure")}
+    table: dict[str, NDArray[Any]] = {
+        name: np.array([np.nan if value is None else value], np.float64) for name, value in known.items()
+    }
+    blocks = moments_of(sim.values, case)
+    if case.period != "day":
+        table["sharpe"] = sharpe(blocks, per_year(case))
+    whole = {
+        "final_equity_e8": found["final_equity"], "fees_e8": found["fees"], "trades": found["trades"], "orders": found["orders"],
+        "fills": found["fills"], "refused": book.refusals().sum(),
+    }  # fmt: skip
+    table |= {name: np.array([value], np.int64) for name, value in whole.items()}
+    table["kernel"] = np.array([BOOK], "U5")
+    return Figures({name: table[name] for name in COLUMNS}, blocks)
+
+
+def moments_of(values: Ints, case: Case) -> Floats:
+    """Return float64[1, S, 3] of an equity curve: the slow, plain way to block moments."""
+    equity, day = values[:, 2] + values[:, 3], values[:, 1]
+    ends = np.ones(day.size, bool)
+    if case.period == "day":
+        ends[:-1] = day[1:] != day[:-1]
+    closing = equity[ends].astype(np.float64)
+    base = np.concatenate([[float(money(case.setting.cash))], closing[:-1]])
+    step = np.where(base > 0, closing / np.where(base > 0, base, 1.0) - 1.0, np.nan)
+    edges = np.arange(case.blocks + 1) * step.size // case.blocks
+    pieces = [step[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return np.array([[[piece.sum(), np.square(piece).sum(), piece.size] for piece in pieces]], np.float64)
