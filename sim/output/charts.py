@@ -85,7 +85,9 @@ def _draw_curves(sheet: Sheet, data: dict[str, Any]) -> None:
     data["times"].append(steps(sheet["time_ns"][at]))
     lines = [series("equity", "c1", 0, points(equity[at] / 1e8, 2))]
     if benchmark.size:
-        lines.insert(1, series("buy & hold", "grey", 0, points(benchmark[at] / 1e8, 2), thin=True))
+        # Of several symbols only the first is held, and the legend says which.
+        held = f"buy & hold {sheet['symbols'][0]}" if len(sheet.get("symbols", ())) > 1 else "buy & hold"
+        lines.insert(1, series(held, "grey", 0, points(benchmark[at] / 1e8, 2), thin=True))
     marks = {"entry": _marks(sheet, "entries"), "exit": _marks(sheet, "exits")}
     data["panels"].append(panel("Equity", 300, "money", *lines, log=bool((equity > 0).all()), marks=marks))
     if depth.size:
