@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.kernel import jit
+from strategies.columnar import AT_MOST, GREATER, LESS, Column, Test, Wish
 
 Flags = NDArray[np.bool_]
 LONG, FLAT, SHORT = 1, 2, 4
@@ -55,3 +56,12 @@ def latch(
         elif possible == SHORT:
             out[t] = -1.0
     return out
+
+
+def held(position: Column) -> tuple[Wish, ...]:
+    """Return the wishes of a column that a latch made: long, short, flat, and no opinion where it is NaN."""
+    return (
+        Wish(1.0, (Test(position, GREATER, 0.5),)),
+        Wish(-1.0, (Test(position, LESS, -0.5),)),
+        Wish(0.0, (Test(position, AT_MOST, 0.5),)),
+    )

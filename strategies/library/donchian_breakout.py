@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ledger.kernel import jit
 from strategies.api import Bars, Strategy, first_column
+from strategies.columnar import Wish, column
 from strategies.indicators import highest, lagged, lowest
-from strategies.latch import latch
+from strategies.latch import held, latch
 
 Floats = NDArray[np.float64]
 
@@ -52,6 +53,16 @@ def prepare(bars: Bars, params: Params) -> Floats:
     return columns
 
 
+def columnar(params: Params) -> tuple[Wish, ...]:
+    """Return the same wishes as tests of the position that the channels hold; channels are shared."""
+    lines = [
+        column(lagged, column(make, name, n))
+        for n in (params.enter, params.leave)
+        for make, name in ((highest, "high"), (lowest, "low"))
+    ]
+    return held(column(position, "close", *lines, params.allow_short, warmup(params) - 1))
+
+
 @jit
 def warmup(params: Params) -> int:
     """Return the bars of the longer channel and the bar that may break out of it."""
@@ -76,4 +87,5 @@ STRATEGY = Strategy(
     allow_short=True,
     ranges={"enter": (1, 100_000), "leave": (1, 100_000), "allow_short": (0, 1)},
     check=check,
+    columnar=columnar,
 )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ledger.kernel import jit
 from strategies.api import Bars, Strategy, first_column
+from strategies.columnar import GREATER, Test, Wish, column, opposite
 from strategies.indicators import FORGOTTEN, bars_to_forget, ema, trusted, with_seed
 
 
@@ -41,6 +42,14 @@ def prepare(bars: Bars, params: Params) -> NDArray[np.float64]:
     return columns
 
 
+def columnar(params: Params) -> tuple[Wish, ...]:
+    """Return the same wishes as one test of two columns, and its opposite."""
+    slow = column(ema, "close", params.slow)
+    edge = column(trusted, column(with_seed, slow, slow), warmup(params) - 1)
+    crossed = Test(column(ema, "close", params.fast), GREATER, edge)
+    return opposite(1.0, -1.0 if params.allow_short else 0.0, crossed)
+
+
 @jit
 def warmup(params: Params) -> int:
     """Return the bars after which the slower average has forgotten its seed."""
@@ -65,4 +74,5 @@ STRATEGY = Strategy(
     allow_short=True,
     ranges={"fast": (1, 10_000), "slow": (2, 10_000), "allow_short": (0, 1)},
     check=check,
+    columnar=columnar,
 )

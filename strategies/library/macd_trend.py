@@ -8,6 +8,7 @@ Analysis: Power Tools for Active Investors" (2005), chapter 8.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from ledger.kernel import jit
 from strategies.api import Bars, Strategy, first_column
-from strategies.indicators import FORGOTTEN, bars_to_forget, macd, trusted, with_seed
+from strategies.columnar import AT_MOST, GREATER, LESS, Test, Wish, column
+from strategies.indicators import FORGOTTEN, bars_to_forget, ema, ema_from, macd, trusted, with_seed
 
 
 class Params(NamedTuple):
@@ -48,6 +50,31 @@ def prepare(bars: Bars, params: Params) -> NDArray[np.float64]:
 
 
 @jit
+def _minus(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    return a - b
+
+
+@jit
+def _tie(close: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Return how far from zero a difference must be on this side, 1 or -1, to be one."""
+    return side * with_seed(np.zeros(close.shape[0]), close)
+
+
+def columnar(params: Params) -> tuple[Wish, ...]:
+    """Return the same wishes as tests of the line and of its distance from the signal line."""
+    line = column(_minus, column(ema, "close", params.fast), column(ema, "close", params.slow))
+    signal = column(ema_from, line, params.signal, max(params.fast, params.slow) - 1)
+    gap = column(trusted, column(_minus, line, signal), warmup(params) - 1)
+    over, under = column(_tie, "close", 1), column(_tie, "close", -1)
+    long, short = (Test(gap, GREATER, over),), (Test(gap, LESS, under),)
+    if params.above_zero:
+        long, short = (*long, Test(line, GREATER, over)), (*short, Test(line, LESS, under))
+    known = (Test(gap, AT_MOST, math.inf), Test(over, AT_MOST, math.inf))
+    wishes = (Wish(1.0, long), Wish(-1.0, short)) if params.allow_short else (Wish(1.0, long),)
+    return (*wishes, Wish(0.0, known))
+
+
+@jit
 def warmup(params: Params) -> int:
     """Return the bars after which the slow average, and then the signal line, have forgotten their seeds."""
     slow = params.slow + bars_to_forget(2.0 / (params.slow + 1.0), FORGOTTEN)
@@ -72,4 +99,5 @@ STRATEGY = Strategy(
     allow_short=True,
     ranges={"fast": (1, 10_000), "slow": (2, 10_000), "signal": (1, 10_000), "above_zero": (0, 1), "allow_short": (0, 1)},
     check=check,
+    columnar=columnar,
 )

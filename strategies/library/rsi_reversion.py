@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ledger.kernel import jit
 from strategies.api import Bars, Strategy, first_column
+from strategies.columnar import Wish, column
 from strategies.indicators import FORGOTTEN, bars_to_forget, rsi
-from strategies.latch import latch
+from strategies.latch import held, latch
 
 EDGE = 1e-6
 """Of 100 points of the index: a thousand times what may be left of a seed after the warm-up."""
@@ -52,6 +53,12 @@ def prepare(bars: Bars, params: Params) -> NDArray[np.float64]:
     return columns
 
 
+def columnar(params: Params) -> tuple[Wish, ...]:
+    """Return the same wishes as tests of the position that the index and its levels hold; the index is shared."""
+    index, levels = column(rsi, "close", params.n), (params.low, params.leave, params.high)
+    return held(column(position, index, *levels, params.allow_short, warmup(params) - 1))
+
+
 @jit
 def warmup(params: Params) -> int:
     """Return the bars after which the index has forgotten its seed."""
@@ -76,4 +83,5 @@ STRATEGY = Strategy(
     allow_short=True,
     ranges={"n": (2, 10_000), "low": (0, 100), "leave": (0, 100), "high": (0, 100), "allow_short": (0, 1)},
     check=check,
+    columnar=columnar,
 )
