@@ -116,9 +116,9 @@ class Trader:
     def _takes(self, order: Order) -> int | None:
         """Return the price at which an order trades at once, None if it cannot."""
         if order.kind in ("MKT", "MOC") or (order.triggered and order.kind in ("STP", "TRAIL", "MIT")):
-            return prices.market_price(order.side, self._bar(order))
+            return prices.market_price(order.side, self._bar(order), order.contract.step)
         if order.kind in ("LMT", "LOC") or (order.triggered and order.kind in ("STP LMT", "LIT", "TRAIL LIMIT")):
-            return prices.taking_price(order.side, order.limit, self._bar(order))
+            return prices.taking_price(order.side, order.limit, self._bar(order), order.contract.step)
         return None
 
     def _take_or_rest(self, order: Order) -> None:
@@ -226,8 +226,10 @@ class Trader:
         """Turn a touched stop into the order it stands for."""
         order.triggered = True
         if order.kind in ("STP", "TRAIL", "MIT"):
-            seen = prices.for_side(bar, order.side, order.contract.step)
-            price = prices.stop_price(order.side, order.stop, seen) if order.kind != "MIT" else prices.market_price(order.side, seen)
+            step = order.contract.step
+            seen = prices.for_side(bar, order.side, step)
+            touched = order.kind != "MIT"
+            price = prices.stop_price(order.side, order.stop, seen, step) if touched else prices.market_price(order.side, seen, step)
             self.filler.fill(order, self.available(order), price)
             if not order.done and order not in self.filler.slicing:
                 self._rest(order)
@@ -241,7 +243,7 @@ class Trader:
         again = []
         while (first := ladder.limits[side].first()) is not None:
             order = first[1]
-            price = prices.limit_price(side, order.limit, bar)
+            price = prices.limit_price(side, order.limit, bar, order.contract.step)
             if price is None:
                 break
             ladder.limits[side].drop(order)
@@ -259,7 +261,7 @@ class Trader:
         best = bar.low if order.side > 0 else bar.high
         step = order.contract.step
         distance = order.trail or -(-best * order.trail_bps // (10_000 * step)) * step
-        stop = best + order.side * distance
+        stop = prices.trailed(best, distance, order.side, step)
         if not order.stop or order.side * (order.stop - stop) > 0:
             order.stop = max(step, stop)
             self.desk.dirty.add(order)

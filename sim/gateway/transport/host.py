@@ -18,8 +18,8 @@ from sim.gateway.core.gateway import Gateway
 from sim.gateway.core.session import Session
 from sim.gateway.faults.faults import Cut
 
-BUFFER_MAX = 64 * 1024 * 1024
-"""A client that does not read this much is let go."""
+BUFFER_MAX = 256 * 1024 * 1024
+"""A client that does not read this much is let go; a list of 100,000 open orders is 90 MB."""
 
 
 class Host:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.common import leaf
+from cli.gateway import frames
 from cli.output import voice
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def run(settings: Settings, **options: Any) -> None:
     """Run the gateway until Ctrl-C."""
     import asyncio
 
-    from cli.serving import build, listening
+    from cli.gateway.serving import build, listening
     from sim.gateway.transport.tcp import serve
 
     speaker = voice()
@@ -78,3 +79,7 @@ def run(settings: Settings, **options: Any) -> None:
         asyncio.run(serve(built.gateway, options["port"], options["host"], options["speed"], ready))
     finally:
         built.close()
+
+
+for command in (frames.record, frames.show, frames.replay, frames.diff):
+    gateway.add_command(command)
