@@ -76,7 +76,7 @@ def test_the_rotation_holds_what_pandas_ranks_best_with_holes_late_listings_and_
     universe = (
         member(everyone), member(rng.random(days.size) > 0.1), member(days > 400), member(days < 500), member(rng.random(days.size) > 0.8),
     )  # fmt: skip
-    got = targets("momentum_rotation", universe, "top=2", "lookback=60")
+    got = targets("momentum_rotation", universe, "top=2", "lookback=60", "rebalance=0")
     for mine, theirs in zip(got, rotation_twin(universe, 2, 60)):
         np.testing.assert_array_equal(mine, theirs)
     assert {0.0, 0.5} <= set(np.concatenate(got)[~np.isnan(np.concatenate(got))])
@@ -84,22 +84,40 @@ def test_the_rotation_holds_what_pandas_ranks_best_with_holes_late_listings_and_
 
 def test_the_rotation_on_real_shares_is_that_of_pandas():
     universe = real("SPY", "AAPL", "BAC", "AIG", "GOOG")
-    for mine, theirs in zip(targets("momentum_rotation", universe, "top=2"), rotation_twin(universe, 2, 126)):
+    for mine, theirs in zip(targets("momentum_rotation", universe, "top=2", "rebalance=0"), rotation_twin(universe, 2, 126)):
         np.testing.assert_array_equal(mine, theirs)
 
 
 def test_the_rotation_ranks_each_monday_and_may_skip_the_newest_bars():
     universe = (walk_of(1, 300), walk_of(2, 300))
-    weekly = targets("momentum_rotation", universe, "top=1", "lookback=20", "weekly=1", "absolute=0")
+    weekly = targets("momentum_rotation", universe, "top=1", "lookback=20", "weekly=1", "absolute=0", "rebalance=0")
     turned = np.flatnonzero(np.diff(weekly[0][40:]) != 0) + 41
     weekday = pd.to_datetime(universe[0].time_ns[turned]).day_of_week
     assert turned.size > 3 and set(weekday) == {0}
     assert (weekly[0][60:] + weekly[1][60:] == 1.0).all()
-    skipped = targets("momentum_rotation", universe, "top=1", "lookback=20", "skip=5", "weekly=1", "absolute=0")
+    skipped = targets("momentum_rotation", universe, "top=1", "lookback=20", "skip=5", "weekly=1", "absolute=0", "rebalance=0")
     close = [bars.close for bars in universe]
     at = turned[-1]
     better = close[0][at - 5] / close[0][at - 25] > close[1][at - 5] / close[1][at - 25]
     assert skipped[0][at] == float(better)
+
+
+def test_what_stays_is_brought_back_to_its_weight_at_each_ranking():
+    universe = (walk_of(1, 400), walk_of(2, 400))
+    left, again = (targets("momentum_rotation", universe, "top=2", "lookback=20", "absolute=0", f"rebalance={r}") for r in (0, 1))
+    month = pd.to_datetime(universe[0].time_ns - 1).month
+    for plain, nudged in zip(left, again):
+        assert set(plain[~np.isnan(plain)]) == {0.5} and np.nanmax(np.abs(plain - nudged)) <= 1.1e-6
+        changed = np.flatnonzero(np.diff(nudged[40:]) != 0) + 41
+        assert changed.size > 8 and (month[changed] != month[changed - 1]).all()
+        assert changed.size == (np.diff(month[40:]) != 0).sum() - np.isnan(nudged[40:]).any()
+
+
+def test_a_winner_is_trimmed_so_that_the_others_find_cash():
+    histories = [load("sp500")[0], load("nasdaq")[0]]
+    words = {"cash": "1000000", "size": "percent:98", "commission": "zero", "top": 2, "absolute": 0, "lookback": 20}
+    left, again = (backtest(histories, "momentum_rotation", rebalance=r, **words) for r in (0, 1))
+    assert len(again.fills) > 10 * len(left.fills) and set(again.fills.symbol) == {"SPX", "COMP"}
 
 
 def drifting(seed, count=600):
