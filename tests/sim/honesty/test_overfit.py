@@ -116,17 +116,17 @@ def test_a_grid_is_every_combination_that_fits(fast, slow):
 def test_ranges_have_both_ends_and_nothing_given_is_the_default():
     assert [p.fast for p in grid(SMA, ["fast=5:15:5", "slow=100"]).params] == [5, 10, 15]
     assert [p.fast for p in grid(SMA, ["fast=5:14:5", "slow=100"]).params] == [5, 10]
-    assert grid(SMA, []).params == (SMA.params(),)
+    assert grid(SMA, []).params == [SMA.params()]
 
 
 @pytest.mark.parametrize(
     ("words", "error", "says"),
     [
-        (["fast"], HonestyError, "name=1,2,3"), (["fast="], HonestyError, "name=1,2,3"), (["fast=5:x:1"], HonestyError, "not a range"),
-        (["fast=5:9"], HonestyError, "not a range"), (["fast=9:5:1"], HonestyError, "must rise"), (["fast=1:5:0"], HonestyError, "must rise"),
-        (["fast=1:9:NaN"], HonestyError, "must rise|not a range"), (["fast=1:200:1", "slow=201:900:1"], HonestyError, "more than 20000"),
+        (["fast"], StrategyError, "name=1,2,3"), (["fast="], StrategyError, "name=1,2,3"), (["fast=5:x:1"], StrategyError, "not a number"),
+        (["fast=9:5:1"], StrategyError, "no range"), (["fast=1:5:0"], StrategyError, "no range"), (["fast=1:9:NaN"], StrategyError, "not a number"),
+        (["fast=1:200:1", "slow=201:900:1"], HonestyError, "more than 20000"), (["fast=1:99999999:1"], StrategyError, "no range"),
         (["fats=3"], StrategyError, "did you mean fast"), (["fast=2.5"], StrategyError, "whole number"),
-        (["fast=0,5"], StrategyError, "from 1 to"), (["fast=1", "fast=2"], StrategyError, "twice"), (["fast=1:99999999:1"], HonestyError, "20000"),
+        (["fast=0,5"], StrategyError, "from 1 to"), (["fast=1", "fast=2"], StrategyError, "twice"),
     ],
 )  # fmt: skip
 def test_words_that_make_no_grid_are_refused(words, error, says):
