@@ -88,11 +88,9 @@ def ours(lean: str, strategy: Strategy, start: str, end: str) -> Simulation:
 def documented(tmp_path_factory: pytest.TempPathFactory) -> Strategy:
     """Return the strategy that stands on the page, from a file of its own."""
     page = (ROOT / "docs/other-engines.md").read_text()
-    folder = tmp_path_factory.mktemp("user")
-    (folder / "macd_lean_page.py").write_text(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
-        return get("macd_lean_page:STRATEGY")
+    path = tmp_path_factory.mktemp("user") / "macd_lean.py"
+    path.write_text(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0])
+    return get(str(path))
 
 
 def test_the_published_macd_trend_of_lean_is_met_to_the_cent(lean: str, documented: Strategy) -> None:
