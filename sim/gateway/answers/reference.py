@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sim.gateway.answers.registry import NO_CONTRACT, Answers, Values, answer
+from sim.gateway.desk.amounts import qty_text
 from sim.gateway.desk.contracts import ORDER_TYPES, PRICE_RULES, Contract, venues
 from sim.gateway.desk.hours import written
 
@@ -22,7 +23,7 @@ def details(answers: Answers, contract: Contract) -> Values:
     stock = contract.sec_type == "STK"
     month = MONTHS[int(contract.expiry[4:6]) - 1] + contract.expiry[2:4] if contract.expiry else ""
     under = answers.gateway.catalogue.by_id.get(contract.under_id)
-    step = Decimal(contract.qty_step).scaleb(-4)
+    step = Decimal(qty_text(contract.qty_step))
     return {
         **contract.fields(), "marketName": contract.trading_class, "minTick": contract.min_tick, "orderTypes": ORDER_TYPES,
         "validExchanges": ",".join(places), "priceMagnifier": 1, "underConId": contract.under_id, "longName": contract.name,

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ledger.book import I_MARK, I_OPEN_COST, I_POSITION, I_REALIZED, I_VALUE, Book, Capacity, event
 from ledger.core import apply
+from ledger.kernels.fees import fee_shares
 from ledger.units import MONEY_EXP, money, muldiv, try_muldiv
 from ledger.vocabulary import EventKind, Limit, Method, Outcome
 from sim.costs import NOTHING, ZERO, Charged, CostModel, next_fill_commission, parse
@@ -57,7 +58,6 @@ class Account:
         self.numbers: dict[int, tuple[str, int]] = {}
         self.contracts: dict[int, Contract] = {}
         self._open_fees: dict[int, int] = {}
-        self._fees_paid: dict[int, int] = {}
         self._executions: dict[str, tuple[int, int]] = {}
         self.realized_e8: dict[int, int] = {}
         self.book(config.currency)
@@ -146,6 +146,15 @@ class Account:
         net = gained - released - closing
         self.realized_e8[con_id] = self.realized_e8.get(con_id, 0) + net
         return net
+
+    def recount(self, contract: Contract) -> None:
+        """Share the fees of a contract anew, as the core does; needed after a correction changed what was booked before."""
+        currency, number = self._number(contract)
+        book = self.books[currency]
+        opened, closed, waiting = fee_shares(book.arena, number)
+        self._open_fees[contract.con_id] = int(waiting.sum())
+        realized = int(book.instruments[number, I_REALIZED]) - int(opened.sum()) - int(closed.sum())
+        self.realized_e8[contract.con_id] = realized
 
     def mark(self, contract: Contract, price: int, time_ns: int) -> None:
         """Value a contract at a price."""

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from sim.gateway.core.chance import below, key_of
+from sim.gateway.desk.amounts import text
 
 FX_SIZE = "IDEALPRO"
 STOCK_VENUES = "SMART,AMEX,NYSE,CBOE,PHLX,ISE,CHX,ARCA,NASDAQ,DRCTEDGE,BEX,BATS,EDGEA,BYX,IEX,EDGX,PEARL,NYSENAT,LTSE,MEMX,PSX"
@@ -64,7 +65,7 @@ class Contract(NamedTuple):
     @property
     def min_tick(self) -> Decimal:
         """The smallest price step."""
-        return Decimal(self.step).scaleb(-self.price_exp)
+        return Decimal(text(self.step, self.price_exp))
 
 
 _STOCKS = """

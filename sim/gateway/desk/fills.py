@@ -159,6 +159,7 @@ class Filler:
         desk.account.fill(
             execution.contract, execution.side, lots, price, execution.time_ns, execution.exec_id, execution.revision + 1
         )
+        desk.account.recount(execution.contract)
         fresh = execution._replace(
             revision=execution.revision + 1, lots=lots, price=price, cum_lots=execution.cum_lots - execution.lots + lots,
             cum_value=execution.cum_value - execution.lots * execution.price + lots * price,
