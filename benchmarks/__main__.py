@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import gateway, measures, portfolio
+from benchmarks import gateway, measures, portfolio, sweeps
 from benchmarks.peers import beside
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -36,6 +36,8 @@ def main(quick: bool) -> int:
             ("live step", lambda: measures.live_step(place, 2_000 // scale)),
             ("restart", lambda: measures.restart(place, 1_000_000 // scale)),
             ("portfolio", lambda: portfolio.rebalancing(5_000 // scale, 500)),
+            ("one run", lambda: sweeps.single(1_000_000 // scale)),
+            ("sweeps", lambda: sweeps.many(100_000 // scale, 1_000 // scale)),
             ("other engines (each in an environment of its own, made on the first run)", lambda: beside.side_by_side(scale)),
             ("gateway", lambda: gateway.orders_over_tcp(100_000 // scale)),
             ("commands", lambda: measures.commands(place)),

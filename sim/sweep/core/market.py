@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ledger.kernel import jit
 from ledger.keys import EPOCH_1900, SECONDS_MAX
 from ledger.units import UnitError, money
 from ledger.vocabulary import Method
@@ -35,6 +36,7 @@ AMOUNT_CAP = 2**56
 LOTS_CAP = 2**48
 """Largest position: times the finest fraction of a price, 10^4, it is still far from 2^63."""
 STEP = 10**QTY_EXP
+SECOND = 1_000_000_000
 PAD = 16
 """Bars of padding, so that whole vectors may be read and written."""
 KNOWN = frozenset({"cash", "size", "commission", "worst_bps", "method"})
@@ -88,14 +90,15 @@ def market(history: History, blocks: int, period: str = "day") -> Market:
     if period not in ("day", "bar") or blocks < 1:
         raise ValueError(f"period {period!r} is 'day' or 'bar', and there is at least one block; got {blocks}")
     day, close = history.day, history.close_ticks
-    ends = np.ones(close.size, bool)
     if period == "day":
-        ends[:-1] = day[1:] != day[:-1]
-    before = np.concatenate([[0], np.cumsum(ends)]).astype(np.int64)
+        ends = np.flatnonzero(np.append(day[1:] != day[:-1], True))
+        before = np.searchsorted(ends, np.arange(close.size + 1)).astype(np.int64)
+    else:
+        ends, before = np.arange(close.size), np.arange(close.size + 1)
     edges = np.arange(blocks + 1, dtype=np.int64) * int(before[-1]) // blocks
     prices = [np.ascontiguousarray(column, np.int64) for column in (history.open_ticks, close)]
     price = np.concatenate([close, np.zeros(PAD)])
-    return Market(prices[0], prices[1], price, before, np.flatnonzero(ends), edges)
+    return Market(prices[0], prices[1], price, before, ends, edges)
 
 
 def refusal(history: History, setting: Setting) -> str:
@@ -122,17 +125,29 @@ def _flat(fees: CostModel) -> bool:
     return same and fees.tier_tops == NO_TIERS and len(set(fees.tier_rates_e8)) == 1
 
 
+@jit
+def _unusual(start: Ints, end: Ints, opens: Ints, high: Ints, low: Ints) -> int:
+    """Return 1 when bars overlap or share a second, 2 when one opens outside its range, else 0."""
+    for t in range(end.shape[0]):
+        if t > 0 and (start[t] < end[t - 1] or end[t] // SECOND <= end[t - 1] // SECOND):
+            return 1
+        if opens[t] < low[t] or opens[t] > high[t] or low[t] < 1:
+            return 2
+    return 0
+
+
 def _clock(history: History) -> str:
-    """Return what is unusual about the times of a history, or ""."""
-    start, end, low, high = history.start_ns, history.end_ns, history.low_ticks, history.high_ticks
-    seconds = end // 1_000_000_000
-    if end.size == 0 or (start[1:] < end[:-1]).any() or (np.diff(seconds) < 1).any():
+    """Return what is unusual about the times and opens of a history, or ""."""
+    columns = (history.start_ns, history.end_ns, history.open_ticks, history.high_ticks, history.low_ticks)
+    if history.end_ns.size == 0:
+        return "there are no bars"
+    seconds = history.end_ns[0] // SECOND, history.end_ns[-1] // SECOND
+    found = _unusual(*(np.ascontiguousarray(column, np.int64) for column in columns))
+    if found == 1:
         return "bars overlap or share a second"
-    if seconds[0] < -EPOCH_1900 or seconds[-1] >= SECONDS_MAX - EPOCH_1900:
+    if seconds[0] < -EPOCH_1900 or seconds[1] >= SECONDS_MAX - EPOCH_1900:
         return "a bar is outside the years 1900 to 2172"
-    if (history.open_ticks < low).any() or (history.open_ticks > high).any() or low.min() < 1 or history.day[0] < 1:
-        return "a bar opens outside its range"
-    return ""
+    return "a bar opens outside its range" if found == 2 or history.day[0] < 1 else ""
 
 
 def deal(history: History, setting: Setting, short: bool) -> Deal:

@@ -1,0 +1,200 @@
+"""Sweeps and single runs beside vectorbt: moving averages crossing, signal at the close, fill at the next open.
+
+Theory of operation. Both sides get the same bars, 100 shares, 10 basis points. A figure is printed only after the number of
+trades of every combination was equal, equity was equal to float noise, and sampled combinations had the
+engine's digest. What is compared is timed in turns in one process, warm. vectorbt gets some of the combinations at a time, because
+a thousand columns at once need 14 GB; its figure is per bar and combination, and so is ours.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measures import Line
+from sim.data import History
+from sim.run import Setting, simulate
+from sim.sweep import SweepResult, sweep
+from sim.sweep.single import kernel_run
+from strategies import get
+
+SETTING = Setting(cash="50000000", size="shares:100", commission="bps:10")
+HOUR = 3600 * 10**9
+COLUMNS = 20
+"""Combinations that vectorbt gets at a time."""
+
+
+def history(bars: int) -> History:
+    """Return hourly bars of a random walk with a fixed seed; dear shares at 1e-4, so that no two averages are ever equal."""
+    rng = np.random.default_rng(11)
+    close = np.maximum(np.round(1e8 * np.exp(np.cumsum(rng.normal(0, 0.001, bars)))), 100).astype(np.int64)
+    opens = np.concatenate([close[:1], close[:-1]]) + rng.integers(-300, 301, bars)
+    start = np.arange(bars, dtype=np.int64) * HOUR - 60 * 365 * 24 * HOUR
+    return History(
+        "WALK", "made up", "1h", "UTC", 4, start, start + HOUR - 1, 700_000 + np.arange(bars, dtype=np.int64) // 24, opens,
+        np.maximum(opens, close), np.minimum(opens, close), close, np.full(bars, 1000, np.int64), np.ones(bars), (), (), "0" * 64,
+    )  # fmt: skip
+
+
+def values(combos: int) -> dict[str, list[int]]:
+    """Return a grid of so many combinations, a multiple of 25."""
+    return {"fast": list(range(5, 30)), "slow": list(range(40, 40 + 4 * (combos // 25), 4))}
+
+
+def ours(bars: History, combos: int, jobs: int = 1) -> SweepResult:
+    """Sweep so many combinations."""
+    return sweep(bars, "sma_cross", values(combos), SETTING, period="bar", jobs=jobs)
+
+
+def _theirs(bars: History, pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return (total return, drawdown, trades, Sharpe) of some combinations by vectorbt's API, rust engine."""
+    import pandas as pd
+    import vectorbt as vbt
+
+    index = pd.date_range("1970-01-01", periods=bars.close_ticks.size, freq="h")
+    close, opens = (pd.Series(ticks / 1e4, index) for ticks in (bars.close_ticks, bars.open_ticks))
+    fast, slow = (vbt.MA.run(close, [pair[place] for pair in pairs]) for place in (0, 1))
+    above, known = fast.ma.to_numpy() > slow.ma.to_numpy(), ~np.isnan(slow.ma.to_numpy())
+    buy, sell = np.zeros(above.shape, bool), np.zeros(above.shape, bool)
+    buy[1:], sell[1:] = above[:-1], (~above & known)[:-1]
+    portfolio = vbt.Portfolio.from_signals(
+        close, buy, sell, price=opens, size=100, fees=0.001, init_cash=50_000_000, freq="h", engine="rust"
+    )  # fmt: skip
+    figures = (portfolio.total_return(), portfolio.max_drawdown(), portfolio.trades.closed.count(), portfolio.sharpe_ratio())
+    return tuple(np.asarray(figure, np.float64).ravel() for figure in figures)  # type: ignore[return-value]
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    answer = work()
+    return time.perf_counter() - start, answer
+
+
+def _require_equal(bars: History, found: SweepResult, rows: list[int], told: tuple[np.ndarray, ...]) -> str:
+    """Compare with vectorbt's figures and, for one combination, with the engine's book."""
+    table = found.table
+    assert np.array_equal(table["trades"][rows], told[2]), "trades differ"
+    assert np.allclose(table["total_return"][rows], told[0], rtol=0, atol=1e-9), "returns differ"
+    assert np.allclose(table["max_drawdown"][rows], told[1], rtol=0, atol=1e-9), "drawdowns differ"
+    deviation = table["sharpe"][rows] / told[3]
+    assert np.allclose(deviation, deviation[0], rtol=1e-5), "Sharpe ratios differ by more than one common factor"
+    strategy, params = get("sma_cross"), found.combos[0][rows[-1]]
+    columns = [name for name in History._fields if isinstance(getattr(bars, name), np.ndarray)]
+    short = bars._replace(**{name: getattr(bars, name)[:20_000] for name in columns})
+    fast = kernel_run(short, strategy, params, SETTING)
+    assert fast is not None and fast.book.digest() == simulate([short], strategy, params, SETTING).book.digest(), "books differ"
+    return f"trades, returns, drawdowns of {len(rows)} combinations equal; digest of one equals the engine's"
+
+
+def many(bars_count: int, combos: int, rounds: int = 3) -> list[Line]:
+    """Time sweeps in turns with vectorbt's API; then ten times the bars, and ten times the combinations."""
+    bars, found = history(bars_count), ours(history(1_000), 25)
+    rows = [int(row) for row in np.linspace(0, combos - 1, COLUMNS)]
+    mine, both, theirs = [], [], []
+    for _ in range(rounds):
+        spent, found = _timed(lambda: ours(bars, combos))
+        mine.append(spent)
+        both.append(_timed(lambda: ours(bars, combos, 2))[0])
+        pairs = [(int(found.table["fast"][row]), int(found.table["slow"][row])) for row in rows]
+        spent, told = _timed(lambda pairs=pairs: _theirs(bars, pairs))
+        theirs.append(spent)
+    checked = _require_equal(bars, found, rows, told)
+    one, two, peer = statistics.median(mine), statistics.median(both), statistics.median(theirs)
+    cell = bars_count * combos
+    peer_cell = peer / (bars_count * COLUMNS)
+    what = f"{combos:,} combinations x {bars_count:,} bars"
+    return [
+        Line(f"{what}: return, drawdown, trades, Sharpe, blocks; 1 thread", f"{one:.3f} s = {one / cell * 1e9:.2f} ns", "1.2 ns", checked),
+        Line(f"{what}; 2 threads", f"{two:.3f} s = {two / cell * 1e9:.2f} ns", "", "same digest with any number of threads"),
+        Line(f"vectorbt's API (rust), {COLUMNS} at a time", f"{peer_cell * 1e9:.0f} ns = {peer_cell * cell / two:.0f}x", "300x", checked),
+        *_linear(bars_count, combos, rounds),
+    ]
+
+
+def _linear(bars_count: int, combos: int, rounds: int) -> list[Line]:
+    """Time ten times the bars and ten times the combinations beside the job itself, and look at memory."""
+    few = max(25, combos // 10 // 25 * 25)
+    small, long = history(bars_count // 10), history(bars_count)
+    jobs = (lambda: ours(small, few), lambda: ours(long, few), lambda: ours(small, 10 * few))
+    spent: list[list[float]] = [[], [], []]
+    for _ in range(rounds):
+        for job, times in zip(jobs, spent, strict=True):
+            times.append(_timed(job)[0])
+    base, bars_more, combos_more = (min(times) for times in spent)
+    peak = _peak(lambda: ours(long, 10 * combos))
+    return [
+        Line("ten times the bars", f"{bars_more / base:.1f}x the time", "10.5x", f"{few} x {bars_count // 10:,} in turns"),
+        Line("ten times the combinations", f"{combos_more / base:.1f}x the time", "10.5x", f"{few} x {bars_count // 10:,} in turns"),
+        Line(f"memory above the data, {10 * combos:,} combinations x {bars_count:,} bars", f"{peak / 2**20:.0f} MB", "100 MB", "sampled"),
+    ]
+
+
+def _peak(work: Callable[[], object]) -> int:
+    """Return by how many bytes the resident set rose at most while something ran."""
+    page, done, highest = 4096, threading.Event(), [0]
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * page
+
+    before = resident()
+
+    def look() -> None:
+        while not done.wait(0.005):
+            highest[0] = max(highest[0], resident() - before)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        work()
+    finally:
+        done.set()
+        watcher.join()
+    return highest[0]
+
+
+def single(bars_count: int, rounds: int = 5) -> list[Line]:
+    """Time one run, arrays in and equity curve and fills out, in turns with vectorbt's API."""
+    import pandas as pd
+    import vectorbt as vbt
+
+    bars, strategy = history(bars_count), get("sma_cross")
+    params = strategy.params(10, 30, 0)
+    index = pd.date_range("1900-01-01", periods=bars_count, freq="h")
+    close, opens = (pd.Series(ticks / 1e4, index) for ticks in (bars.close_ticks, bars.open_ticks))
+
+    def mine() -> tuple[np.ndarray, np.ndarray]:
+        run = kernel_run(bars, strategy, params, SETTING)
+        assert run is not None
+        return run.equity_e8, run.fills
+
+    def theirs() -> tuple[np.ndarray, int]:
+        fast, slow = (vbt.MA.run(close, window).ma.to_numpy() for window in (10, 30))
+        above, known = fast > slow, ~np.isnan(slow)
+        buy, sell = np.zeros(bars_count, bool), np.zeros(bars_count, bool)
+        buy[1:], sell[1:] = above[:-1], (~above & known)[:-1]
+        made = vbt.Portfolio.from_signals(
+            close, buy, sell, price=opens, size=100, fees=0.001, init_cash=50_000_000, freq="h", engine="rust"
+        )  # fmt: skip
+        return made.value().to_numpy(), len(made.trades.records)
+
+    mine(), theirs()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for job, spent in zip((mine, theirs), times, strict=True):
+            spent.append(_timed(job)[0])
+    (equity, fills), (value, trades) = mine(), theirs()
+    assert (len(fills) + 1) // 2 == trades, f"{len(fills)} fills are not {trades} trades"
+    assert np.allclose(equity / 1e8, value, rtol=1e-9), "equity differs"
+    fast_s, slow_s = (statistics.median(spent) for spent in times)
+    checked = f"{trades:,} trades equal, equity of every bar to 1e-9"
+    what = f"one run over {bars_count:,} bars, arrays in, equity curve and fills out"
+    return [
+        Line(what, f"{fast_s * 1e3:.1f} ms", "", checked),
+        Line("the same, vectorbt's API (rust)", f"{slow_s * 1e3:.0f} ms = {slow_s / fast_s:.1f}x", "10x", checked),
+    ]
