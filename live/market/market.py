@@ -60,6 +60,7 @@ class Market:
         bar_size(self.length_ns)
         self.guards = Guards()
         self._deferred: dict[int, tuple[Row, Signal]] = {}
+        self._waiting: dict[int, dict[int, Bar]] = {}
         self._gatherers = [Gatherer(self.length_ns) for _ in config.symbols]
         self.bars_seen = 0
 
@@ -91,28 +92,50 @@ class Market:
 
     def on_piece(self, place: int, piece: HistoryBar, trader: Trader, may_send: bool) -> None:
         """Take a five-second bar."""
-        self._on_bar(place, self._gatherers[place].add(in_ticks(piece, PIECE_NS)), trader, may_send)
+        self._take(place, self._gatherers[place].add(in_ticks(piece, PIECE_NS)))
+        self._release(None, trader, may_send)
 
     def on_tick(self, now_ns: int, trader: Trader, may_send: bool) -> None:
         """Give away the bars whose end has passed."""
         for place, gatherer in enumerate(self._gatherers):
-            self._on_bar(place, gatherer.flush(now_ns - LATENESS_NS), trader, may_send)
+            self._take(place, gatherer.flush(now_ns - LATENESS_NS))
+        self._release(now_ns, trader, may_send)
 
-    def _on_bar(self, place: int, bar: Bar | None, trader: Trader, may_send: bool) -> None:
-        """Mark, ask the strategy, and hand its wish to the gate."""
-        if bar is None:
-            return
-        symbol = self.config.symbols[place]
+    def _take(self, place: int, bar: Bar | None) -> None:
+        if bar is not None:
+            self._waiting.setdefault(bar.end_ns, {})[place] = bar
+
+    def _release(self, now_ns: int | None, trader: Trader, may_send: bool) -> None:
+        """Work off the moments whose bars are all here, or that nobody waits for any longer.
+
+        All bars of a moment are added and marked before the strategy is asked for any: it may look at
+        all of them, and sizes are parts of the equity that all of them make.
+        """
+        for end_ns in sorted(self._waiting):
+            whole = len(self._waiting[end_ns]) == len(self.config.symbols)
+            if whole or (now_ns is not None and now_ns >= end_ns + LATENESS_NS):
+                bars = self._waiting.pop(end_ns)
+                added = [place for place in sorted(bars) if self._add(place, bars[place], trader)]
+                for place in added:
+                    self._ask(place, bars[place], trader, may_send)
+
+    def _add(self, place: int, bar: Bar, trader: Trader) -> bool:
+        """Add a bar to the past and mark its instrument; False when it came too late."""
         try:
             self._asker.pasts[place].add(bar)
         except OldBar as error:
-            self._say(f"LATE BAR: {symbol}: {error}")
-            return
+            self._say(f"LATE BAR: {self.config.symbols[place]}: {error}")
+            return False
         self.bars_seen += 1
         number, session = list(trader.contracts)[place], trader.session
         day = int(trading_days(np.array([bar.end_ns], np.int64), self._zone)[0]) + EPOCH_ORDINAL
         session.record(event(EventKind.DAY, time_ns=bar.end_ns, revision=day))
         session.record(event(EventKind.MARK, time_ns=bar.end_ns, instrument=number, price_ticks=bar.close))
+        return True
+
+    def _ask(self, place: int, bar: Bar, trader: Trader, may_send: bool) -> None:
+        """Ask the strategy, and hand its wish to the gate."""
+        symbol, number, session = self.config.symbols[place], list(trader.contracts)[place], trader.session
         said = self._asker.ask(place)
         if said is None or not may_send:
             return

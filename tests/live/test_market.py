@@ -1,0 +1,45 @@
+"""All bars of a moment are known and marked before the strategy is asked for any of them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from tests.live.fakes import START_NS, desk
+
+from ledger.book import I_MARK
+from live.config import PaperConfig
+from live.ib import HistoryBar
+from live.market.market import Market
+
+MINUTE_NS = 60 * 10**9
+
+
+def piece(second: int, price: str) -> HistoryBar:
+    number = Decimal(price)
+    return HistoryBar(START_NS + second * 10**9, number, number, number, number, Decimal(1))
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["both came", "one never came"])
+def test_the_strategy_is_asked_when_all_bars_of_a_moment_are_there_or_waited_for(tmp_path: Path, late: bool) -> None:
+    with desk(tmp_path) as d:
+        market = Market(PaperConfig(symbols=("AAPL", "MSFT"), bar="1m"), lambda *_: 0, ZoneInfo("UTC"), d.alerts.append)
+        seen: list[tuple[int, list[int], list[int]]] = []
+
+        def ask(place: int) -> None:
+            marks = d.session.book.instruments[1:, I_MARK].tolist()
+            seen.append((place, [len(past) for past in market._asker.pasts], marks))
+
+        market._asker.ask = ask  # type: ignore[method-assign, assignment]
+        for second in range(0, 60, 5):
+            market.on_piece(0, piece(second, "230"), d.trader, True)
+            if not late:
+                market.on_piece(1, piece(second, "410"), d.trader, True)
+        market.on_piece(0, piece(60, "231"), d.trader, True)
+        assert seen == [], "the other bar of this moment may still come"
+        market.on_tick(START_NS + MINUTE_NS + 2 * 10**9, d.trader, True)
+        both = [1, 0] if late else [1, 1]
+        marks = [2_300_000, 0 if late else 4_100_000]
+        assert seen == [(0, both, marks)] + ([] if late else [(1, both, marks)])
