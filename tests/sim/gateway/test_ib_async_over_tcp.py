@@ -17,7 +17,7 @@ from sim.gateway.transport.tcp import BindError, loopback
 from sim.gateway.wire.compare import compare
 from sim.gateway.wire.journal import Frame, FrameJournal, read
 from tests.sim.gateway.served import served
-from tests.sim.gateway.world import decoder_errors
+from tests.sim.gateway.world import World, decoder_errors
 
 APPLE = Stock("AAPL", "SMART", "USD")
 
@@ -205,3 +205,23 @@ def test_a_recorded_day_replays_to_the_same_conversation(tmp_path):
     again = replay(frames, Gateway(Config(cash="1000000", rate_limit=0)))
     assert compare(frames, again) == []
     assert compare(frames, [Frame(f.time_ns, f.connection, f.direction, f.fields) for f in frames if f.fields[0] != "55"])
+
+
+def said(rows):
+    """Return what was said as (direction, message number, order or request id), without the clock."""
+    return [(direction, fields[0], fields[2] if fields[0] == "4" else fields[1]) for _, _, direction, fields in rows if len(fields) > 1]
+
+
+def test_a_socket_and_memory_carry_the_same_conversation(monkeypatch):
+    settings, over_tcp = Config(cash="1000000", rate_limit=0), []
+    with served(settings) as (port, gateway):
+        gateway.listeners.append(lambda *row: over_tcp.append(row))
+        trade_with(port, first_day)
+    world = World(monkeypatch, settings)
+
+    async def story():
+        await first_day(await world.client(1, timeout=30))
+
+    world.run(story())
+    ours = [row for row in said(over_tcp) if row[1] != "61"]
+    assert ours == [row for row in said(world.transcript) if row[1] != "61"] and len(ours) > 100
