@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ledger.book import (
     E_FEE, E_FLAGS, E_KEY, E_PRICE, E_STOP, E_TARGET, E_TRAIL, E_TYPE, I_POSITION, I_QTY_EXP, I_TICK, I_WORKING, Arena,
 )  # fmt: skip
-from ledger.kernel import jit, kernel
+from ledger.kernel import kernel
 from ledger.keys import pack
 from ledger.vocabulary import EventKind, OrderFlag, Outcome, Purpose
 from sim.engine.account import UNSIZED, Terms, lots_for, worst_fee, write_credit
@@ -113,7 +113,7 @@ def _malformed(wish: Floats, scale: float, alone: bool) -> int:
     return GUARD_SHARED if guards and not alone else 0
 
 
-@jit
+@kernel
 def keep_guards(slot: Ints, wish: Floats, target_e6: int, scale: float, tick: int, close: int) -> None:
     """Keep a wish's guards in the slot's row (modified in place), as ticks or as fractions of the entry at 1e-6.
 
@@ -137,7 +137,7 @@ def keep_guards(slot: Ints, wish: Floats, target_e6: int, scale: float, tick: in
         slot[P_BEST] = close
 
 
-@jit
+@kernel
 def judge(
     a: Arena, memory: Memory, tape: Tape, account: Terms, rules: Rules, wish: Floats, at: int, instrument: int, number: int,
     bar: int, reducing: bool,
@@ -188,7 +188,7 @@ def judge(
     return CANCEL_OWN
 
 
-@jit
+@kernel
 def _price_order(signal: Ints, rules: Rules, wish: Floats, tape: Tape, bar: int, side: int, tick: int, scale: int) -> int:
     """Set type, prices and flags of an order in the signal's row (modified in place); return the best price of a trail."""
     kind, close, factor = int(wish[W_TYPE]), tape.close[bar], tape.scale[bar]
@@ -215,7 +215,7 @@ def _price_order(signal: Ints, rules: Rules, wish: Floats, tape: Tape, bar: int,
     return close if kind == TRAIL else 0
 
 
-@jit
+@kernel
 def claim(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, at: int, instrument: int, number: int, bar: int
 ) -> int:
@@ -257,7 +257,7 @@ def _takes_down(slot: Ints) -> bool:
     return (held > 0 and lots < held) or (held < 0 and lots > held)
 
 
-@jit
+@kernel
 def act(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, wish: Floats, at: int, instrument: int,
     number: int, bar: int, stage: int, reducing: bool,

@@ -16,7 +16,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from ledger.kernel import jit, kernel
+from ledger.kernel import kernel
 from ledger.units import compare_ratios
 from strategies.sizing.lots import floor_muldiv
 
@@ -53,14 +53,14 @@ class Fill(IntEnum):
     OFF_STEP = 7
 
 
-@jit
+@kernel
 def ceil_muldiv(a: int, b: int, c: int) -> int:
     """Return ceil(a * b / c) exactly for a, b >= 0 and c >= 1."""
     floor = floor_muldiv(a, b, c)
     return floor if compare_ratios(a, c, floor, max(b, 1)) == 0 or b == 0 else floor + 1
 
 
-@jit
+@kernel
 def against(price: int, side: int, tick: int) -> int:
     """Return the price on the tick grid that is no better for the trader: up for a buyer, down for a seller; >= 1 tick."""
     down = price // tick * tick
@@ -69,7 +69,7 @@ def against(price: int, side: int, tick: int) -> int:
     return max(down, tick)
 
 
-@jit
+@kernel
 def impact(rules: Rules, price: int, qty: int, volume: int) -> int:
     """Return by how much slippage moves a price, in ticks, rounded up.
 
@@ -86,7 +86,7 @@ def impact(rules: Rules, price: int, qty: int, volume: int) -> int:
     return 0
 
 
-@jit
+@kernel
 def slipped(rules: Rules, price: int, side: int, qty: int, volume: int, tick: int) -> int:
     """Return the price that a market order pays when the market stands at `price`; on the tick, at least one tick."""
     if rules.slip_kind == NO_SLIPPAGE:
@@ -106,7 +106,7 @@ def volume_lots(volume: int, scale: int) -> int:
     return min(volume, VOLUME_MAX) * scale
 
 
-@jit
+@kernel
 def volume_cap(rules: Rules, volume: int, scale: int, step: int) -> int:
     """Return the most lots all fills of a bar may take; -1 = no cap.
 

@@ -14,7 +14,7 @@ from ledger.book import (
     E_EXEC, E_FEE, E_KEY, E_PRICE, E_QTY, E_SIDE, I_LIVE_FIRST, I_QTY_EXP, I_STEP, I_TICK, O_FILLED, O_KEY, O_NEXT,
     O_PRICE, O_QTY, O_SIDE, O_STOP, O_TIME, O_TRAIL, O_TYPE, S_ORDER, Arena, row,
 )  # fmt: skip
-from ledger.kernel import jit, kernel
+from ledger.kernel import kernel
 from ledger.kernels.orders import protective
 from ledger.keys import strategy_of
 from ledger.vocabulary import EventKind
@@ -37,7 +37,7 @@ LAST_OF_DAY, FIRST_OF_DAY = 2, 1
 AUCTION, NEW, ALL = range(3)
 
 
-@jit
+@kernel
 def write_fill(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int,
     link: int, base: int, price: int, qty: int, at_open: bool, moment_ns: int,
@@ -91,7 +91,7 @@ def _note(
         write_cancel(a, log, memory, own, number, time_ns, EventKind.CANCELED)
 
 
-@jit
+@kernel
 def _acts_at_open(a: Arena, memory: Memory, tape: Tape, rules: Rules, instrument: int, link: int, bar: int) -> bool:
     """Say whether an order acts at the bar's open; a stop-limit order may wake (memory modified in place)."""
     order, kept, price = row(a, S_ORDER, link - 1), memory.order[link - 1], tape.open[bar]
@@ -125,7 +125,7 @@ def _before(a: Arena, link: int, other: int) -> bool:
     return mine if mine != theirs else link < other
 
 
-@jit
+@kernel
 def fill_at_open(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int
 ) -> int:
@@ -142,7 +142,7 @@ def fill_at_open(
     return _fill_at(a, log, memory, tape, account, rules, instrument, number, bar, found, tape.open[bar], left, True)
 
 
-@jit
+@kernel
 def _fill_at(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int,
     link: int, base: int, left: int, at_open: bool,
@@ -161,7 +161,7 @@ def _fill_at(
     )  # fmt: skip
 
 
-@jit
+@kernel
 def fill_at_close(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int,
     which: int,
@@ -190,7 +190,7 @@ def fill_at_close(
     return _fill_at(a, log, memory, tape, account, rules, instrument, number, bar, found, price, left, False)
 
 
-@jit
+@kernel
 def fill_hit(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int
 ) -> int:
@@ -209,7 +209,7 @@ def fill_hit(
     )  # fmt: skip
 
 
-@jit
+@kernel
 def _stop_first_price(slot: Ints, which: int, tape: Tape, bar: int, tick: int) -> int:
     """Return the market price at which a guard acts when it is judged once a bar, 0 = it does not."""
     here = level(slot, which, slot[P_HELD], slot[P_BASE], slot[P_BEST], tick)
@@ -222,7 +222,7 @@ def _stop_first_price(slot: Ints, which: int, tape: Tape, bar: int, tick: int) -
     return tape.open[bar] if tape.open[bar] >= here else here if tape.high[bar] >= here else 0
 
 
-@jit
+@kernel
 def fill_stop_first(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int
 ) -> int:

@@ -21,7 +21,7 @@ from ledger.book import (
     used,
 )  # fmt: skip
 from ledger.core import decide_into
-from ledger.kernel import jit, kernel
+from ledger.kernel import kernel
 from ledger.kernels.orders import parent_leaves, protective
 from ledger.keys import LEGS_MAX, pack, purpose_of, strategy_of
 from ledger.units import OVERFLOWED, try_muldiv
@@ -69,13 +69,13 @@ def find_live(a: Arena, instrument: int, strategy: int, which: int) -> int:
     return np.int64(0)
 
 
-@jit
+@kernel
 def distance(slot: Ints, base: int) -> int:
     """Return the trailing distance in ticks, 0 = none; a fraction of the base is rounded up, away from the price."""
     return ceil_muldiv(base, slot[P_TRAIL], ONE_E6) if slot[P_FRACTION] else slot[P_TRAIL]
 
 
-@jit
+@kernel
 def level(slot: Ints, which: int, held: int, base: int, best: int, tick: int) -> int:
     """Return the price in ticks at which a guard of a position acts, 0 = no such guard.
 
@@ -160,7 +160,7 @@ def write_cancel(a: Arena, log: Ints, memory: Memory, link: int, number: int, ti
     line[E_KEY] = a[row(a, S_ORDER, link - 1) + O_KEY]
 
 
-@jit
+@kernel
 def _in_line(a: Arena, slot: Ints, link: int, which: int, lots: int, tick: int) -> bool:
     """Say whether a working guard is as it should be: size, side and level, or the trailing distance."""
     order, held = row(a, S_ORDER, link - 1), slot[P_HELD]
@@ -172,7 +172,7 @@ def _in_line(a: Arena, slot: Ints, link: int, which: int, lots: int, tick: int) 
     return bool(price == level(slot, which, held, slot[P_BASE], slot[P_BEST], tick))
 
 
-@jit
+@kernel
 def _claim_guard(a: Arena, log: Ints, memory: Memory, instrument: int, number: int, at: int, which: int, time_ns: int) -> None:
     """Claim one guard of a slot at its present level."""
     strategy, slot, tick = at // memory.taken.shape[0], memory.slot[at], a[instrument + I_TICK]
@@ -192,7 +192,7 @@ def _claim_guard(a: Arena, log: Ints, memory: Memory, instrument: int, number: i
         memory.cursor[C_PROBLEM], memory.cursor[C_DETAIL] = GUARD_REFUSED, answer.value
 
 
-@jit
+@kernel
 def sync(a: Arena, log: Ints, memory: Memory, instrument: int, number: int, at: int, time_ns: int) -> bool:
     """Write the next correction of a slot's guards; False when they are in line. A problem may stand in the cursor."""
     slot, strategy, tick = memory.slot[at], at // memory.taken.shape[0], a[instrument + I_TICK]

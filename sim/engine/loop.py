@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ledger.book import I_LOTS, S_ALLOC, S_ENTRY, S_INSTRUMENT, S_LOT, S_ORDER, S_UNMATCHED, Arena, room, row, used
 from ledger.core import apply_event
-from ledger.kernel import jit, kernel
+from ledger.kernel import kernel
 from ledger.vocabulary import Outcome
 from sim.engine.account import Terms
 from sim.engine.exchange import Rules
@@ -64,7 +64,7 @@ def _roomy(a: Arena, log: Ints, memory: Memory, number: int) -> bool:
     )
 
 
-@jit
+@kernel
 def loop(
     a: Arena, log: Ints, memory: Memory, steps: Ints, tape: Tape, wishes: Floats, account: Terms, rules: Rules, actions: Ints
 ) -> bool:

@@ -17,7 +17,7 @@ from ledger.book import (
     E_KEY, E_KIND, E_PRICE, E_QTY, H_CASH, H_DAY, H_UNMARKED, H_VALUE, I_LIVE_FIRST, I_POSITION, S_INSTRUMENT, S_KEYS, S_ORDER,
     Arena, find, row, used,
 )  # fmt: skip
-from ledger.kernel import jit, kernel
+from ledger.kernel import kernel
 from ledger.kernels.orders import protective
 from ledger.vocabulary import EventKind
 from sim.engine.account import (
@@ -86,7 +86,7 @@ def _after_action(a: Arena, log: Ints, memory: Memory, number: int, first: int, 
             forget(memory, slot)
 
 
-@jit
+@kernel
 def _guards(a: Arena, log: Ints, memory: Memory, instrument: int, number: int, time_ns: int) -> int:
     """Bring the guards of every slot of an instrument in line, one row at a time; DONE when they are."""
     instruments = memory.taken.shape[0]
@@ -96,7 +96,7 @@ def _guards(a: Arena, log: Ints, memory: Memory, instrument: int, number: int, t
     return DONE
 
 
-@jit
+@kernel
 def _write_open(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, actions: Ints, instrument: int, number: int,
     bar: int,
@@ -127,7 +127,7 @@ def _write_open(
     return _fill_open(a, log, memory, tape, account, rules, instrument, number, bar)
 
 
-@jit
+@kernel
 def _fill_open(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int
 ) -> int:
@@ -151,7 +151,7 @@ def _fill_open(
     return DONE
 
 
-@jit
+@kernel
 def _choose(a: Arena, memory: Memory, tape: Tape, rules: Rules, instrument: int, number: int, bar: int) -> bool:
     """Walk the bar both ways and choose; False when the caller wants to know of an ambiguous bar first."""
     cursor = memory.cursor
@@ -171,7 +171,7 @@ def _choose(a: Arena, memory: Memory, tape: Tape, rules: Rules, instrument: int,
     return True
 
 
-@jit
+@kernel
 def _write_within(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int
 ) -> int:
@@ -203,7 +203,7 @@ def _write_within(
     return DONE
 
 
-@jit
+@kernel
 def _write_close(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int
 ) -> int:
@@ -240,7 +240,7 @@ def _write_close(
     return DONE
 
 
-@jit
+@kernel
 def _write_fill(
     a: Arena, log: Ints, memory: Memory, tape: Tape, account: Terms, rules: Rules, instrument: int, number: int, bar: int,
     which: int,
@@ -266,7 +266,7 @@ def _write_fill(
     return DONE
 
 
-@jit
+@kernel
 def _write_signal(
     a: Arena, log: Ints, memory: Memory, tape: Tape, wishes: Floats, account: Terms, rules: Rules, instrument: int, number: int,
     bar: int, reducing: bool,
@@ -293,7 +293,7 @@ def _write_signal(
     return DONE
 
 
-@jit
+@kernel
 def write(
     a: Arena, log: Ints, memory: Memory, steps: Ints, tape: Tape, wishes: Floats, account: Terms, rules: Rules, actions: Ints
 ) -> int:

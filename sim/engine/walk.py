@@ -17,7 +17,7 @@ from ledger.book import (
     I_LIVE_FIRST, I_QTY_EXP, I_STEP, I_TICK, O_FILLED, O_KEY, O_NEXT, O_PRICE, O_QTY, O_SIDE, O_STOP, O_TRAIL, O_TYPE,
     S_ORDER, Arena, row,
 )  # fmt: skip
-from ledger.kernel import jit, kernel
+from ledger.kernel import kernel
 from ledger.kernels.gate import notional
 from ledger.kernels.orders import protective
 from ledger.keys import purpose_of, strategy_of
@@ -37,20 +37,20 @@ KINDS = (MARKET, STOP, LIMIT, TRAIL)
 """Order type of a slot's order (overwritten) and of its guards: stop loss, take profit, trail."""
 
 
-@jit
+@kernel
 def cap_left(a: Arena, memory: Memory, tape: Tape, rules: Rules, instrument: int, number: int, bar: int) -> int:
     """Return the lots the volume cap still leaves in this bar; -1 = no cap."""
     cap = volume_cap(rules, tape.volume[bar], 10 ** a[instrument + I_QTY_EXP], a[instrument + I_STEP])
     return cap if cap < 0 else max(0, cap - memory.taken[number])
 
 
-@jit
+@kernel
 def trail_level(best: int, far: int, side: int, tick: int) -> int:
     """Return where a trailing stop stands that follows `best` at the distance `far`; side 1 buys, -1 sells."""
     return max(tick, against(best + side * far, side, tick))
 
 
-@jit
+@kernel
 def _gather(a: Arena, memory: Memory, work: Ints, rules: Rules, instrument: int, number: int) -> None:
     """Lay the instrument's working orders out in a walk's rows (modified in place); at auctions nothing else acts."""
     instruments = memory.taken.shape[0]
@@ -97,12 +97,12 @@ def acts_at(line: Ints, price: int, goal: int) -> int:
     return line[W_LEVEL] if side * (goal - line[W_LEVEL]) >= 0 else np.int64(NEVER)
 
 
-@jit
+@kernel
 def follow(work: Ints, goal: int, tick: int) -> None:
     """Let every trailing stop follow the price to `goal` where that is to its good (rows modified in place)."""
     for at in range(work.shape[0]):
         line = work[at]
-        if line[W_ALIVE] and line[W_KIND] == TRAIL and line[W_SIDE] * (goal - line[W_BEST]) < 0:
+        if line[W_LEAVES] > 0 and line[W_KIND] == TRAIL and line[W_SIDE] * (goal - line[W_BEST]) < 0:
             line[W_BEST] = goal
             line[W_LEVEL] = trail_level(goal, line[W_DISTANCE], line[W_SIDE], tick)
 
@@ -120,7 +120,7 @@ def _nearest(work: Ints, price: int, goal: int) -> tuple[int, int]:
     return found, where
 
 
-@jit
+@kernel
 def _after_own(memory: Memory, work: Ints, rules: Rules, slot: int, at: int, paid: int, qty: int, tick: int) -> None:
     """Carry a fill of a slot's own order over to its guards (rows modified in place)."""
     own, wanted = work[at], memory.slot[slot]
@@ -156,7 +156,7 @@ def _after_guard(work: Ints, at: int, side: int, qty: int) -> None:
     """
     first = at // AT_ROW * AT_ROW
     held = work[first, W_HELD] + side * qty
-    work[first, W_ALIVE] = 0
+    work[first, W_ALIVE] = work[first, W_LEAVES] = 0
     if work[at, W_LEAVES] == 0:
         work[at, W_WOKEN] = 0
     for which in range(AT_ROW):
@@ -168,7 +168,7 @@ def _after_guard(work: Ints, at: int, side: int, qty: int) -> None:
                 line[W_ALIVE] = 0
 
 
-@jit
+@kernel
 def walk(
     a: Arena, memory: Memory, tape: Tape, rules: Rules, instrument: int, number: int, bar: int, path: int
 ) -> tuple[int, int]:
@@ -242,7 +242,8 @@ def alike(memory: Memory) -> bool:
         for column in (W_ALIVE, W_WOKEN, W_FILLED, W_WORTH, W_HELD, W_BASE):
             if one[at, column] != other[at, column]:
                 return False
-        if one[at, W_ALIVE] and (one[at, W_LEAVES] != other[at, W_LEAVES] or one[at, W_LEVEL] != other[at, W_LEVEL]):
+        works = one[at, W_LEAVES] + other[at, W_LEAVES] > 0
+        if works and (one[at, W_LEAVES] != other[at, W_LEAVES] or one[at, W_LEVEL] != other[at, W_LEVEL]):
             return False
     return True
 

@@ -158,3 +158,9 @@ def test_the_interval_is_the_least_and_the_greatest_of_all_ways_through_the_ambi
     assert sim.interval.proven
     assert (sim.interval.low_e8, sim.interval.high_e8) == (min(ways) * 10**8, max(ways) * 10**8)
     assert sim.interval.low_e8 <= sim.book.valuation().equity <= sim.interval.high_e8
+
+
+def test_a_woken_trail_without_volume_still_follows_the_price():
+    """Found at random: a sleeping trail kept an old best price, and the order that replaced it stood too low."""
+    tape = [Bar(30, 30, 30, 30, 0), Bar(30, 31, 29, 29, 7), Bar(29, 29, 27, 29, 0), *[Bar(29, 29, 29, 29, 0)] * 4, Bar(29, 29, 29, 29, 7)]
+    compare(tape, [Wish(1.0, trail=1), *[Wish(1.0, trail=4)] * 7], "next-open", "none", "50")
