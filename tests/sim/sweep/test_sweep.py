@@ -166,12 +166,13 @@ def test_results_go_to_parquet_and_pictures(tmp_path: Path) -> None:
 
 
 def test_the_memory_of_more_combinations_is_their_rows_and_no_curves() -> None:
-    history = markets.walk(60_000, 17)
+    history = markets.walk(60_000, 17, step=0.001)
     sweep(history, "sma_cross", {"fast": [5], "slow": [60]}, jobs=1)
     peaks = []
     for count in (50, 500):
         tracemalloc.start()
-        sweep(history, "sma_cross", {"fast": range(5, 5 + count // 25), "slow": range(100, 125)}, jobs=1)
+        found = sweep(history, "sma_cross", {"fast": range(5, 5 + count // 25), "slow": range(100, 125)}, jobs=1)
+        assert set(found.table["kernel"]) == {"words"}
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     per_combination = (peaks[1] - peaks[0] - 18 * 8 * 61_440) / 450
