@@ -26,6 +26,9 @@ TIFS = ("DAY", "GTC", "IOC", "FOK", "GTD", "OPG")
 NEEDS_LIMIT = frozenset(("LMT", "STP LMT", "LIT", "LOC", "TRAIL LIMIT"))
 NEEDS_STOP = frozenset(("STP", "STP LMT", "MIT", "LIT"))
 VALUE_MAX_E8 = 2**58
+NOT_SIMULATED = ("conditions", "hedgeType", "scalePriceIncrement", "adjustedOrderType", "allOrNone", "minQty", "discretionaryAmt",
+                 "cashQty")  # fmt: skip
+"""What would change when or how an order trades; to take such an order and ignore it would be a lie."""
 
 
 class Refusal(NamedTuple):
@@ -93,6 +96,9 @@ def read(fields: dict[str, Any], contract: Contract, account: str) -> Read | Ref
     kind = KINDS.get(words)
     if kind is None or contract.sec_type in ("IND", "BAG") or (fields.get("algoStrategy") or ""):
         return Refusal(387, "Unsupported order type for this exchange and security type.")
+    unknown = next((name for name in NOT_SIMULATED if fields.get(name) and fields[name] != "None"), None)
+    if unknown is not None:
+        return Refusal(201, f"Order rejected - reason:The simulator does not know what to do with {unknown}.")
     tif = "OPG" if words in ("MOO", "LOO") else fields.get("tif") or "DAY"
     if tif not in TIFS or (tif == "OPG" and kind not in ("MKT", "LMT")):
         return Refusal(201, f"Order rejected - reason:The time in force {tif!r} is not valid for this order.")

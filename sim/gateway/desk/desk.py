@@ -162,6 +162,11 @@ class Desk:
         if order.left and numbers.lots == order.filled:
             self.end(order, CANCELLED, told="Order Canceled - reason:")
             return
+        probe = self._order(order.client_id, order.order_id, fields, order.contract, numbers)
+        probe.filled = order.filled
+        if order.parent is None and not self.margins.affords(max(0, self.margins.reserve(probe) - order.reserved_e8)):
+            self._refuse(order.client_id, order.order_id, self.margins.refusal(probe))
+            return
         fields = {**order.fields, **{key: value for key, value in fields.items() if value not in (None, "")}}
         self.trader.stop(order)
         self.margins.reserved_e8 -= order.reserved_e8

@@ -183,6 +183,8 @@ def test_good_after_and_good_till_are_kept():
     ({"kind": "LMT", "lmtPrice": "100.001"}, 110), ({"quantity": "0"}, 434), ({"quantity": "1.5"}, 10243), ({"kind": "REL"}, 387),
     ({"conId": 1}, 200), ({"conId": 416904}, 387), ({"tif": "XYZ"}, 201), ({"account": "U7"}, 321), ({"parentId": 77}, 10006),
     ({"quantity": "999999"}, 201), ({"action": "HOLD"}, 321), ({"tif": "GTD"}, 391), ({"kind": "TRAIL"}, 321),
+    ({"allOrNone": True}, 201), ({"hedgeType": "D"}, 201), ({"adjustedOrderType": "STP"}, 201), ({"discretionaryAmt": "1"}, 201),
+    ({"conditions": [{"condType": 3, "conjunction": "a", "isMore": True, "time": "20260302 15:00:00"}]}, 201),
 ])  # fmt: skip
 def test_what_is_refused_is_refused_by_number_and_leaves_no_order(fields, code):
     peer = ready()
@@ -206,6 +208,14 @@ def test_a_change_keeps_the_perm_id_and_counts_what_is_filled():
     said += peer.order(1, kind="LMT", lmtPrice="1", quantity="70")
     row = only(said, "orderStatus")[-1]
     assert (row["filled"], row["remaining"], len({r["permId"] for r in only(said, "orderStatus")})) == (40, 30, 1)
+
+
+def test_a_change_that_is_not_affordable_is_refused_and_the_order_works_on():
+    peer = ready()
+    peer.order(1, kind="LMT", lmtPrice="100")
+    said = peer.order(1, kind="LMT", lmtPrice="100", quantity="99999")
+    assert [row["code"] for row in only(said, "error")] == [201]
+    assert [row["totalQuantity"] for row in only(peer.ask("reqOpenOrders"), "openOrder")] == [100]
 
 
 def test_a_what_if_answers_with_margins_and_keeps_nothing():
