@@ -64,8 +64,10 @@ class Host:
         # The loop's clock is a float; a turn that comes a hair early would find nothing due and come again.
         self._timer = None
         due = self.gateway.next_ns()
-        self.gateway.advance(max(self.now_ns(), due or 0))
-        self.finish()
+        try:
+            self.gateway.advance(max(self.now_ns(), due or 0))
+        finally:
+            self.finish()  # Whatever happened, the next turn is arranged: a clock that stands still would look like silence.
 
     def stop(self) -> None:
         """Close every connection and forget the timer."""
@@ -100,8 +102,10 @@ class Wire(asyncio.Protocol):
         if self.session is None:
             return
         self.host.begin()
-        self.session.receive(data)
-        self.host.finish()
+        try:
+            self.session.receive(data)
+        finally:
+            self.host.finish()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the session that the connection is gone."""
