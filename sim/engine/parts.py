@@ -197,7 +197,7 @@ def _write_within(
     if cursor[C_HIT] < cursor[C_HITS]:
         cursor[C_STAGE] = HIT_GUARDS
         return STOP if fill_hit(a, log, memory, tape, account, rules, instrument, number, bar) == FAILED else AGAIN
-    keep_walk(a, memory, instrument, number, cursor[C_PATH])
+    keep_walk(a, memory, rules, instrument, number, cursor[C_PATH])
     if rules.stop_first:
         trail_on(memory, tape, number, bar)
     return DONE

@@ -249,8 +249,11 @@ def alike(memory: Memory) -> bool:
 
 
 @kernel
-def keep_walk(a: Arena, memory: Memory, instrument: int, number: int, path: int) -> None:
-    """Keep what the booked walk left beside its fills: stops that woke, best prices (memory modified in place)."""
+def keep_walk(a: Arena, memory: Memory, rules: Rules, instrument: int, number: int, path: int) -> None:
+    """Keep what the booked walk left beside its fills: stops that woke, best prices (memory modified in place).
+
+    Guards that are judged once a bar are not in the walk; their best price moves on in `trail_on`.
+    """
     work, instruments = memory.work[path], memory.taken.shape[0]
     link = a[instrument + I_LIVE_FIRST]
     while link > 0:
@@ -263,6 +266,6 @@ def keep_walk(a: Arena, memory: Memory, instrument: int, number: int, path: int)
             kept[X_WOKEN] = line[W_WOKEN]
             if line[W_KIND] == TRAIL:
                 kept[X_BEST] = line[W_BEST]
-                if which == GUARDS:
+                if which == GUARDS and not rules.stop_first:
                     memory.slot[number + (strategy_of(key) - 1) * instruments, P_BEST] = line[W_BEST]
         link = a[order + O_NEXT]

@@ -24,7 +24,7 @@ EXTRA: dict[str, dict[str, Any]] = {
     "lost-at-restart": {"after": 300, "window": 60}, "ids-reset": {"after": 300}, "notice": {"after": 200}, "error": {"code": 10329},
     "link-lost": {"after": 300},
 }  # fmt: skip
-SMALL = ("exec-twice", "fill-untold", "lost-order", "lost-at-restart", "partial-fills", "shuffled")
+SMALL = ("exec-twice", "fill-untold", "ids-reset", "lost-at-restart", "partial-fills", "shuffled")
 EVERY = sorted(CATALOGUE) if os.environ.get("ONEBOOK_SOAK") else [name for name in SMALL if name in CATALOGUE]
 
 
