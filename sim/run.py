@@ -87,6 +87,11 @@ class Simulation:
         """The instruments, in the order of their ids from 1."""
         return tuple(history.symbol for history in self.histories)
 
+    @property
+    def equity_e8(self) -> Ints:
+        """int64[m]: cash and positions at each moment, at 1e-8 of the currency."""
+        return np.asarray(self.values[:, 2] + self.values[:, 3])
+
 
 def _setup(histories: Sequence[History], short: bool, setting: Setting, cash_e8: int) -> list[Ints]:
     """Return the events every run begins with: instruments, limits, cash."""

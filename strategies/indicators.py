@@ -60,7 +60,8 @@ def sma(x: Floats, n: int) -> Floats:
     """
     if n < 1:
         raise ValueError("a window needs at least one bar")
-    out = np.full(x.shape[0], np.nan)
+    out = np.empty(x.shape[0])
+    out[: n - 1] = np.nan
     count = x.shape[0] - n + 1
     if count < 1:
         return out
@@ -70,8 +71,23 @@ def sma(x: Floats, n: int) -> Floats:
         part = min(size, count - first)
         block[: part + n - 1] = x[first : first + part + n - 1]
         _window_sums(block, spare, n, total[:part])
-        out[first + n - 1 : first + n - 1 + part] = total[:part] / n
+        _divide(total, n, part, out[first + n - 1 :])
     return out
+
+
+@kernel
+def _divide(a: Floats, n: int, count: int, out: Floats) -> None:
+    """Write a[i] / n to out[i] for i < count (out modified in place)."""
+    for i in range(count):
+        out[i] = np.divide(a[i], np.float64(n))
+
+
+@kernel
+def _add(out: Floats, b: Floats, lead: int) -> None:
+    """Add b[lead + i] to out[i] (modified in place); apart from `_sum` because vectors want out and b to be different memory."""
+    base = lead & NOT_NEGATIVE
+    for i in range(out.shape[0]):
+        out[i] += b[base + i]
 
 
 @kernel
@@ -89,7 +105,7 @@ def _window_sums(block: Floats, spare: Floats, n: int, total: Floats) -> None:
     width, span, done = total.shape[0] + n - 1, 1, 0  # block[i] is the sum of `span` values; `done` of n are in total
     while done < n:
         if n & span:
-            _sum(total, block, done, total.shape[0], total)
+            _add(total, block, done)
             done += span
         if done < n:
             width -= span

@@ -21,10 +21,12 @@ from ledger.book import (
 )  # fmt: skip
 from ledger.core import apply_all
 from ledger.invariants import Invariant, check
+from ledger.kernel import kernel
 from ledger.keys import EPOCH_1900, pack
 from ledger.vocabulary import EventKind, Outcome, Purpose
 from sim import run as runs
 from sim.data import History
+from sim.engine.drive.worlds import Interval
 from sim.sweep.core.account import (
     R_BAR, R_FEE, R_OPENS, R_OUTCOME, R_PRICE, R_QTY, R_RESERVE, R_SIDE, R_TARGET, R_WORST, R_WORST_FEE,
 )  # fmt: skip
@@ -114,26 +116,39 @@ def _wishes(log: Ints, number: Ints, history: History, record: Ints, applied: ND
 def values(history: History, deal: Deal, record: Ints) -> Ints:
     """Return int64[T, 6], the equity curve as a run has it: time, day, cash, positions, unmarked, held."""
     bars = history.end_ns.size
-    cash, position = curves(record, deal, bars)
-    close = history.close_ticks
-    worth = close * position * deal.multiply if deal.divide == 1 else _worth(deal, close, position)
+    begins, of_cash, of_lots = stretches(filled(record, bars), deal, bars)
+    cash, position = (np.repeat(column, np.diff(begins)) for column in (of_cash, of_lots))
+    worth = _worth(deal, history.close_ticks, position)
     day = np.maximum.accumulate(history.day)
     return np.column_stack([history.end_ns, day, cash, worth, np.zeros(bars, np.int64), position != 0])
 
 
-def curves(record: Ints, deal: Deal, bars: int) -> tuple[Ints, Ints]:
-    """Return int64[T] cash and int64[T] position at each bar's close."""
-    filled = record[(record[:, R_OUTCOME] == int(Outcome.APPLIED)) & (record[:, R_BAR] + 1 < bars)]
-    value = _worth(deal, filled[:, R_PRICE], filled[:, R_QTY])
-    at = filled[:, R_BAR] + 1
-    spans = np.diff(np.concatenate([[0], at, [bars]]))
-    spent = np.concatenate([[0], np.cumsum(filled[:, R_SIDE] * value + filled[:, R_FEE])])
-    held = np.concatenate([[0], np.cumsum(filled[:, R_SIDE] * filled[:, R_QTY])])
-    return np.repeat(deal.cash - spent, spans), np.repeat(held, spans)
+def filled(record: Ints, bars: int) -> Ints:
+    """Return int64[n, RECORD]: the decisions that were filled, each at the open after its bar."""
+    return np.asarray(record[(record[:, R_OUTCOME] == int(Outcome.APPLIED)) & (record[:, R_BAR] + 1 < bars)])
+
+
+def stretches(fills: Ints, deal: Deal, bars: int) -> tuple[Ints, Ints, Ints]:
+    """Return the stretches between fills: int64[n + 2] first bars and T, int64[n + 1] cash, int64[n + 1] position."""
+    value = _worth(deal, fills[:, R_PRICE], fills[:, R_QTY])
+    spent = np.concatenate([[0], np.cumsum(fills[:, R_SIDE] * value + fills[:, R_FEE])])
+    held = np.concatenate([[0], np.cumsum(fills[:, R_SIDE] * fills[:, R_QTY])])
+    return np.concatenate([[0], fills[:, R_BAR] + 1, [bars]]), deal.cash - spent, held
+
+
+@kernel
+def _equity(close: Ints, begins: Ints, cash: Ints, per_tick: Ints, out: Ints) -> None:
+    """Fill out with cash + per_tick x close, both constant within a stretch (out modified in place)."""
+    for k in range(cash.shape[0]):
+        money, each = cash[k], per_tick[k]
+        for t in range(np.uint64(begins[k]), np.uint64(begins[k + 1])):
+            out[t] = money + each * close[t]
 
 
 def _worth(deal: Deal, price: Ints, qty: Ints) -> Ints:
     """Return price x quantity in e8, each rounded half to even, either sign: `account.worth` of whole arrays."""
+    if deal.divide == 1:
+        return np.asarray(price * qty * deal.multiply)
     whole, part = np.divmod(price, deal.divide)
     quotient, rest = np.divmod(part * qty, deal.divide)
     quotient += whole * qty
@@ -186,16 +201,21 @@ class KernelRun(runs.Simulation):
     @cached_property
     def equity_e8(self) -> Ints:
         """int64[T]: equity at each bar's close."""
-        cash, position = curves(self.record, self.deal, self.histories[0].end_ns.size)
         if self.deal.divide != 1:
             return np.asarray(self.values[:, 2] + self.values[:, 3])
-        position *= self.deal.multiply
-        position *= self.histories[0].close_ticks
-        position += cash
-        return position
+        close = np.ascontiguousarray(self.histories[0].close_ticks, np.int64)
+        begins, cash, lots = stretches(self.fills, self.deal, close.size)
+        out = np.empty(close.size, np.int64)
+        _equity(close, begins, cash, lots * self.deal.multiply, out)
+        return out
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """Both bounds are the final equity: an order at the next open fills the same way whatever came first within a bar."""
+        final = int(self.equity_e8[-1])
+        return Interval(final, final, 0, True) if self.setting.worlds else None
 
     @cached_property
     def fills(self) -> Ints:
         """int64[n, RECORD]: the decisions that were filled, each at the open after its bar."""
-        filled = (self.record[:, R_OUTCOME] == int(Outcome.APPLIED)) & (self.record[:, R_BAR] + 1 < self.histories[0].end_ns.size)
-        return np.asarray(self.record[filled])
+        return filled(self.record, self.histories[0].end_ns.size)

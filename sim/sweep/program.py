@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.kernel import jit
+from ledger.kernel import kernel
 from sim.data import History
 from sim.sweep.core.kernels import Program
 from sim.sweep.core.statistics import TILE
@@ -39,12 +39,13 @@ class Sight:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._factor = history.signal_factor / 10.0**history.price_exp
 
     def __getattr__(self, name: str) -> Any:
         """Make a column of Bars by the very expression of `sim.engine.signals.seen`."""
         if name in ("open", "high", "low", "close"):
-            column = getattr(self._history, f"{name}_ticks") * self._factor
+            column = np.empty(self._history.end_ns.size)
+            ticks, factor = getattr(self._history, f"{name}_ticks"), self._history.signal_factor
+            _scaled(np.ascontiguousarray(ticks, np.int64), np.ascontiguousarray(factor, np.float64), 10.0**self._history.price_exp, column)
         elif name == "volume":
             column = np.array(self._history.volume, np.float64)
         else:
@@ -53,13 +54,22 @@ class Sight:
         return column
 
 
-@jit
-def _gapless_from(column: Floats) -> int:
-    """Return the first bar from which on a column has no NaN."""
-    for back in range(column.shape[0] - 1, -1, -1):
-        if np.isnan(column[back]):
-            return back + 1
-    return 0
+@kernel
+def _placed(column: Floats, row: Floats) -> int:
+    """Copy a column into the front of a row (modified in place), NaN behind it; return the bar from which it has no NaN."""
+    since = 0
+    for t in range(column.shape[0]):
+        row[t] = column[t]
+        since = max(since, t + 1 if column[t] != column[t] else 0)
+    row[column.shape[0] :] = np.nan
+    return since
+
+
+@kernel
+def _scaled(ticks: Ints, factor: Floats, unit: float, out: Floats) -> None:
+    """Fill out with ticks x (factor / unit), each rounded as `sim.engine.signals.seen` rounds it (modified in place)."""
+    for t in range(ticks.shape[0]):
+        out[t] = ticks[t] * (factor[t] / unit)
 
 
 class Sheet:
@@ -98,10 +108,8 @@ class Sheet:
         self.values, self.known_from = larger, known
 
     def _fill(self, side: Side) -> None:
-        made, row = compute(side, self.bars), self.rows[side]
-        self.values[row, : self.count] = made
-        self.values[row, self.count :] = np.nan
-        self.known_from[row] = _gapless_from(made)
+        row = self.rows[side]
+        self.known_from[row] = _placed(compute(side, self.bars), self.values[row])
 
 
 def sides(wishes: tuple[Wish, ...]) -> Iterator[Side]:

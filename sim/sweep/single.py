@@ -18,7 +18,7 @@ from sim.run import Setting
 from sim.sweep.core.account import FINE, S_ROWS, S_STATUS
 from sim.sweep.book import KernelRun
 from sim.sweep.core.kernels import Accounts, by_bars, by_words
-from sim.sweep.core.market import Deal, deal, market
+from sim.sweep.core.market import Deal, bare, deal
 from sim.sweep.program import Sheet, Sight, program, sides
 from sim.sweep.core.statistics import scratch
 from sim.sweep.work import WORDS, Case, empty, over, why_not
@@ -54,7 +54,7 @@ def _by_words(case: Case, params: Any, numbers: Deal, accounts: Accounts) -> Non
     sheet = Sheet(Sight(history), history.end_ns.size)
     sheet.hold(sides(declared), over(None))
     table = program([declared], sheet)
-    by_words(market(history, 1, "bar"), numbers, table, accounts, scratch(table.tests.shape[1], table.wishes.shape[1]))
+    by_words(bare(history), numbers, table, accounts, scratch(table.tests.shape[1], table.wishes.shape[1]))
 
 
 def _by_bars(case: Case, params: Any, numbers: Deal, accounts: Accounts) -> None:
@@ -62,5 +62,5 @@ def _by_bars(case: Case, params: Any, numbers: Deal, accounts: Accounts) -> None
     history, strategy = case.histories[0], case.strategy
     bars, memory = seen(history), np.zeros(max(1, strategy.state_size))
     columns = np.ascontiguousarray(strategy.prepare(bars, params), np.float64)
-    where = market(history, 1, "bar")
+    where = bare(history)
     by_bars(where, numbers, accounts, 0, scratch(1, 1), strategy.on_bar, bars, columns, memory, params)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.kernel import jit
+from ledger.kernel import kernel
 from ledger.keys import EPOCH_1900, SECONDS_MAX
 from ledger.units import UnitError, money
 from ledger.vocabulary import Method
@@ -52,7 +52,7 @@ class Market(NamedTuple):
 
     open: Ints  # [T] ticks
     close: Ints  # [T] ticks
-    price: Floats  # [T + PAD] the close once more
+    price: Floats  # [T + PAD] the close once more; empty when nobody wants figures
     period_of: Ints  # [T + 1] period ends before bar t
     period_end: Ints  # [N] last bar of each period
     edges: Ints  # [S + 1] first period of each block, and N
@@ -101,6 +101,13 @@ def market(history: History, blocks: int, period: str = "day") -> Market:
     return Market(prices[0], prices[1], price, before, ends, edges)
 
 
+def bare(history: History) -> Market:
+    """Return a Market for decisions alone; kernels make no figures over it, whatever the accounts have room for."""
+    none = np.empty(0, np.int64)
+    prices = [np.ascontiguousarray(column, np.int64) for column in (history.open_ticks, history.close_ticks)]
+    return Market(prices[0], prices[1], np.empty(0), none, none, none)
+
+
 def refusal(history: History, setting: Setting) -> str:
     """Return why a run over this history cannot be computed by a kernel, or ""."""
     default = Setting()
@@ -125,29 +132,41 @@ def _flat(fees: CostModel) -> bool:
     return same and fees.tier_tops == NO_TIERS and len(set(fees.tier_rates_e8)) == 1
 
 
-@jit
-def _unusual(start: Ints, end: Ints, opens: Ints, high: Ints, low: Ints) -> int:
-    """Return 1 when bars overlap or share a second, 2 when one opens outside its range, else 0."""
+@kernel
+def _crowded(start: Ints, end: Ints, before: Ints) -> bool:
+    """Say whether a bar begins before the end of the one before it, or ends in the same second; three arrays of one length."""
+    wrong, near = np.int64(0), np.int64(0)
     for t in range(end.shape[0]):
-        if t > 0 and (start[t] < end[t - 1] or end[t] // SECOND <= end[t - 1] // SECOND):
-            return 1
-        if opens[t] < low[t] or opens[t] > high[t] or low[t] < 1:
-            return 2
-    return 0
+        wrong |= np.int64(start[t] < before[t]) | np.int64(end[t] <= before[t])
+        near |= np.int64(end[t] - before[t] < SECOND)
+    if wrong or not near:
+        return bool(wrong != 0)
+    for t in range(end.shape[0]):  # Only ends less than a second apart can share one, and only then divisions are needed.
+        wrong |= np.int64(end[t] // SECOND <= before[t] // SECOND)
+    return bool(wrong != 0)
+
+
+@kernel
+def _outside(opens: Ints, high: Ints, low: Ints) -> bool:
+    """Say whether a bar opens outside its range, or its range is not above 0."""
+    wrong = np.int64(0)
+    for t in range(opens.shape[0]):
+        wrong |= np.int64(opens[t] < low[t]) | np.int64(opens[t] > high[t]) | np.int64(low[t] < 1)
+    return bool(wrong != 0)
 
 
 def _clock(history: History) -> str:
     """Return what is unusual about the times and opens of a history, or ""."""
-    columns = (history.start_ns, history.end_ns, history.open_ticks, history.high_ticks, history.low_ticks)
     if history.end_ns.size == 0:
         return "there are no bars"
     seconds = history.end_ns[0] // SECOND, history.end_ns[-1] // SECOND
-    found = _unusual(*(np.ascontiguousarray(column, np.int64) for column in columns))
-    if found == 1:
+    columns = (history.start_ns, history.end_ns, history.open_ticks, history.high_ticks, history.low_ticks)
+    start, end, opens, high, low = (np.ascontiguousarray(column, np.int64) for column in columns)
+    if _crowded(start[1:], end[1:], end[:-1]):
         return "bars overlap or share a second"
     if seconds[0] < -EPOCH_1900 or seconds[1] >= SECONDS_MAX - EPOCH_1900:
         return "a bar is outside the years 1900 to 2172"
-    return "a bar opens outside its range" if found == 2 or history.day[0] < 1 else ""
+    return "a bar opens outside its range" if _outside(opens, high, low) or history.day[0] < 1 else ""
 
 
 def deal(history: History, setting: Setting, short: bool) -> Deal:

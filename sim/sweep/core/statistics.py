@@ -74,7 +74,7 @@ def draw(s: Ints, scratch: Scratch, market: Market, deal: Deal, tile: int, last:
     Whole vectors are written: what is too much is written over by the next stretch, or lies in the padding.
     """
     count = last - s[S_FROM]
-    if count > 0:
+    if count > 0 and market.price.shape[0] > 0:
         per_tick = np.float64(s[S_POSITION]) * np.float64(deal.multiply) / np.float64(deal.divide)
         rounded = (count + PAD - 1) // PAD * PAD
         _line(scratch.equity, market.price, s[S_FROM] - tile + 1, s[S_FROM], rounded, np.float64(s[S_CASH]), per_tick)
@@ -181,9 +181,13 @@ def _ruin(s: Ints, equity: Floats, first: int, count: int) -> tuple[float, float
 def take(s: Ints, f: Floats, scratch: Scratch, market: Market, blocks: Floats, first: int, last: int) -> None:
     """Take the tile of bars first..last-1, all drawn, into the figures (s, f, blocks modified in place).
 
+    Over a market without figures (`market.bare`) nothing is drawn and nothing taken.
+
     Args:
         blocks: float64[S, 3] of this account.
     """
+    if market.price.shape[0] == 0:
+        return
     positive = _drawdown(f, scratch, last - first) and f[F_BEFORE] > 0.0
     at, stop = market.period_of[first], market.period_of[last]
     series = scratch.equity
