@@ -33,7 +33,7 @@ BAD: list[tuple[str, str, str]] = [
     ("no_banned_word_in_code", "app/a.py", "st.markdown(x, unsafe_allow_html=True)"),
     ("no_banned_text", "sim/a.py", "PATH = '/home/me/prices'"),
     ("no_banned_text", "sim/a.py", "# see /" + "root/notes.txt"),
-    ("no_banned_text", "sim/a.py", "OPTION = '--extra-index" + "-url'"),
+    ("no_banned_text", "sim/a.py", "OPTION = '--extra" + "-index" + "-url'"),
     ("no_banned_text", "sim/a.py", "x = 1  # TODO later"),
     ("sql_is_never_put_together", "ledger/a.py", "q = f'SELECT a FROM t WHERE b = {b}'"),
     ("sql_is_never_put_together", "ledger/views.py", "q = f'SELECT a FROM t WHERE b = {b}'"),
