@@ -203,7 +203,7 @@ def fill(a: Arena, e: Row) -> Outcome:
     return _first_fill(a, e, instrument)
 
 
-@kernel
+@inlined
 def _first_fill(a: Arena, e: Row, instrument: int) -> Outcome:
     """Book an execution never seen before."""
     value = notional(a, instrument, e[E_PRICE], e[E_QTY])
