@@ -3,7 +3,8 @@
 Theory of operation. `ask` calls `on_bar` once a bar with one workspace and writes the
 fields of each Signal into a row. The loop is compiled for every strategy whose `on_bar`
 is; a strategy in plain Python is asked by the same function, uncompiled, and so is one
-that numba was told to compile and cannot: it runs, slower, and a warning says so.
+that numba was told to compile and cannot: it runs, slower, and a warning says so. A runner
+that lives through its bars one at a time asks by `ask_on`: the same function once more.
 """
 
 from __future__ import annotations
@@ -57,3 +58,22 @@ def ask(strategy: Strategy, bars: Bars, columns: Floats, params: Any) -> Floats:
         warnings.warn(message, NotCompiledWarning, stacklevel=2)
         plain(strategy.on_bar.py_func, bars, columns, state, params, 0, wishes)  # type: ignore[attr-defined]
     return wishes
+
+
+def ask_on(strategy: Strategy, bars: Bars, columns: Floats, params: Any, state: Floats, first: int) -> list[Signal]:
+    """Return the signals of the bars from `first` on, by the loop of `ask`; state is modified in place.
+
+    Args:
+        columns: as for `ask`. state: what the bars before `first` left behind.
+    """
+    wishes = np.empty((bars.close.shape[0], WISH))
+    getattr(_ask, "py_func", _ask)(strategy.on_bar, bars, columns, state, params, first, wishes)
+    return [signal_of(line) for line in wishes[first:]]
+
+
+def signal_of(line: Floats) -> Signal:
+    """Return a row of `ask` as the Signal it was."""
+    numbers = [float(number) for number in line]
+    for whole in (W_TYPE, W_TIF, W_FROM_FILL):
+        numbers[whole] = int(numbers[whole])
+    return Signal(*numbers)

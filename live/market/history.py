@@ -2,8 +2,8 @@
 
 Theory of operation. A bar is added once, in order of time, and never changed. When an
 instrument's bar is complete the strategy's columns are prepared over the whole past,
-exactly as a backtest prepares them over the whole file, and `on_bar` is called for the
-new bar with the state that the bars before it left behind. Bars loaded at the start are
+exactly as a backtest prepares them over the whole file, and the strategy is asked for the
+new bar by the backtest's own loop, with the state that the bars before it left behind. Bars loaded at the start are
 asked for as well, so that the state is what it would be had the runner never stopped;
 their answers say which target is in force, and make no order.
 """
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategies.api import Bars, Signal, Strategy, columns_of
+from strategies.asking import ask_on
 
 FIRST_ROOM = 1_024
 
@@ -94,21 +95,15 @@ class Asker:
         Raises:
             strategies.api.StrategyError: the strategy cannot trade these instruments together.
         """
-        universe = [past.bars() for past in self.pasts]
-        bars, signal = universe[index], None
-        columns = columns_of(self.strategy, universe, self.params)[index]
-        for t in range(self._asked[index], len(self.pasts[index])):
-            signal = self.strategy.on_bar(bars, columns, t, self._states[index], self.params)
-        self._asked[index] = len(self.pasts[index])
-        return signal
+        said = self._answers(index)
+        return said[-1] if said else None
 
     def in_force(self, index: int) -> Signal | None:
         """Ask for all loaded bars; return the last answer that had an opinion, None when there was none."""
+        return next((signal for signal in reversed(self._answers(index)) if not math.isnan(signal.target)), None)
+
+    def _answers(self, index: int) -> list[Signal]:
         universe = [past.bars() for past in self.pasts]
-        bars, columns = universe[index], columns_of(self.strategy, universe, self.params)[index]
-        last: Signal | None = None
-        for t in range(self._asked[index], len(self.pasts[index])):
-            said = self.strategy.on_bar(bars, columns, t, self._states[index], self.params)
-            last = last if math.isnan(said.target) else said
-        self._asked[index] = len(self.pasts[index])
-        return last
+        columns = columns_of(self.strategy, universe, self.params)[index]
+        first, self._asked[index] = self._asked[index], len(self.pasts[index])
+        return ask_on(self.strategy, universe[index], columns, self.params, self._states[index], first)

@@ -11,7 +11,7 @@ import pytest
 import strategies
 from ledger.kernel import jit
 from strategies.api import LIMIT, GTC, Signal, is_compiled, market
-from strategies.asking import NotCompiledWarning, ask
+from strategies.asking import WISH, NotCompiledWarning, ask, ask_on
 from strategies.causality import signals
 from tests.strategies.samples import walk_of
 
@@ -64,3 +64,19 @@ def test_an_error_inside_a_strategy_is_its_own_and_not_the_compilers():
 
     with pytest.raises(ValueError, match="my own mistake"):
         signals(of(broken), BARS, strategies.get("buy_and_hold").params())
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("on_bar", [every_field, jit(every_field)], ids=["plain", "compiled"])
+def test_asking_one_bar_at_a_time_gives_the_answers_of_asking_for_all(on_bar):
+    strategy, params = of(on_bar, state_size=1), strategies.get("buy_and_hold").params()
+    columns, state = np.zeros((0, BARS.close.size)), np.zeros(1)
+    whole = ask(strategy, BARS, columns, params)
+    one_by_one = [
+        signal
+        for first in range(0, BARS.close.size, 3)
+        for signal in ask_on(strategy, type(BARS)(*(column[: first + 3] for column in BARS)), columns[:, : first + 3], params, state, first)
+    ]
+    assert len(one_by_one) == len(whole) and whole.shape[1] == WISH
+    assert np.array(one_by_one, np.float64).tobytes() == whole.tobytes()
+    assert isinstance(one_by_one[0].order_type, int) and isinstance(one_by_one[0].from_fill, int)
