@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from decimal import ROUND_HALF_UP
 from decimal import Decimal as D
 from pathlib import Path
 
@@ -80,8 +81,8 @@ def macd_wishes(closes: list[D]) -> list[int | None]:
     return wishes
 
 
-def ours(lean: str, strategy: Strategy, start: str, end: str) -> Simulation:
-    return simulate(load(lean, ["spy"], start=start, end=end), strategy, strategy.params(), LIKE_LEAN)
+def ours(lean: str, strategy: Strategy, start: str, end: str, symbols: tuple[str, ...] = ("spy",)) -> Simulation:
+    return simulate(load(lean, list(symbols), start=start, end=end), strategy, strategy.params(), LIKE_LEAN)
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +113,20 @@ def test_the_published_buy_and_hold_of_lean_is_met_to_the_cent(lean: str) -> Non
     shown = figures(sim)
     assert abs(D(decimal_text(int(shown["final_equity"]))) - equity) < D("0.00001")
     assert D(decimal_text(int(shown["fees"]))) == fees
+
+
+PUBLISHED = {  # LEAN's Algorithm.CSharp, ExpectedStatistics: end equity, fees, orders, drawdown
+    "macd_both": ("ConvertToFrameworkAlgorithm", ("SPY",), "2004-01-01", "2015-01-01", "70553.97", "797.27", 85, 0.529),
+    "ribbon": ("DisplacedMovingAverageRibbon", ("SPY",), "2009-01-01", "2015-01-01", "253075.04", "49.40", 7, 0.124),
+    "dip": ("MarginRemainingRegressionAlgorithm", ("SPY", "AAPL"), "2007-01-01", "2010-01-01", "119303.75", "45.18", 2, 0.421),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sample", PUBLISHED)
+def test_a_published_result_of_lean_is_met_to_the_cent(lean: str, sample: str) -> None:
+    _, symbols, start, end, equity, fees, orders, drawdown = PUBLISHED[sample]
+    strategy = get(str(Path(__file__).parent / f"lean_samples/{sample}.py"))
+    shown = figures(ours(lean, strategy, start, end, symbols))
+    cents = [D(decimal_text(int(shown[name]))).quantize(D("0.01"), ROUND_HALF_UP) for name in ("final_equity", "fees")]
+    assert cents == [D(equity), D(fees)]
+    assert (shown["orders"], round(-shown["max_drawdown"], 3)) == (orders, drawdown)

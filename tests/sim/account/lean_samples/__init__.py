@@ -1,0 +1,1 @@
+"""Strategies of LEAN's sample algorithms, each as a file a user would write."""
