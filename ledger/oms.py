@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ledger.book import (
-    E_KEY, E_TARGET, E_TIME, I_LIVE_FIRST, I_POSITION, N_FLAGS, O_FILLED, O_FLAGS, O_INSTRUMENT, O_KEY, O_NEXT, O_PARENT,
+    E_KEY, E_TARGET, E_TIME, I_LIVE_FIRST, I_POSITION, N_FLAGS, N_INSTRUMENT, O_FILLED, O_FLAGS, O_INSTRUMENT, O_KEY, O_NEXT, O_PARENT,
     O_PRICE, O_QTY, O_SIDE, O_STATUS, O_STOP, O_TAKE, O_TRAIL, O_TYPE, S_IDS, S_KEYS, Book, Row, event, find,
 )  # fmt: skip
 from ledger.book import S_ENTRY, S_ORDER
@@ -196,7 +196,10 @@ class OrderManager:
     def _on_commission(self, report: Charged) -> list[Effect]:
         base, _ = split_exec_id(report.exec_id)
         number = self._ledger.name(f"{report.account}/{base}")
-        outcome = self._ledger.record(event(EventKind.COMMISSION, time_ns=report.time_ns, exec_id=number, fee_e8=report.fee_e8))
+        entry = int(find(self._ledger.book.arena, S_IDS, number, S_ENTRY))
+        instrument = int(self._ledger.book.entries[entry, N_INSTRUMENT]) if entry >= 0 else 0
+        line = event(EventKind.COMMISSION, time_ns=report.time_ns, instrument=instrument, exec_id=number, fee_e8=report.fee_e8)
+        outcome = self._ledger.record(line)
         if outcome == Outcome.UNKNOWN_EXECUTION:
             self._early_fees[number] = report
             return []

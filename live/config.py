@@ -38,6 +38,7 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     back_off_most: float = 60.0
     code_check_every: float = 30.0
     state_every: float = 1.0
+    tick: float = 1.0
     alert_down_after: float = 120.0
 
 

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, cast
 
 import ib_async
 
+from live.broker.codes import is_empty
 from live.broker.facts import (
     CommissionSeen,
     ExecutionSeen,
@@ -261,6 +262,8 @@ class Gateway:
                     contract, "", duration, bar_size, "TRADES", useRTH=True, formatDate=2, timeout=0
                 )
         except (TimeoutError, ib_async.RequestError) as error:
+            if isinstance(error, ib_async.RequestError) and is_empty(error.code, error.message):
+                return []
             raise GatewayError(f"{contract.symbol}: no history of {duration} in {bar_size}: {error or 'no answer in time'}") from error
         return [_history_bar(bar) for bar in bars]
 

@@ -30,7 +30,7 @@ from ledger.vocabulary import EventKind, Gate, Side
 from live import link as links
 from live import opening
 from live.broker.codes import link_news
-from live.broker.facts import Fact, MessageSeen
+from live.broker.facts import ExecutionSeen, Fact, MessageSeen
 from live.broker.reconcile import Comparison, Snapshot
 from live.broker.refs import book_tag
 from live.clock import Clock, MachineClock
@@ -53,7 +53,7 @@ class Piece(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A second has passed."""
+    """Time has passed."""
 
     now_ns: int
 
@@ -326,13 +326,15 @@ class Runner:
             said = link_news(fact.code)
             if said is not None:
                 self._change(links.news(self.link, self.clock.now_ns(), said))
+        if isinstance(fact, ExecutionSeen) and fact.account == trader.account and fact.time_ns <= self.clock.now_ns():
+            self.market.begin_day(trader, fact.time_ns)
         trader.on_fact(fact)
 
     # What runs by the clock.
 
     async def _ticks(self) -> None:
         while True:
-            await self.clock.sleep(1.0)
+            await self.clock.sleep(self.config.timeouts.tick)
             self._queue.put_nowait(Tick(self.clock.now_ns()))
 
     async def _heartbeats(self) -> None:

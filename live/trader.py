@@ -25,7 +25,7 @@ from ledger.port import Alert, Cancel, Effect, Executed, Query, Submit
 from ledger.units import decimal_text
 from ledger.vocabulary import EventKind, Gate, OrderFlag, OrderStatus, OrderType, Outcome, Purpose, Side
 from live import link as links
-from live.broker.facts import Fact, words
+from live.broker.facts import CommissionSeen, ExecutionSeen, Fact, OrderSeen, PositionSeen, words
 from live.broker.fold import Contract, Fold, Said
 from live.broker.reconcile import Comparison, Snapshot, absent, compare, facts, unlisted
 from live.broker.refs import order_ref
@@ -75,6 +75,8 @@ class Trader:
         self._oms = OrderManager(session, {n: c.symbol for n, c in self.contracts.items()}, self._reserve)
         self._outbox = Outbox(pacer)
         self._order_ids: dict[int, int] = {}
+        self._heard: dict[tuple[type, object], Fact] = {}
+        """The last fact of each execution, fee, position and closed order, since the connection began."""
         for key, way in session.remarks(EventKind.SENDING):
             self._recall(key, way)
 
@@ -96,8 +98,24 @@ class Trader:
 
     def on_fact(self, fact: Fact) -> None:
         """Keep a fact's words, and book what follows from it."""
+        if not self._is_news(fact):
+            return
         self.session.keep("ib", json.dumps(words(fact), separators=(",", ":")))
         self._take(self._fold.add(fact))
+
+    def _is_news(self, fact: Fact) -> bool:
+        """Say whether a fact differs from the last of its kind; lists repeat executions, fees and closed orders every time."""
+        if isinstance(fact, ExecutionSeen | CommissionSeen):
+            name: object = fact.exec_id
+        elif isinstance(fact, PositionSeen):
+            name = fact.account, fact.con_id
+        elif isinstance(fact, OrderSeen) and fact.completed:
+            name = fact.order_ref, fact.perm_id
+        else:
+            return True
+        last = self._heard.get((type(fact), name))
+        self._heard[type(fact), name] = fact
+        return last is None or last._replace(time_ns=fact.time_ns) != fact
 
     def _take(self, said: list[Said]) -> None:
         for report in said:
@@ -193,6 +211,7 @@ class Trader:
     def on_connected(self, wire: Wire) -> None:
         """Use a connection; entries stay closed until the lists agree."""
         self.wire = wire
+        self._heard.clear()
         self._carry(self._oms.on_connected(self._now_ns()))
 
     def on_disconnected(self) -> None:
@@ -204,8 +223,11 @@ class Trader:
 
     def look(self, before: Snapshot | None, now: Snapshot) -> Comparison:
         """Book what the broker's lists say, resolve what they prove, close what differs, and open when all agrees."""
+        if (self.session.book.orders[:, O_STATUS] == OrderStatus.UNKNOWN).any():
+            self._heard.clear()  # what was heard before an order fell into doubt may be its evidence now
         for fact in facts(now):
-            self._take(self._fold.add(fact))
+            if self._is_news(fact):
+                self._take(self._fold.add(fact))
         for report in absent(self.session.book, before, now, self.tag, self._order_ids):
             self._carry(self._oms.on_report(report))
         for key in unlisted(self.session.book, now, self.tag):

@@ -56,6 +56,8 @@ def gateway() -> None:
 @click.option("--commission", help="Commission of stocks: ibkr-fixed, zero, bps:10, per-share:0.005.")
 @click.option("--leverage", type=click.IntRange(100, 1000), default=100, show_default=True, help="Buying power, percent of equity.")
 @click.option("--liquidity", default="", help="Shares that trade within a second; without it any number.")
+@click.option("--fill-bar", type=click.IntRange(0, 86_400), default=0, show_default=True,
+              help="Seconds of a bar: market orders fill at the open of the running bar, as in a backtest; 0: at the quote.")  # fmt: skip
 @click.option("--rate-limit", type=click.IntRange(0), default=50, show_default=True, help="Messages a second; 0 is no limit.")
 @click.option("--read-only", is_flag=True, help="Refuse orders with error 321.")
 @leaf

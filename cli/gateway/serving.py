@@ -52,6 +52,7 @@ def build(settings: Settings, options: dict[str, Any], say: Callable[[str], None
         seed=options["seed"], account=account, cash=settings("cash"), commission=settings("commission"),
         start_ns=_start(options, files), always_open=options["hours"] == "always", read_only=options["read_only"],
         rate_limit=options["rate_limit"], leverage_percent=options["leverage"], liquidity=options["liquidity"],
+        fill_bar_s=options["fill_bar"],
     )  # fmt: skip
     plan = load_plan(Path(options["plan"]), config.seed) if options["plan"] else None
     store = None if options["memory"] else FileStore(Path(options["state_file"]))

@@ -115,6 +115,11 @@ def is_pacing(code: int, text: str) -> bool:
     return code == 162 and "pacing" in text.lower()
 
 
+def is_empty(code: int, text: str) -> bool:
+    """Say whether a refused historical request was answered: there is nothing in that stretch."""
+    return code == 162 and "no data" in text.lower()
+
+
 def is_read_only(code: int, text: str) -> bool:
     """Say whether the gateway was set to take no orders."""
     return code == 321 and "read-only" in text.lower()

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ledger.book import E_TARGET, I_POSITION, Row, event
+from ledger.book import E_TARGET, H_DAY, I_POSITION, Row, event
 from ledger.journal.days import trading_days
 from ledger.units import UnitError, to_grid
 from ledger.vocabulary import EventKind, Outcome
@@ -55,7 +55,9 @@ class Market:
         params = parse_params(strategy, [f"{name}={value:g}" for name, value in config.params.items()])
         self._asker = Asker(strategy, params, [opening.PRICE_EXP] * len(config.symbols))
         self._rule = parse_rule(config.size)
-        self._wishes = Wishes(Sizing(STRATEGY_ID, self._rule.size(len(config.symbols)), WORST_BPS, fee_of))
+        # Targets of a strategy that sees all its instruments are weights of the whole account already, as in a backtest.
+        self._sharing = 1 if strategy.prepare_universe is not None else len(config.symbols)
+        self._wishes = Wishes(Sizing(STRATEGY_ID, self._rule.size(self._sharing), WORST_BPS, fee_of))
         self.length_ns = bar_ns(config.bar)
         bar_size(self.length_ns)
         self.guards = Guards()
@@ -128,10 +130,16 @@ class Market:
             return False
         self.bars_seen += 1
         number, session = list(trader.contracts)[place], trader.session
-        day = int(trading_days(np.array([bar.end_ns], np.int64), self._zone)[0]) + EPOCH_ORDINAL
-        session.record(event(EventKind.DAY, time_ns=bar.end_ns, revision=day))
+        self.begin_day(trader, bar.start_ns)
         session.record(event(EventKind.MARK, time_ns=bar.end_ns, instrument=number, price_ticks=bar.close))
         return True
+
+    def begin_day(self, trader: Trader, time_ns: int) -> None:
+        """Begin the trading day of a moment, unless it has begun; it begins with its first bar or execution, whichever is heard of."""
+        start_ns = time_ns - time_ns % self.length_ns
+        day = int(trading_days(np.array([start_ns], np.int64), self._zone)[0]) + EPOCH_ORDINAL
+        if day > trader.session.book.arena[H_DAY]:
+            trader.session.record(event(EventKind.DAY, time_ns=start_ns, revision=day))
 
     def _ask(self, place: int, bar: Bar, trader: Trader, may_send: bool) -> None:
         """Ask the strategy, and hand its wish to the gate."""
@@ -184,9 +192,9 @@ class Market:
 
     def _weight(self, place: int) -> int:
         if not self._rule.statistical:
-            return self._rule.size(len(self.config.symbols)).amount
+            return self._rule.size(self._sharing).amount
         universe = [past.bars() for past in self._asker.pasts]
-        return int(weights(self._rule, universe, bars_per_year(self.config.bar))[place][-1])
+        return int(weights(self._rule, universe, bars_per_year(self.config.bar), self._sharing)[place][-1])
 
 
 def in_ticks(bar: HistoryBar, length_ns: int) -> Bar:

@@ -168,6 +168,26 @@ def test_a_lost_fill_is_booked_from_the_list_before_positions_are_compared(tmp_p
         assert found.agrees and not found.differences and d.status == OrderStatus.FILLED
 
 
+def test_lists_that_repeat_themselves_add_nothing_to_the_journal(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        d.buy(10)
+        d.pump()
+        done = (execution(d.ref(), 1, "0001.01.01", 10), order_seen(d.ref(), 0, "Filled", completed=True), position(10))
+
+        def hear() -> tuple[int, int]:
+            for fact in done:
+                d.trader.on_fact(fact)
+            d.trader.look(None, lists(d, executions=done[:1], completed=done[1:2], positions=done[2:], next_id=2))
+            d.session.heartbeat()
+            return len(d.session.kept()), d.session.book.seq
+
+        first = hear()
+        assert first[0] == 3 and d.status == OrderStatus.FILLED
+        assert [hear() for _ in range(3)] == [first] * 3
+        d.trader.on_fact(execution(d.ref(), 1, "0001.01.02", 8))
+        assert int(d.session.book.instruments[1, I_POSITION]) == 80_000, "a correction is news"
+
+
 def test_what_waits_when_the_link_breaks_is_not_sent_later(tmp_path: Path) -> None:
     with desk(tmp_path) as d:
         d.buy(10)

@@ -28,8 +28,9 @@ CONFIG = PaperConfig(
 class Day:
     """A gateway, and as many runners one after the other as a test wants."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, config: Config | None = None, faults: Any = None, **changes: Any) -> None:
-        self.world = World(monkeypatch, config, faults)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, config: Config | None = None, faults: Any = None,
+                 files: Any = None, fee_of: Any = lambda *_: 10**8, **changes: Any) -> None:
+        self.world, self._fee_of = World(monkeypatch, config, faults, files=files), fee_of
         self.config = msgspec.structs.replace(CONFIG, book=str(folder / "paper.db"), **changes)
         self.clock = LoopClock(self.world.gateway.config.start_ns)
         self.lines: list[str] = []
@@ -37,7 +38,7 @@ class Day:
 
     def begin(self) -> Runner:
         """Start a runner as a task of the loop."""
-        runner = Runner(self.config, "127.0.0.1", PORT, lambda *_: 10**8, self.lines.append, clock=self.clock, simulated=True)
+        runner = Runner(self.config, "127.0.0.1", PORT, self._fee_of, self.lines.append, clock=self.clock, simulated=True)
         self.task = asyncio.get_running_loop().create_task(runner.run())
         return runner
 

@@ -33,6 +33,9 @@ class Config(NamedTuple):
     clients_max: int = 32
     ack_delay_ns: int = 0
     fill_delay_ns: int = 0
+    fill_bar_s: int = 0
+    """Seconds of a bar: market orders trade at the open of the bar that runs, and their executions carry its time, as a
+    backtest's do. 0: at the other side of the last quote, now."""
     liquidity: str = ""
     """Shares that trade within one second; empty: any number."""
     first_order_id: int = 1

@@ -93,7 +93,8 @@ class Filler:
         fee = account.next_fee(contract, order.charged, order.side, lots, price)
         number = len(self.executions) + 1
         exec_id = f"{desk.config.seed & 0xFFFFFFFF:08x}.{0x67000000 + number:08x}.01"
-        filled = account.trade(contract, order.side, lots, price, desk.schedule.now_ns, exec_id, fee)
+        time_ns = self.trader.filled_ns(order)
+        filled = account.trade(contract, order.side, lots, price, time_ns, exec_id, fee)
         charged = order.charged
         order.charged = Charged(
             charged.qty_lots + lots, charged.value_e8 + account.notional(contract, lots, price), charged.fee_e8 + fee
@@ -103,7 +104,7 @@ class Filler:
         order.value += lots * price
         order.last = price
         execution = Execution(
-            exec_id, 1, order.perm_id, order.order_id, order.client_id, contract, order.side, lots, price, desk.schedule.now_ns,
+            exec_id, 1, order.perm_id, order.order_id, order.client_id, contract, order.side, lots, price, time_ns,
             order.filled, order.value, order.ref(), fee, filled.realized_e8,
         )  # fmt: skip
         self.executions.append(execution)

@@ -65,10 +65,11 @@ def clocks(loop, start_ns):
 class World:
     """One gateway and any number of ib_async clients."""
 
-    def __init__(self, monkeypatch, config=None, faults=None, store=None, latency_s=0.0, chunk=0, speed=1.0):
+    def __init__(self, monkeypatch, config=None, faults=None, store=None, latency_s=0.0, chunk=0, speed=1.0, files=None):
         self.loop = SimLoop(latency_s, chunk)
         asyncio.set_event_loop(self.loop)
-        self.gateway = Gateway(config or Config(), faults, store)
+        extra, real = (files.extra, files.real) if files else ((), None)
+        self.gateway = Gateway(config or Config(), faults, store, extra, real)
         self.transcript = []
         self.gateway.listeners.append(lambda *row: self.transcript.append(row))
         self.host = Host(self.gateway, self.loop, speed)
