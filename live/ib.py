@@ -18,7 +18,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
@@ -35,6 +34,7 @@ from live.broker.facts import (
     StatusSeen,
     amount,
 )  # fmt: skip
+from live.broker.heard import DecoderFaults, HistoryBar, history_bar, live_bar, moment_ns, order_fact
 from live.broker.reconcile import Snapshot
 
 TAPPED = ("openOrder", "orderStatus", "execDetails", "commissionReport", "completedOrder", "position", "error")
@@ -58,17 +58,6 @@ class Listing(NamedTuple):
     trading_hours: str
     liquid_hours: str
     contract: Any
-
-
-class HistoryBar(NamedTuple):
-    """A bar of the gateway; `start_ns` is when it began."""
-
-    start_ns: int
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
 
 
 class Ticket(NamedTuple):
@@ -104,7 +93,7 @@ class Gateway:
         self._completed: list[OrderSeen] | None = None
         self._positions: dict[tuple[str, int], PositionSeen] = {}
         self._question = asyncio.Lock()
-        self._decoder = _DecoderFaults(on_fault)
+        self._decoder = DecoderFaults(on_fault)
         self._tap()
 
     # The connection.
@@ -265,7 +254,7 @@ class Gateway:
             if isinstance(error, ib_async.RequestError) and is_empty(error.code, error.message):
                 return []
             raise GatewayError(f"{contract.symbol}: no history of {duration} in {bar_size}: {error or 'no answer in time'}") from error
-        return [_history_bar(bar) for bar in bars]
+        return [history_bar(bar) for bar in bars]
 
     @asynccontextmanager
     async def live_bars(self, contract: Any, on_bar: Callable[[HistoryBar], None]) -> AsyncIterator[None]:
@@ -274,7 +263,7 @@ class Gateway:
 
         def taken(found: Any, new: bool) -> None:
             if new:
-                self._guarded(lambda: on_bar(_live_bar(found[-1])))
+                self._guarded(lambda: on_bar(live_bar(found[-1])))
 
         bars.updateEvent += taken
         try:
@@ -314,13 +303,13 @@ class Gateway:
     def _said_openOrder(self, order_id: int, contract: Any, order: Any, state: Any) -> None:
         if order.whatIf:
             return
-        fact = _order_fact(self._now_ns(), order_id, contract, order, state, completed=False)
+        fact = order_fact(self._now_ns(), order_id, contract, order, state, completed=False)
         if self._orders is not None:
             self._orders.append(fact)
         self._on_fact(fact)
 
     def _said_completedOrder(self, contract: Any, order: Any, state: Any) -> None:
-        fact = _order_fact(self._now_ns(), 0, contract, order, state, completed=True)
+        fact = order_fact(self._now_ns(), 0, contract, order, state, completed=True)
         if self._completed is not None:
             self._completed.append(fact)
         self._on_fact(fact)
@@ -334,7 +323,7 @@ class Gateway:
     def _said_execDetails(self, _req_id: int, contract: Any, execution: Any) -> None:
         order_id = 0 if execution.orderId == ABSENT_ORDER_ID else execution.orderId
         fact = ExecutionSeen(
-            _moment_ns(execution.time), execution.execId, execution.orderRef or "", order_id, execution.clientId,
+            moment_ns(execution.time), execution.execId, execution.orderRef or "", order_id, execution.clientId,
             execution.permId, execution.acctNumber, contract.conId, contract.symbol, execution.side,
             Decimal(str(execution.shares)), Decimal(str(execution.price)), Decimal(str(execution.cumQty)),
         )  # fmt: skip
@@ -354,50 +343,3 @@ class Gateway:
 
     def _said_error(self, req_id: int, code: int, text: str, *_rest: Any) -> None:
         self._on_fact(MessageSeen(self._now_ns(), req_id, code, text))
-
-
-class _DecoderFaults(logging.Handler):
-    """A frame that cannot be decoded is only logged by the library; here it is a fault."""
-
-    def __init__(self, on_fault: Callable[[str], None]) -> None:
-        super().__init__(logging.ERROR)
-        self._on_fault = on_fault
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Hand the line on."""
-        self._on_fault(f"a message of the gateway could not be decoded, an execution may be lost: {record.getMessage()}")
-
-
-def _order_fact(now_ns: int, order_id: int, contract: Any, order: Any, state: Any, *, completed: bool) -> OrderSeen:
-    # A completed order carries neither order id nor client id, and its total is 0: what was filled stands elsewhere.
-    filled = amount(order.filledQuantity) or Decimal(0)
-    return OrderSeen(
-        now_ns, order.orderRef or "", order_id, -1 if completed else order.clientId, order.permId, order.account or "",
-        contract.conId, contract.symbol, order.action, Decimal(str(order.totalQuantity)), order.orderType,
-        state.status or "", filled, completed, (state.completedStatus or "") if completed else (state.warningText or ""),
-    )  # fmt: skip
-
-
-def _moment_ns(moment: Any) -> int:
-    """Return UTC ns of an execution's time.
-
-    Raises:
-        ValueError: a time without a zone: nobody can say which day it is on.
-    """
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise ValueError(f"an execution's time {moment!r} has no time zone; set the gateway to send UTC")
-    return int(moment.astimezone(UTC).timestamp()) * 1_000_000_000
-
-
-def _history_bar(bar: Any) -> HistoryBar:
-    if isinstance(bar.date, datetime):
-        start_ns = _moment_ns(bar.date)
-    else:
-        start_ns = int(datetime(bar.date.year, bar.date.month, bar.date.day, tzinfo=UTC).timestamp()) * 1_000_000_000
-    numbers = (Decimal(str(value)) for value in (bar.open, bar.high, bar.low, bar.close, bar.volume))
-    return HistoryBar(start_ns, *numbers)
-
-
-def _live_bar(bar: Any) -> HistoryBar:
-    numbers = (Decimal(str(value)) for value in (bar.open_, bar.high, bar.low, bar.close, bar.volume))
-    return HistoryBar(_moment_ns(bar.time), *numbers)

@@ -31,12 +31,13 @@ from live import link as links
 from live import opening
 from live.broker.codes import link_news
 from live.broker.facts import ExecutionSeen, Fact, MessageSeen
+from live.broker.heard import HistoryBar
 from live.broker.reconcile import Comparison, Snapshot
 from live.broker.refs import book_tag
 from live.clock import Clock, MachineClock
 from live.config import ConfigError, PaperConfig, require_paper_accounts
 from live.control import Folder, Wish
-from live.ib import Gateway, GatewayError, HistoryBar, Listing
+from live.ib import Gateway, GatewayError, Listing
 from live.market.market import Market, bar_size
 from live.market.wishes import FeeOf
 from live.pacer import Pacer

@@ -19,8 +19,8 @@ from ledger.journal.days import trading_days
 from ledger.units import UnitError, to_grid
 from ledger.vocabulary import EventKind, Outcome
 from live import opening
+from live.broker.heard import HistoryBar
 from live.config import PaperConfig
-from live.ib import HistoryBar
 from live.market.feed import SECOND_NS, Gatherer, bar_ns
 from live.market.guards import Guards, working
 from live.market.history import Asker, Bar, OldBar

@@ -11,7 +11,7 @@ from tests.live.fakes import START_NS, desk
 
 from ledger.book import I_MARK
 from live.config import PaperConfig
-from live.ib import HistoryBar
+from live.broker.heard import HistoryBar
 from live.market.market import Market
 
 MINUTE_NS = 60 * 10**9
