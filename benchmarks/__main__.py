@@ -2,6 +2,8 @@
 
 Theory of operation. The page is written only when every measurement, and so every
 equality check inside it, succeeded; a failed one leaves the old page as it was.
+`python -m benchmarks fifo sweeps` measures these alone and writes their rows into the page:
+a row is known by its first cell.
 """
 
 from __future__ import annotations
@@ -21,9 +23,18 @@ same answer, compared by digest or to the last unit. Medians; the machine is sha
 
 """
 
+TABLE = ["| what | measured | goal | checked by |", "|---|---|---|---|"]
 
-def main(quick: bool) -> int:
-    """Run every measurement; write the page unless `quick`."""
+
+def _on_the_page() -> tuple[dict[str, str], str]:
+    """Return the rows of the page by their first cell, and the remarks below them."""
+    text = PAGE.read_text("utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and line not in TABLE]
+    return {row.split(" | ")[0].removeprefix("| "): row for row in rows}, text.partition(rows[-1])[2].strip()
+
+
+def main(quick: bool, names: list[str]) -> int:
+    """Run every measurement, or the named ones; write the page unless `quick`."""
     scale = 20 if quick else 1
     lines: list[measures.Line] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -38,16 +49,24 @@ def main(quick: bool) -> int:
             ("portfolio", lambda: portfolio.rebalancing(5_000 // scale, 500)),
             ("one run", lambda: sweeps.single(1_000_000 // scale)),
             ("sweeps", lambda: sweeps.many(100_000 // scale, 1_000 // scale)),
-            ("other engines (each in an environment of its own, made on the first run)", lambda: beside.side_by_side(scale)),
+            ("other engines", lambda: beside.side_by_side(scale)),
             ("gateway", lambda: gateway.orders_over_tcp(100_000 // scale)),
             ("commands", lambda: measures.commands(place)),
         )
+        unknown = set(names) - {name for name, _ in work}
+        if unknown:
+            sys.exit(f"no measurement is called {', '.join(sorted(unknown))}; there are: {', '.join(name for name, _ in work)}")
         for name, measure in work:
+            if names and name not in names:
+                continue
             print(f"measuring: {name}", file=sys.stderr, flush=True)
             lines += measure()
-    table = ["| what | measured | goal | checked by |", "|---|---|---|---|"]
-    table += [f"| {line.what} | {line.figure} | {line.goal} | {line.checked} |" for line in lines]
-    page = HEADER + f"Machine: {measures.machine()}.\n\n" + "\n".join(table) + "\n"
+    rows = {line.what: f"| {line.what} | {line.figure} | {line.goal} | {line.checked} |" for line in lines}
+    remarks = ""
+    if names:
+        kept, remarks = _on_the_page()
+        rows = kept | rows
+    page = HEADER + f"Machine: {measures.machine()}.\n\n" + "\n".join([*TABLE, *rows.values(), "", remarks]).rstrip() + "\n"
     print(page)
     if not quick:
         PAGE.write_text(page, encoding="utf-8")
@@ -55,4 +74,4 @@ def main(quick: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main("--quick" in sys.argv[1:]))
+    sys.exit(main("--quick" in sys.argv, [word for word in sys.argv[1:] if word != "--quick"]))
