@@ -229,7 +229,7 @@ def banned_text(text: str, path: str) -> Iterator[str]:
 SQL = re.compile(r"\b(SELECT\s.+\sFROM|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+TABLE|DROP\s+TABLE)\b", re.DOTALL)
 
 
-COLUMN_FILES = ("ledger/journal/", "ledger/views.py")
+COLUMN_FILES = ("ledger/journal/", "ledger/views/")
 """Where the names of tables and columns are constants of ours and may be joined into SQL; values never."""
 VALUE_PLACE = re.compile(r"([=<>'\"]|\bLIKE|\bIN\s*\()\s*$")
 

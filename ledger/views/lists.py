@@ -277,6 +277,12 @@ def refusals(journal: Journal, session_id: int, page: int = 0, size: int | None 
     return Page([line._replace(reason=Outcome(line.reason)) for line in found.rows], found.total)
 
 
+def refusal_words(reason: Outcome, target_lots: int) -> str:
+    """Return the words that people look for in a log: `DUPLICATE BUY BLOCKED`, `BUY REFUSED`."""
+    word = "BUY" if target_lots > 0 else "SELL" if target_lots < 0 else "EXIT"
+    return f"DUPLICATE {word} BLOCKED" if reason in (Outcome.DUP_KEY, Outcome.LIVE_ENTRY) else f"{word} REFUSED"
+
+
 def refusal_counts(journal: Journal, session_id: int) -> dict[Outcome, int]:
     """Return how often each reason refused a signal."""
     sql = "SELECT reason, count(*) FROM v_refusals WHERE session_id = ? GROUP BY reason ORDER BY reason"

@@ -1,0 +1,89 @@
+"""Equity, drawdown and difference of sessions on one time axis.
+
+Theory of operation. A session's own valuations are its curve. One that sampled none (paper
+trading records events, not points) is replayed, and its equity read after the last event of each moment. A
+value holds until the session's next one; before its first, and while a position has no price, it
+is unknown. Drawdowns are integers: an amount, and millionths of the greatest value so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ledger import views
+from ledger.book import E_TIME, EVENT_WIDTH, H_CASH, H_UNMARKED, H_VALUE, Book
+from ledger.compare.model import Curves, Flags, Ints
+from ledger.core import apply_all
+from ledger.journal import Journal
+from ledger.journal.replay import last_seq, session_row, slices
+from ledger.vocabulary import Method
+
+REPLAYED_MOST = 20_000
+"""Points that are read from a replay; moments between them are left out, the last one never."""
+_MILLION = 1_000_000
+
+
+def curves(sources: Sequence[tuple[Journal, int]]) -> Curves:
+    """Return the curves of sessions, the first of which the others are held against.
+
+    Raises:
+        JournalError: no such session.
+    """
+    found = [points(journal, number) for journal, number in sources]
+    time_ns = np.unique(np.concatenate([times for times, _, _ in found])) if found else np.zeros(0, np.int64)
+    equity = np.zeros((len(found), len(time_ns)), np.int64)
+    known = np.zeros(equity.shape, np.bool_)
+    for at, (times, values, sure) in enumerate(found):
+        place = np.searchsorted(times, time_ns, side="right") - 1
+        begun = place >= 0
+        equity[at, begun], known[at, begun] = values[place[begun]], sure[place[begun]]
+    both = known & known[:1]
+    drawdown, share = _drawdowns(equity, known)
+    return Curves(time_ns, equity, drawdown, share, np.where(both, equity - equity[:1], 0), known, both)
+
+
+def points(journal: Journal, session_id: int) -> tuple[Ints, Ints, Flags]:
+    """Return a session's curve: time_ns rising, equity_e8, and where it is known."""
+    stored = views.equity(journal, session_id)
+    if stored:
+        times = np.array([point.time_ns for point in stored], np.int64)
+        values = np.array([point.equity_e8 or 0 for point in stored], np.int64)
+        known = np.array([point.equity_e8 is not None for point in stored], np.bool_)
+    else:
+        times, values, known = _replayed(journal, session_id)
+    last = np.ones(len(times), np.bool_)
+    last[:-1] = times[1:] != times[:-1]
+    return times[last], values[last], known[last]
+
+
+def _replayed(journal: Journal, session_id: int) -> tuple[Ints, Ints, Flags]:
+    """Return the curve of a session that stored no points, from its events."""
+    connection = journal.connection
+    book = Book(method=Method(session_row(connection, session_id)["method"]))
+    tables = [table[:, -EVENT_WIDTH:] for table, _ in slices(connection, session_id, 0, last_seq(connection, session_id))]
+    if not tables:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_)
+    events = np.ascontiguousarray(np.concatenate(tables))
+    # The book's clock never runs back: what comes late belongs to the moment at which the book learned of it.
+    clock = np.maximum.accumulate(events[:, E_TIME])
+    ends = np.flatnonzero(np.append(clock[1:] != clock[:-1], True)) + 1
+    ends = np.unique(np.append(ends[:: -(-len(ends) // REPLAYED_MOST)], ends[-1]))
+    rows, done = [], 0
+    for end in ends.tolist():
+        apply_all(book, events[done:end])
+        done = end
+        rows.append((int(book.arena[H_CASH]) + int(book.arena[H_VALUE]), int(book.arena[H_UNMARKED]) == 0))
+    return clock[ends - 1], np.array([value for value, _ in rows], np.int64), np.array([sure for _, sure in rows], np.bool_)
+
+
+def _drawdowns(equity: Ints, known: Flags) -> tuple[Ints, Ints]:
+    """Return (amount below the greatest known value so far, the same in millionths of it), both 0 or below."""
+    low = np.iinfo(np.int64).min
+    peak = np.maximum.accumulate(np.where(known, equity, low), axis=1)
+    drawdown = np.where(known, equity - np.where(known, peak, equity), 0)
+    # drawdown * 10**6 may leave int64 for accounts above 92 billion, so whole and rest are scaled apart.
+    above = np.where(known & (peak > 0), peak, 1)
+    share = -((-drawdown // above) * _MILLION + (-drawdown % above) // np.maximum(1, above // _MILLION))
+    return drawdown, np.where(known & (peak > 0), share, 0)
