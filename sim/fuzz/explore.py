@@ -1,0 +1,158 @@
+"""`explore`: many schedules of a scenario, and a verdict that never calls a cut search a pass.
+
+Theory of operation. A scenario is a function that fills a World; it is called anew for
+each schedule, so it must keep nothing between calls. Schedule 0 is first come, first
+served, and gives the profile; schedule 1 is sequential; the rest are the portfolio's, each
+with its own tape, so schedule `number` of `seed` is the same in any process. The
+first violation ends the search; it carries the moves that led to it.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from typing import NamedTuple
+
+from sim.fuzz.choices import Tape
+from sim.fuzz.plan import Sampler, draw_plan
+from sim.fuzz.policies import POLICIES, PORTFOLIO, Profile
+from sim.fuzz.processes import Lane, Violation
+from sim.fuzz.world import World
+
+Scenario = Callable[[World], None]
+COLLECT_EVERY = 2_000
+"""Schedules between two collections of garbage, always at the same place of the search."""
+MID_EVERY = 3
+"""One of so many sampled schedules lets moves come while handles are ready."""
+
+
+class Kind(Enum):
+    """What a search ended with."""
+
+    COMPLETE = "complete"
+    CUT = "cut"
+    FAILED = "failed"
+
+
+class Failure(NamedTuple):
+    """One violation and the moves that led to it."""
+
+    invariant: str
+    message: str
+    steps: tuple[str, ...]
+    dials: dict[str, int]
+    draws: tuple[int, ...] = ()
+
+
+class Verdict(NamedTuple):
+    """What a search found. Only COMPLETE says that nothing can go wrong, within `bound`."""
+
+    kind: Kind
+    schedules: int
+    bound: str
+    failure: Failure | None = None
+    moves: int = 0
+    coverage: dict[str, int] = {}  # noqa: RUF012  (a NamedTuple's default is never changed)
+
+    @property
+    def holds(self) -> bool:
+        """Say whether every schedule within the bound was tried and none failed."""
+        return self.kind is Kind.COMPLETE
+
+
+@contextmanager
+def quiet_memory() -> Iterator[Callable[[int], None]]:
+    """Keep the collector from running in the middle of a schedule; yield what collects at a fixed place."""
+    was = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+
+    def between(number: int) -> None:
+        if number % COLLECT_EVERY == COLLECT_EVERY - 1:
+            gc.collect()
+
+    try:
+        yield between
+    finally:
+        gc.unfreeze()
+        if was:
+            gc.enable()
+
+
+def schedule(scenario: Scenario, world: World, pick: Callable[[list[Lane]], int]) -> Violation | None:
+    """Run one schedule of a scenario in a fresh world; return what it violated."""
+    scenario(world)
+    try:
+        world.run(pick)
+    except Violation as found:
+        return found
+    return None
+
+
+def sample(
+    scenario: Scenario, seed: int, number: int, profile: Profile, policies: Sequence[str] = PORTFOLIO, dials: dict[str, int] | None = None,
+    faults: dict[str, int] | None = None, watch: Callable[[str, Lane | None], None] | None = None, mid: bool | None = None,
+) -> tuple[World, Violation | None]:  # fmt: skip
+    """Run schedule `number` of a seed: 0 is first come, 1 sequential, the others take the policies in turns."""
+    tape = Tape(seed, number)
+    world = World(tape, dials)
+    world.watch = watch
+    scenario(world)
+    name = ("fifo", "sequential")[number] if number < 2 else policies[number % len(policies)]
+    policy = POLICIES[name](tape, profile)
+    allowed = world.allowed if faults is None else faults
+    plan = draw_plan(tape, allowed, profile) if number > 1 else []
+    early = (number // len(policies)) % MID_EVERY == MID_EVERY - 1 and number > 1 if mid is None else mid
+    sampler = Sampler(world, policy, plan)
+    if early:
+        world.early = sampler.early
+    try:
+        world.run(sampler.pick if plan else policy.pick)
+    except Violation as found:
+        return world, found
+    return world, None
+
+
+def profile_of(scenario: Scenario, dials: dict[str, int] | None = None) -> Profile:
+    """Return the profile of the first-come schedule."""
+    world, _ = sample(scenario, 0, 0, Profile(), dials=dials)
+    moves = Counter(step for step in world.trace)
+    return Profile(max(len(world.trace), 1), dict(moves))
+
+
+def failure_of(world: World, found: Violation) -> Failure:
+    """Return what is kept of a failed schedule."""
+    draws = tuple(draw.value for draw in world.tape.draws)
+    return Failure(found.name, found.message, tuple(world.trace), dict(world.dials), draws)
+
+
+def explore(
+    scenario: Scenario, *, seed: int = 0, schedules: int = 2_000, first: int = 0, policies: Sequence[str] = PORTFOLIO,
+    dials: dict[str, int] | None = None, faults: dict[str, int] | None = None, watch: Callable[[str, Lane | None], None] | None = None,
+    told: Callable[[int], None] | None = None, mid: bool | None = None,
+) -> Verdict:  # fmt: skip
+    """Sample schedules `first` to `first + schedules` of a seed until one fails.
+
+    Args:
+        faults: kind -> at most so many a schedule, instead of what the scenario allows; {} for none.
+        watch: sees every move. told: called with the number of every finished schedule.
+        mid: always (True) or never (False) let moves come while handles are ready; None: in one of three schedules.
+    Returns:
+        FAILED with the first failure, else CUT: a sample proves nothing.
+    """
+    profile, moves = profile_of(scenario, dials), 0
+    with quiet_memory() as between:
+        for number in range(first, first + schedules):
+            world, found = sample(scenario, seed, number, profile, policies, dials, faults, watch, mid)
+            moves += len(world.trace)
+            if found is not None:
+                done = number - first + 1
+                return Verdict(Kind.FAILED, done, f"schedule {number} of seed {seed}", failure_of(world, found), moves)
+            between(number)
+            if told is not None:
+                told(number)
+    return Verdict(Kind.CUT, schedules, f"{schedules:,} sampled schedules of seed {seed}", None, moves)

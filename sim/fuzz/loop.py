@@ -1,0 +1,253 @@
+"""The deterministic asyncio loop: ready handles stay first in, first out; time is virtual.
+
+Theory of operation. asyncio promises that callbacks run in the order in which they were
+scheduled. This loop keeps the promise, so code that relies on it is never failed for
+that. It never waits: `World` empties the ready queue, then chooses which event of the
+world is delivered, which fills the queue again. A timer fires when the world moves the
+clock. Sockets, signals, subprocesses and threads are refused by name; an executor's
+function runs inline, as an effect and an acknowledgement of its own.
+
+Invariants. Handles run in the order of `call_soon`; timers in the order (when, made).
+Tasks hash by their sequence number, so a set of tasks has one order in every process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from typing import Any
+
+from sim.fuzz.processes import LANE
+
+EPOCH_NS = 1_767_623_400_000_000_000
+"""Where virtual time begins: 2026-01-05 14:30 UTC, a Monday's opening in New York."""
+
+
+class Escaped(RuntimeError):
+    """Code under test reached for the real world: a socket, a thread, a raw clock."""
+
+
+class Handle(list[Any]):
+    """A callback that waits for its turn: [callback, args, context]; empty once it is cancelled."""
+
+    __slots__ = ()
+
+    def cancel(self) -> None:
+        """Take the callback out."""
+        self.clear()
+
+    def cancelled(self) -> bool:
+        """Say whether it was taken out."""
+        return not self
+
+
+class Timer(Handle):
+    """A callback that waits for a time."""
+
+    __slots__ = ("due",)
+    due: float
+
+    def when(self) -> float:
+        """Return the virtual time at which it is due."""
+        return self.due
+
+
+class Task(asyncio.Task):  # type: ignore[type-arg]
+    """A task whose hash is its number in the schedule."""
+
+    def __init__(self, coroutine: Any, number: int, **options: Any) -> None:
+        self.number = number
+        super().__init__(coroutine, **options)
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class Future(asyncio.Future):  # type: ignore[type-arg]
+    """A future whose hash is its number in the schedule."""
+
+    number = 0
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class Loop(asyncio.AbstractEventLoop):
+    """One schedule's event loop.
+
+    Attributes:
+        ready: handles that run next, oldest first. timers: heap of (when, number, handle). now: virtual seconds.
+        inline: called to run an executor's function; the world makes two events of it.
+        errors: contexts given to the exception handler.
+        connect, listen: what create_connection and create_server do, if the scenario brings a network of its own.
+    """
+
+    def __init__(self) -> None:
+        self.ready: deque[Handle] = deque()
+        self.timers: list[tuple[float, int, Timer]] = []
+        self.now = 0.0
+        self.errors: list[dict[str, Any]] = []
+        self.inline: Callable[..., Any] | None = None
+        self.connect: Callable[..., Any] | None = None
+        self.listen: Callable[..., Any] | None = None
+        self._made = 0
+
+    # What asyncio calls all the time.
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Handle:  # type: ignore[override]
+        """Run a callback after those that wait already."""
+        handle = Handle((callback, args, copy_context() if context is None else context))
+        self.ready.append(handle)
+        return handle
+
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
+
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Timer:  # type: ignore[override]
+        """Run a callback when the clock reaches `when`."""
+        timer = Timer((callback, args, copy_context() if context is None else context))
+        timer.due = when
+        self._made += 1
+        heapq.heappush(self.timers, (when, self._made, timer))
+        return timer
+
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Timer:  # type: ignore[override]
+        """Run a callback `delay` virtual seconds from now."""
+        return self.call_at(self.now + delay, callback, *args, context=context)
+
+    def time(self) -> float:
+        """Return virtual seconds since the schedule began."""
+        return self.now
+
+    def create_future(self) -> Future:
+        """Return a future that hashes by its number."""
+        future = Future(loop=self)
+        self._made += 1
+        future.number = self._made
+        return future
+
+    def create_task(self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Context | None = None) -> Task:  # type: ignore[override]
+        """Schedule a coroutine as a task of the process that asks."""
+        context = copy_context() if context is None else context
+        parent = context.get(LANE)
+        if parent is None or parent.process is None:
+            coro.close()
+            raise Escaped("create_task outside any process; start programs with world.process(name, main)")
+        lane = parent.process.new_lane(coro)
+        context.run(LANE.set, lane)
+        self._made += 1
+        task = lane.task = Task(coro, self._made, loop=self, name=name or lane.name, context=context)
+        return task
+
+    # Time.
+
+    def next_timer(self) -> float | None:
+        """Return when the earliest timer that still counts is due."""
+        timers = self.timers
+        while timers and not timers[0][2]:
+            heapq.heappop(timers)
+        return timers[0][0] if timers else None
+
+    def advance(self) -> None:
+        """Move the clock to the earliest timer and make everything that is due by then ready."""
+        when = self.next_timer()
+        if when is None:
+            return
+        self.now = max(self.now, when)
+        self.expire()
+
+    def expire(self) -> None:
+        """Make every timer ready that is due now, in the order (when, made)."""
+        while self.timers and self.timers[0][0] <= self.now:
+            timer = heapq.heappop(self.timers)[2]
+            if timer:
+                self.ready.append(timer)
+
+    # What is rare.
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
+        """Run a function inline, as one event of the world; its result is acknowledged by another."""
+        if self.inline is None:
+            raise Escaped("this loop runs no executor: no world is attached to it")
+        return self.inline(func, *args)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Keep what asyncio complains of; the world judges it when the schedule ends."""
+        self.errors.append(context)
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """Do what `call_exception_handler` does."""
+        self.errors.append(context)
+
+    def get_exception_handler(self) -> None:
+        """Return None: complaints are kept."""
+
+    def set_exception_handler(self, handler: Any) -> None:
+        """Accept a handler and leave it unused: complaints are kept for the verdict."""
+
+    def get_debug(self) -> bool:
+        """Return False: debug mode reads the real clock."""
+        return False
+
+    def set_debug(self, enabled: bool) -> None:
+        """Accept and ignore the wish."""
+
+    def is_running(self) -> bool:
+        """Return True: whoever can ask is run by it."""
+        return True
+
+    def is_closed(self) -> bool:
+        """Return False: a schedule ends, its loop is dropped."""
+        return False
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to release."""
+
+    def stop(self) -> None:
+        """Refuse: the schedule ends when nothing is left to happen."""
+        raise Escaped("loop.stop() inside a schedule; return from the main coroutine instead")
+
+    async def shutdown_asyncgens(self) -> None:
+        """Do nothing: generators are closed with their tasks."""
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Do nothing: there is no executor."""
+
+    async def create_connection(self, *args: Any, **options: Any) -> Any:
+        """Connect through the scenario's own network."""
+        if self.connect is None:
+            raise Escaped("a socket in a simulated world; give the scenario a network (loop.connect) or use its ports")
+        return await self.connect(*args, **options)
+
+    async def create_server(self, *args: Any, **options: Any) -> Any:
+        """Listen on the scenario's own network."""
+        if self.listen is None:
+            raise Escaped("a listening socket in a simulated world; give the scenario a network (loop.listen)")
+        return await self.listen(*args, **options)
+
+
+REFUSED = (
+    "run_forever", "run_until_complete", "subprocess_exec", "subprocess_shell", "add_reader", "add_writer", "remove_reader",
+    "remove_writer", "sock_recv", "sock_recv_into", "sock_sendall", "sock_connect", "sock_accept", "add_signal_handler",
+    "create_datagram_endpoint", "create_unix_connection", "create_unix_server", "connect_read_pipe", "connect_write_pipe",
+    "getaddrinfo", "getnameinfo", "start_tls", "sendfile",
+)  # fmt: skip
+
+
+def _refuse(name: str) -> Callable[..., Any]:
+    def refused(self: Loop, *args: Any, **options: Any) -> Any:
+        raise Escaped(f"loop.{name}() reaches for the real world; a simulated one has io events and virtual time only")
+
+    return refused
+
+
+for _name in REFUSED:
+    setattr(Loop, _name, _refuse(_name))

@@ -1,0 +1,160 @@
+"""Processes and lanes: who moves in a schedule.
+
+Theory of operation. A Program is what a supervisor starts; a Process is one life of it,
+named A, B, C in the order of starting; a Lane is one thing in the world that can move:
+a task with I/O under way, a queue of reports to a process, a restart. A context
+variable says on whose lane code runs, so tasks, timers and events know their
+process without being told. A lane shows one event at a time, its oldest; what comes
+after it waits in the lane's queue, because one connection does not overtake itself.
+"""
+
+from __future__ import annotations
+
+import string
+from asyncio import tasks
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from contextvars import Context, ContextVar
+from types import TracebackType
+from typing import Any, NamedTuple
+
+
+class Violation(Exception):
+    """An invariant does not hold: `name` says which, `message` what was seen."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}")
+        self.name, self.message = name, message
+
+
+class Dead(BaseException):
+    """Code of a process that was killed tried to act; no handler of exceptions may stop this one."""
+
+
+class Event(NamedTuple):
+    """What a lane will do next, while it waits behind another event of that lane."""
+
+    label: str
+    act: Callable[[], Any]
+    faults: tuple[str, ...]
+    resource: str
+
+
+class Lane:
+    """One thing that can move.
+
+    Attributes:
+        name: what tokens call it. label: what its event is about, "" when it has none.
+        effect: what happens at the far side, None once it has. future: whom the answer wakes.
+        act: the event of a lane without a future. faults: kinds that may strike this event.
+        resource: what the event touches. survives: the effect happens although its process died.
+        priority, seen: for policies.
+    """
+
+    __slots__ = (
+        "act", "effect", "error", "faults", "future", "label", "name", "priority", "process", "queue", "resource", "seen", "spares",
+        "survives", "task", "title", "value",
+    )  # fmt: skip
+
+    def __init__(self, name: str, process: Process | None, title: str = "") -> None:
+        self.name, self.process, self.title = name, process, title
+        self.label, self.resource = "", ""
+        self.effect: Callable[..., Any] | None = None
+        self.act: Callable[[], Any] | None = None
+        self.future: Any = None
+        self.task: Any = None
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.faults: tuple[str, ...] = ()
+        self.survives = False
+        self.queue: deque[Event] | None = None
+        self.spares: list[Lane] | None = None
+        self.priority = -1.0
+        self.seen = 0
+
+    def __enter__(self) -> None:
+        """Begin an effect."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+        """Keep what an effect raised: it is the answer that its caller will get."""
+        if error is None or not isinstance(error, Exception) or isinstance(error, Violation):
+            return False
+        self.error = error
+        return True
+
+    def clear(self) -> None:
+        """Forget the event."""
+        self.label, self.effect, self.act, self.future, self.value, self.error = "", None, None, None, None, None
+
+    def spare(self) -> Lane:
+        """Return a free lane for a second event of one task at the same time."""
+        self.spares = self.spares if self.spares is not None else []
+        for lane in self.spares:
+            if not lane.label:
+                return lane
+        lane = Lane(f"{self.name}x{len(self.spares) + 2}", self.process, self.title)
+        lane.task = self.task
+        self.spares.append(lane)
+        return lane
+
+
+LANE: ContextVar[Lane] = ContextVar("LANE")
+"""On whose lane the running code is; unset in the world itself."""
+
+Main = Callable[[], Coroutine[Any, Any, Any]]
+
+
+class Program(NamedTuple):
+    """What is started, and again after a crash. A daemon need not end; `old` is the previous release's main."""
+
+    name: str
+    main: Main
+    old: Main | None = None
+    restarts: bool = True
+    daemon: bool = False
+
+
+class Process:
+    """One life of a program."""
+
+    def __init__(self, number: int, program: Program, build: str) -> None:
+        self.number, self.program, self.build = number, program, build
+        letters = string.ascii_uppercase
+        self.letter = letters[number] if number < len(letters) else f"Z{number}z"
+        self.alive = True
+        self.lanes: list[Lane] = []
+        self.main: Any = None
+
+    @property
+    def title(self) -> str:
+        """Return the name people read."""
+        return f"{self.program.name}{'' if self.build == 'new' else f' ({self.build} build)'}"
+
+    def new_lane(self, coroutine: Any) -> Lane:
+        """Return the lane of a new task: A for the main one, then A1, A2."""
+        count = len(self.lanes)
+        lane = Lane(f"{self.letter}{count}" if count else self.letter, self, getattr(coroutine, "__qualname__", "task"))
+        self.lanes.append(lane)
+        return lane
+
+    def owns(self, context: Context) -> bool:
+        """Say whether code in this context is the process's own."""
+        lane = context.get(LANE)
+        return lane is not None and lane.process is self
+
+    def bury(self) -> None:
+        """Close every coroutine, so that nothing of this life runs later; what its cleaning up raises dies with it."""
+        self.alive = False
+        for lane in self.lanes:
+            task, lane.task = lane.task, None
+            if task is None:
+                continue
+            tasks._unregister_task(task)
+            if not task.done():
+                task._log_destroy_pending = False
+                with suppress(Exception, Dead):
+                    task.get_coro().close()
+            elif not task.cancelled():
+                task.exception()
+        self.main, self.lanes = None, []

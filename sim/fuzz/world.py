@@ -1,0 +1,351 @@
+"""The simulated world: processes, I/O in two events, faults, invariants, one schedule from start to end.
+
+Theory of operation. `run` alternates: empty the loop's ready queue in its order, check
+the invariants, then let the policy pick which pending lane moves. A lane with an effect
+performs it and stays; a lane whose effect is done delivers the answer, which makes a task
+ready. So between any two moves nothing runs, and a schedule is the list of its moves,
+written as text: "A3" (task 3 of process A moves), "A3!lost", "crash.A". In `mid` mode a move
+may come while handles are ready ("A3~2": after two of them), as asyncio's selector allows.
+
+States of a lane: idle (no label) -> effect -> answer -> idle; held = slow or late, back in
+`pending` when nothing else is left. A schedule ends when every main coroutine that must
+end has ended and nothing is under way; a main that waits for what can never come breaks
+the invariant "ends".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import events
+from collections import deque
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any
+
+from sim.fuzz.choices import Tape
+from sim.fuzz.faults import require
+from sim.fuzz.loop import EPOCH_NS, Loop
+from sim.fuzz.moves import Moves
+from sim.fuzz.processes import LANE, Dead, Event, Lane, Main, Process, Program, Violation
+
+Check = Callable[[], object]
+Pick = Callable[[list[Lane]], int]
+"""Returns the index of the lane that moves, or -1 when it did something else to the world itself."""
+
+STEPS_MAX = 10_000
+
+
+class World(Moves):
+    """One schedule's world. A scenario is a function that fills one.
+
+    Attributes:
+        loop, tape: the schedule's. pending: lanes that can move. held: lanes that are slow or late.
+        trace: the moves so far. processes: every life of every program, in order of starting.
+        crashed: called with (process, "crash" | "power" | "torn") when one dies; ports lose there what a crash loses.
+        watch: called before each move with (step, lane or None); for lanes and coverage, None when nobody looks.
+        until: ends the schedule when it returns True; by default the mains do.
+        linger: virtual seconds for which timers still fire after the last main ended.
+    """
+
+    def __init__(self, tape: Tape | None = None, dials: dict[str, int] | None = None) -> None:
+        self.tape = tape if tape is not None else Tape()
+        self.loop = Loop()  # type: ignore[abstract]  # the rest is refused by name
+        self.loop.inline = self.inline
+        self.pending: list[Lane] = []
+        self.held: list[Lane] = []
+        self.trace: list[str] = []
+        self.processes: list[Process] = []
+        self.allowed: dict[str, int] = {}
+        self.dials: dict[str, int] = {}
+        self.checks: list[tuple[str, Check]] = []
+        self.ends: list[tuple[str, Check]] = []
+        self.shared: list[Any] = []
+        self.crashed: list[Callable[[Process, str], None]] = []
+        self.watch: Callable[[str, Lane | None], None] | None = None
+        self.until: Callable[[], bool] | None = None
+        self.early: Callable[[int], bool] | None = None
+        self.linger = 60.0
+        self.steps_max = STEPS_MAX
+        self._wanted = dials or {}
+        self._lanes: dict[str, Lane] = {}
+        self._over_at: float | None = None
+
+    # For scenarios.
+
+    def dial(self, name: str, default: int, least: int = 1) -> int:
+        """Return a size of the scenario, such as how many signals come; the shrinker turns it down to `least`."""
+        value = max(self._wanted.get(name, default), least)
+        self.dials[name] = value
+        return value
+
+    def draw(self, label: str, bound: int) -> int:
+        """Return a labelled choice of range(bound); 0 must be the harmless one, replays that know no better answer it."""
+        return self.tape.draw(label, bound)
+
+    def allow(self, *kinds: str, at_most: int = 1) -> None:
+        """Let faults of these kinds happen, each at most so often in one schedule."""
+        for kind in kinds:
+            self.allowed[require(kind)] = at_most
+
+    def always(self, name: str, check: Check) -> None:
+        """Demand something after every event: a check that returns False or a sentence is broken; True and None hold."""
+        self.checks.append((name, check))
+
+    def at_end(self, name: str, check: Check) -> None:
+        """Demand something when nothing is left to happen."""
+        self.ends.append((name, check))
+
+    def share(self, *things: Any) -> None:
+        """Name objects whose state belongs to the world's; the exhaustive search looks into them."""
+        self.shared.extend(things)
+
+    def process(self, name: str, main: Main, *, old: Main | None = None, restarts: bool = True, daemon: bool = False) -> Process:
+        """Start a program.
+
+        Args:
+            main: makes the coroutine of one life; everything a crash loses must be made inside it.
+            old: the previous release's main, for the fault `old`. restarts: a supervisor starts it again after a crash.
+            daemon: the schedule may end while it runs.
+        """
+        return self.start(Program(name, main, old, restarts, daemon))
+
+    def start(self, program: Program, build: str = "new") -> Process:
+        """Start one life of a program."""
+        process = Process(len(self.processes), program, build)
+        self.processes.append(process)
+        root = Lane(process.letter, process)
+        context = copy_context()
+        context.run(LANE.set, root)
+        main = program.old if build == "old" and program.old is not None else program.main
+        process.main = context.run(self._begin, main)
+        return process
+
+    def _begin(self, main: Main) -> Any:
+        return self.loop.create_task(main())
+
+    def io(
+        self, label: str, effect: Callable[..., Any] | None = None, *, faults: tuple[str, ...] = (), resource: str = "",
+        survives: bool = False,
+    ) -> asyncio.Future[Any]:  # fmt: skip
+        """Return the future of one I/O of the running task: an effect at the far side, then its acknowledgement.
+
+        Args:
+            label: what is done, for people and coverage. effect: what the far side does; its value or exception is the answer.
+                None: nothing happens there, one event only. A fault of a kind marked "port" is given to it as its argument.
+            faults: kinds that may strike here. resource: what it touches (see `explore`).
+            survives: the request is on the wire, so it arrives although its process dies.
+        """
+        lane = LANE.get()
+        if not lane.process.alive:  # type: ignore[union-attr]
+            raise Dead(f"{lane.name} was killed")
+        if lane.label:
+            lane = lane.spare()
+        future: asyncio.Future[Any] = asyncio.Future(loop=self.loop)
+        lane.label, lane.effect, lane.future, lane.faults, lane.resource, lane.survives = label, effect, future, faults, resource, survives
+        self.pending.append(lane)
+        return future
+
+    def inline(self, function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """Run a function as an executor would: one event runs it, another brings its result."""
+        return self.io(getattr(function, "__name__", "executor"), lambda: function(*args), resource="executor")
+
+    def post(
+        self, lane: str, label: str, act: Callable[[], Any], *, to: Process | None = None, faults: tuple[str, ...] = (), resource: str = ""
+    ) -> None:
+        """Put an event into a lane that nobody awaits: a report, a callback. It is lost when the process `to` dies."""
+        found = self._lanes.get(lane)
+        if found is None or found.process is not to:
+            found = self._lanes[lane] = Lane(lane, to, lane)
+        if found.label:
+            if found.queue is None:
+                found.queue = deque()
+            found.queue.append(Event(label, act, faults, resource))
+            return
+        found.label, found.act, found.faults, found.resource = label, act, faults, resource
+        self.pending.append(found)
+
+    def now_ns(self) -> int:
+        """Return virtual time, ns UTC."""
+        return EPOCH_NS + round(self.loop.now * 1e9)
+
+    def here(self) -> Process:
+        """Return the process whose code is running."""
+        process = LANE.get().process
+        assert process is not None
+        return process
+
+    # One schedule.
+
+    def run(self, pick: Pick) -> None:
+        """Let things happen until nothing is left; raise Violation when an invariant breaks."""
+        before = events._get_running_loop()
+        events._set_running_loop(self.loop)
+        try:
+            self._run(pick)
+            for name, check in self.ends:
+                self._judge(name, check())
+        finally:
+            for process in self.processes:
+                process.bury()
+            self._let_go()
+            events._set_running_loop(before)
+
+    def _let_go(self) -> None:
+        """Break the circles of references, so that a schedule's memory is free before the next one begins."""
+        self.checks, self.ends, self.crashed, self.shared = [], [], [], []
+        self.until = self.early = self.watch = None
+        self.loop.inline = None
+
+    def _run(self, pick: Pick) -> None:
+        pending, ready, trace, checks = self.pending, self.loop.ready, self.trace, self.checks
+        next_ready, deliver = ready.popleft, self.deliver
+        while True:
+            if self.early is not None:
+                self._drain_with_moves(pick)
+            while ready:
+                handle = next_ready()
+                if handle:
+                    callback, args, context = handle
+                    try:
+                        context.run(callback, *args)
+                    except Exception as error:
+                        raise as_violation(callback, error) from error
+            for name, check in checks:
+                found = check()
+                if found is False or (found and found is not True):
+                    self._judge(name, found)
+            if self.until is not None and self.until():
+                return
+            if not pending:
+                if self._goes_on():
+                    continue
+                return
+            index = pick(pending)
+            if index >= 0:
+                lane = pending[index]
+                if self.watch is not None:
+                    self.watch(lane.name, lane)
+                trace.append(lane.name)
+                deliver(index)
+            if len(trace) > self.steps_max:
+                raise Violation("ends", f"the schedule did not end within {self.steps_max:,} moves")
+
+    def _drain_with_moves(self, pick: Pick) -> None:
+        """Run ready handles, and let moves come in between where `early` says so (mid mode)."""
+        ready, ran = self.loop.ready, 0
+        while ready:
+            if ran and self.pending and self.early is not None and self.early(ran):
+                length = len(self.trace)
+                index = pick(self.pending)
+                if index >= 0:
+                    self.trace.append(self.pending[index].name)
+                    self.deliver(index)
+                if len(self.trace) > length:
+                    self.trace[-1] += f"~{ran}"
+                ran = 0
+                continue
+            handle = ready.popleft()
+            ran += 1
+            if handle:
+                callback, args, context = handle
+                try:
+                    context.run(callback, *args)
+                except Exception as error:
+                    raise as_violation(callback, error) from error
+
+    def _judge(self, name: str, found: object) -> None:
+        if found is False or (found and found is not True):
+            raise Violation(name, found if isinstance(found, str) else "it does not hold")
+
+    def deliver(self, index: int) -> None:
+        """Let a pending lane move: its effect, or its answer."""
+        lane = self.pending[index]
+        effect = lane.effect
+        if effect is not None:
+            lane.effect = None
+            with lane:
+                lane.value = effect()
+            return
+        del self.pending[index]
+        future = lane.future
+        if future is None:
+            act, process = lane.act, lane.process
+            self._next(lane)
+            if act is not None:
+                self._perform(act, process)
+            return
+        value, error = lane.value, lane.error
+        lane.label = ""
+        lane.future = lane.value = lane.error = None
+        if not future.done():
+            if error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(error)
+
+    def _perform(self, act: Callable[[], Any], process: Process | None) -> None:
+        """Run a report's act, in its process's context when it has one."""
+        context = copy_context()
+        if process is not None:
+            context.run(LANE.set, process.lanes[0])
+        try:
+            context.run(act)
+        except Violation:
+            raise
+        except Exception as error:
+            raise as_violation(act, error) from error
+
+    def _next(self, lane: Lane) -> None:
+        """Show the lane's next event, if one waits."""
+        lane.clear()
+        if lane.queue:
+            lane.label, lane.act, lane.faults, lane.resource = lane.queue.popleft()
+            self.pending.append(lane)
+
+    def _goes_on(self) -> bool:
+        """Make something happen when no lane can move; say whether anything did."""
+        if self.held:
+            self.pending.extend(self.held)
+            self.held.clear()
+            return True
+        if self._over():
+            when = self.loop.next_timer()
+            self._over_at = self.loop.now if self._over_at is None else self._over_at
+            if self.until is not None or when is None or when > self._over_at + self.linger:
+                return False
+        if self.loop.next_timer() is not None:
+            self.loop.advance()
+            return True
+        waiting = [p for p in self.processes if p.alive and not p.program.daemon and not p.main.done()]
+        where = "; ".join(f"{p.title} in {where_of(p)}" for p in waiting)
+        raise Violation("ends", f"waits for what can no longer happen: {where}")
+
+    def _over(self) -> bool:
+        """Say whether every main that must end has ended; an exception that ended one is a finding."""
+        over = True
+        for process in self.processes:
+            if process.alive and not process.program.daemon:
+                over = over and process.main.done()
+            if process.main.done() and not process.main.cancelled() and process.main.exception() is not None:
+                error = process.main.exception()
+                if isinstance(error, Violation):
+                    raise error
+                raise Violation("no exception", f"{process.title} ended with {type(error).__name__}: {error}") from error
+        return over
+
+
+def as_violation(callback: Any, error: Exception) -> Violation:
+    """Return the finding that a callback raised."""
+    if isinstance(error, Violation):
+        return error
+    name = getattr(callback, "__qualname__", repr(callback))
+    return Violation("no exception", f"callback {name} raised {type(error).__name__}: {error}")
+
+
+def where_of(process: Process) -> str:
+    """Return the function and line in which a process's main coroutine waits."""
+    coroutine, place = process.main.get_coro(), "its start"
+    while coroutine is not None and getattr(coroutine, "cr_frame", None) is not None:
+        place = f"{coroutine.cr_code.co_qualname}, line {coroutine.cr_frame.f_lineno}"
+        coroutine = coroutine.cr_await
+    return place
