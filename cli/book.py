@@ -252,9 +252,9 @@ def explain(settings: Settings, session_id: int | None, since: str, until: str) 
 
     A moment is a date (its end), a time as 2018-06-29T20:00:00Z, `start` or `end`.
     """
-    from cli.explain import events_of
     from cli.explain import explain as split
     from cli.stored import open_session
+    from ledger.explain import events_of
     from ledger.units import decimal_text
 
     with open_session(settings, session_id) as (journal, info):
@@ -350,10 +350,10 @@ def backup(settings: Settings, path: str, force: bool) -> None:
 @leaf
 def rebook(settings: Settings, session_id: int | None, method: str) -> None:
     """Show what realized profit would be under another lot method; changes nothing."""
-    from cli.explain import events_of
-    from cli.explain import rebook as compare
     from cli.stored import open_session
     from ledger import views
+    from ledger.explain import events_of
+    from ledger.explain import rebook as compare
     from ledger.units import decimal_text
     from ledger.vocabulary import Method
 

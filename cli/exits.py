@@ -43,6 +43,7 @@ CODES: dict[str, Code] = {
     "ledger.JournalForeign": Code.USAGE,
     "ledger.JournalShortened": Code.FINDING,
     "ledger.JournalHalted": Code.FAILED,
+    "ledger.CompareError": Code.FINDING,
     "ledger.JournalError": Code.ENVIRONMENT,
     "builtins.OSError": Code.ENVIRONMENT,
     "builtins.MemoryError": Code.ENVIRONMENT,

@@ -9,7 +9,6 @@ by its execution id, shares that came or went without a trade by symbol, evidenc
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from ledger.journal import Journal, SessionInfo
 from ledger.journal.errors import JournalError
 from ledger.vocabulary import EntryFlag, EventKind, OrderStatus, Outcome
 from ledger.views import rows
+from ledger.views.naming import strategy_names
 from ledger.views.rows import EntryRecord, InstrumentRow, OrderRecord, RefusalRecord
 
 _LOW = (1 << 41) - 1
@@ -72,7 +72,7 @@ class Reading:
             self.seq = self.totals.seq if self.totals else 0
             orders, entries = rows.orders(journal, session_id), rows.entries(journal, session_id)
             refusals = rows.refused(journal, session_id, self.seq)
-        self.strategies = _strategies(self.info, self.names)
+        self.strategies = strategy_names(journal, session_id)
         self.symbols = {number: row.symbol for number, row in self.instruments.items()}
         self.counts = (len(orders), sum(entry.kind == EventKind.FILL for entry in entries), len(refusals))
         self.splits = [entry for entry in entries if entry.kind == EventKind.SPLIT]
@@ -176,12 +176,6 @@ def _info(journal: Journal, session_id: int) -> SessionInfo:
         if info.id == session_id:
             return info
     raise JournalError(f"{journal.path} has no session {session_id}; Journal.sessions() lists those it has")
-
-
-def _strategies(info: SessionInfo, names: dict[int, str]) -> dict[int, str]:
-    """Return the names of the strategies' numbers: those the session was told, otherwise the texts it recorded."""
-    told = json.loads(info.config).get("strategies")
-    return {int(number): str(name) for number, name in told.items()} if isinstance(told, dict) else names
 
 
 def _exchanged(entries: list[EntryRecord]) -> set[int]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from ledger import keys, views
 from ledger.compare.model import Step, Story
-from ledger.compare.reading import _strategies
 from ledger.journal import Journal, JournalError
 from ledger.units import decimal_text
 from ledger.views import rows
+from ledger.views.naming import strategy_names
 from ledger.views.rows import InstrumentRow, StoryRecord
 from ledger.vocabulary import EventKind, OrderType, Outcome
 
@@ -24,9 +24,7 @@ def story(journal: Journal, session_id: int, key: int) -> Story:
         JournalError: no such session, or nothing in it has this key.
     """
     with journal.reading():
-        info = next((one for one in journal.sessions() if one.id == session_id), None)
-        if info is None:
-            raise JournalError(f"{journal.path} has no session {session_id}; Journal.sessions() lists those it has")
+        strategies = strategy_names(journal, session_id)
         records = rows.story(journal, session_id, key)
         if not records:
             raise JournalError(f"session {session_id} has no event with key {key}")
@@ -39,7 +37,7 @@ def story(journal: Journal, session_id: int, key: int) -> Story:
     steps = [Step(record.seq, record.time_ns, EventKind(record.kind).name, _detail(record, grid, names)) for record in records]
     steps += [Step(seq, time_ns, "COMMISSION", f"{decimal_text(fee_e8)}") for seq, time_ns, fee_e8 in fees]
     told = tuple(_allocation(line, grid) for line in allocations)
-    return Story(_key_text(key, _strategies(info, names), symbols), tuple(sorted(steps, key=lambda step: step.seq)), told)
+    return Story(_key_text(key, strategies, symbols), tuple(sorted(steps, key=lambda step: step.seq)), told)
 
 
 def _key_text(key: int, strategies: dict[int, str], symbols: dict[int, str]) -> str:

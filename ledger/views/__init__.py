@@ -5,7 +5,8 @@ calculated that the book has not booked: sums and differences of integers only, 
 two amounts, no float. What nobody knows is None. Profit functions return every row; lists
 take a page and say how many rows there are in all. Give them a journal opened with `Journal.read`.
 
-`lists` has the tables as they stand, `rows` the raw rows that comparisons are made of.
+`lists` has the tables as they stand, `wishes` every wish with its answer, refusals by reason, remarks and ages, `profit`
+the groups and the leaderboard, `risk` the limits and their use, `rows` the raw rows that comparisons are made of.
 """
 
 from ledger.views.lists import (
@@ -30,38 +31,56 @@ from ledger.views.lists import (
     pnl_trades,
     positions,
     refusal_counts,
-    refusal_words,
     refusals,
     sessions,
     totals,
     unmatched,
     versions,
 )
+from ledger.views.profit import FORMULA, GROUPS, Profit, Rank, leaderboard, profit_by
+from ledger.views.risk import LimitUse, limits
+from ledger.views.wishes import Age, Intent, RefusalCount, Remark, age, intents, refusal_reasons, refusal_words, remarks
 
 __all__ = [
+    "Age",
     "DayProfit",
     "EquityPoint",
+    "FORMULA",
+    "GROUPS",
+    "Intent",
+    "LimitUse",
     "OpenLot",
     "Order",
     "Page",
     "Position",
+    "Profit",
+    "Rank",
     "Refusal",
+    "RefusalCount",
+    "Remark",
     "SymbolProfit",
     "Totals",
     "Trade",
     "UnmatchedCloser",
     "Version",
+    "age",
     "behind",
     "equity",
+    "intents",
+    "leaderboard",
+    "limits",
     "lots",
     "orders",
     "pnl_days",
     "pnl_symbols",
     "pnl_trades",
     "positions",
+    "profit_by",
     "refusal_counts",
+    "refusal_reasons",
     "refusal_words",
     "refusals",
+    "remarks",
     "sessions",
     "totals",
     "unmatched",

@@ -17,6 +17,8 @@ from typing import Generic, NamedTuple, TypeVar
 from ledger.journal import Journal, SessionInfo
 from ledger.journal.projection import ACCOUNT_COLUMNS
 from ledger.journal.replay import session_row
+from ledger.keys import strategy_of
+from ledger.views.naming import strategy_names
 from ledger.vocabulary import OrderStatus, OrderType, Outcome
 
 Row = TypeVar("Row")
@@ -266,8 +268,11 @@ def equity(journal: Journal, session_id: int) -> list[EquityPoint]:
 
 def orders(journal: Journal, session_id: int, page: int = 0, size: int | None = None) -> Page[Order]:
     """Return the orders, oldest first: page `page` of `size`, or all of them."""
-    found = _page(journal, session_id, "v_orders", Order, "number", page, size)
-    rows = [o._replace(status=OrderStatus(o.status), order_type=OrderType(o.order_type)) for o in found.rows]
+    found, names = _page(journal, session_id, "v_orders", Order, "number", page, size), strategy_names(journal, session_id)
+    rows = [
+        o._replace(status=OrderStatus(o.status), order_type=OrderType(o.order_type), strategy=names.get(strategy_of(o.key)))
+        for o in found.rows
+    ]
     return Page(rows, found.total)
 
 
@@ -275,12 +280,6 @@ def refusals(journal: Journal, session_id: int, page: int = 0, size: int | None 
     """Return the refused signals, oldest first: page `page` of `size`, or all of them."""
     found = _page(journal, session_id, "v_refusals", Refusal, "seq", page, size)
     return Page([line._replace(reason=Outcome(line.reason)) for line in found.rows], found.total)
-
-
-def refusal_words(reason: Outcome, target_lots: int) -> str:
-    """Return the words that people look for in a log: `DUPLICATE BUY BLOCKED`, `BUY REFUSED`."""
-    word = "BUY" if target_lots > 0 else "SELL" if target_lots < 0 else "EXIT"
-    return f"DUPLICATE {word} BLOCKED" if reason in (Outcome.DUP_KEY, Outcome.LIVE_ENTRY) else f"{word} REFUSED"
 
 
 def refusal_counts(journal: Journal, session_id: int) -> dict[Outcome, int]:

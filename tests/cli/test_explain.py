@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks import stream
-from cli.explain import explain, parse_moment, rebook
+from cli.explain import explain, parse_moment
 from ledger.book import E_KIND, E_TIME, Book, event
 from ledger.core import apply
+from ledger.explain import rebook
 from ledger.journal import Journal
 from ledger.units import money, to_grid
 from ledger.vocabulary import EventKind, Method, Outcome

@@ -1,0 +1,20 @@
+"""Names of the numbers that keys carry."""
+
+from __future__ import annotations
+
+import json
+
+from ledger.journal import Journal
+from ledger.journal.replay import session_row
+
+
+def strategy_names(journal: Journal, session_id: int) -> dict[int, str]:
+    """Return the strategies' names by their numbers: those the session was told, otherwise the texts it recorded.
+
+    Raises:
+        JournalError: no such session.
+    """
+    told = json.loads(session_row(journal.connection, session_id)["config"]).get("strategies")
+    if isinstance(told, dict):
+        return {int(number): str(name) for number, name in told.items()}
+    return dict(journal.connection.execute("SELECT number, text FROM name WHERE session_id = ?", (session_id,)).fetchall())
