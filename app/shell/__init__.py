@@ -1,0 +1,1 @@
+"""What every page stands on: options, books, words, tables, jobs."""
