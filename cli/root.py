@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from cli.app import app
 from cli.book import book
 from cli.common import leaf
 from cli.data import data
@@ -74,6 +75,7 @@ def root(ctx: click.Context) -> None:
     ctx.ensure_object(Voice)
 
 
+root.add_command(app)
 root.add_command(backtest)
 root.add_command(book)
 root.add_command(data)

@@ -39,8 +39,9 @@ MAY_IMPORT = {
     "live": {"ledger", "strategies", "live"},
     "app": {"ledger", "strategies", "sim", "app"},
     "docs": {"ledger", "docs"},
-    "cli": {"ledger", "strategies", "sim", "live", "cli"},
+    "cli": {"ledger", "strategies", "sim", "live", "app", "cli"},
     "onebook.py": {"cli"},
+    "app_streamlit.py": {"app"},
 }
 OURS = {*FOLDERS, "onebook"}
 IB_FILES = ("live/ib.py", "live/ib_history.py")

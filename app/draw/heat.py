@@ -34,19 +34,39 @@ def grid(
     """
     low, high = _span([value for _, _, value in cells], middle)
     shown = [{"value": [x, y, value], "label": {"formatter": _cell_text(value, form)}} for x, y, value in cells]
-    axis = {"splitLine": {"show": False}, "axisTick": {"show": False}, "axisLine": {"show": False}, "nameLocation": "middle"}
+    axis = {
+        "splitLine": {"show": False},
+        "axisTick": {"show": False},
+        "axisLine": {"show": False},
+        "nameLocation": "middle",
+    }
     label = {"color": colours.quiet, "interval": 0 if max(len(columns), len(rows)) <= 40 else "auto"}
     return base(colours) | {
-        "tooltip": {**base(colours)["tooltip"], "trigger": "item", "valueFormatter": form if form.startswith("%") else "localized"},
+        "tooltip": {
+            **base(colours)["tooltip"],
+            "trigger": "item",
+            "valueFormatter": form if form.startswith("%") else "localized",
+        },
         "grid": {"left": 64 if not names[1] else 84, "right": 90, "top": 12, "bottom": 30 if not names[0] else 48},
-        "xAxis": {"type": "category", "data": list(columns), "axisLabel": label, "name": names[0], "nameGap": 30, **axis},
+        "xAxis": {
+            "type": "category",
+            "data": list(columns),
+            "axisLabel": label,
+            "name": names[0],
+            "nameGap": 30,
+            **axis,
+        },
         "yAxis": {"type": "category", "data": list(rows), "axisLabel": label, "name": names[1], "nameGap": 56, **axis},
         "visualMap": _scale(low, high, colours, middle),
-        "series": [{
-            "type": "heatmap", "data": shown, "label": {"show": labels, "color": colours.ink, "fontSize": 11},
-            "itemStyle": {"borderColor": colours.ground, "borderWidth": 2, "borderRadius": 4},
-        }],
-    }  # fmt: skip
+        "series": [
+            {
+                "type": "heatmap",
+                "data": shown,
+                "label": {"show": labels, "color": colours.ink, "fontSize": 11},
+                "itemStyle": {"borderColor": colours.ground, "borderWidth": 2, "borderRadius": 4},
+            }
+        ],
+    }
 
 
 def calendar(days: Sequence[tuple[str, float]], colours: Palette) -> tuple[dict[str, Any], int]:
@@ -59,21 +79,36 @@ def calendar(days: Sequence[tuple[str, float]], colours: Palette) -> tuple[dict[
     low, high = _span([amount for _, amount in days], True)
     strips = [
         {
-            "range": year, "top": 40 + at * (CELL * 7 + 44), "left": 56, "right": 100, "cellSize": ["auto", CELL], "yearLabel": {"margin": 34, "color": colours.quiet, "fontSize": 13},
-            "dayLabel": {"firstDay": 1, "color": colours.quiet, "fontSize": 10, "nameMap": "en"}, "monthLabel": {"color": colours.quiet, "fontSize": 11},
-            "itemStyle": {"color": "transparent", "borderColor": colours.line, "borderWidth": 0.6}, "splitLine": {"lineStyle": {"color": colours.grey, "width": 0.8}},
+            "range": year,
+            "top": 40 + at * (CELL * 7 + 44),
+            "left": 56,
+            "right": 100,
+            "cellSize": ["auto", CELL],
+            "yearLabel": {"margin": 34, "color": colours.quiet, "fontSize": 13},
+            "dayLabel": {"firstDay": 1, "color": colours.quiet, "fontSize": 10, "nameMap": "en"},
+            "monthLabel": {"color": colours.quiet, "fontSize": 11},
+            "itemStyle": {"color": "transparent", "borderColor": colours.line, "borderWidth": 0.6},
+            "splitLine": {"lineStyle": {"color": colours.grey, "width": 0.8}},
         }
         for at, year in enumerate(years)
-    ]  # fmt: skip
+    ]
     series = [
-        {"type": "heatmap", "coordinateSystem": "calendar", "calendarIndex": at, "data": [[d, v] for d, v in days if d.startswith(year)],
-         "selectedMode": "single", "itemStyle": {"borderColor": colours.ground, "borderWidth": 1}}
+        {
+            "type": "heatmap",
+            "coordinateSystem": "calendar",
+            "calendarIndex": at,
+            "data": [[d, v] for d, v in days if d.startswith(year)],
+            "selectedMode": "single",
+            "itemStyle": {"borderColor": colours.ground, "borderWidth": 1},
+        }
         for at, year in enumerate(years)
-    ]  # fmt: skip
+    ]
     option = base(colours) | {
-        "tooltip": {**base(colours)["tooltip"], "trigger": "item", "valueFormatter": "accounting"},
-        "visualMap": _scale(low, high, colours, True), "calendar": strips, "series": series,
-    }  # fmt: skip
+        "tooltip": {**base(colours)["tooltip"], "trigger": "item", "valueFormatter": "%,.2f"},
+        "visualMap": _scale(low, high, colours, True),
+        "calendar": strips,
+        "series": series,
+    }
     return option, 40 + len(years) * (CELL * 7 + 44) + 10
 
 
@@ -99,7 +134,15 @@ def _span(values: Sequence[float], middle: bool) -> tuple[float, float]:
 
 def _scale(low: float, high: float, colours: Palette, middle: bool) -> dict[str, Any]:
     return {
-        "min": low, "max": high, "calculable": False, "orient": "vertical", "right": 4, "top": "middle", "itemHeight": 90, "itemWidth": 10,
-        "precision": 2, "textStyle": {"color": colours.quiet, "fontSize": 10},
+        "min": low,
+        "max": high,
+        "calculable": False,
+        "orient": "vertical",
+        "right": 4,
+        "top": "middle",
+        "itemHeight": 90,
+        "itemWidth": 10,
+        "precision": 2,
+        "textStyle": {"color": colours.quiet, "fontSize": 10},
         "inRange": {"color": list(colours.heat) if middle else [colours.card, colours.sessions[0]]},
-    }  # fmt: skip
+    }

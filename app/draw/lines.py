@@ -60,7 +60,11 @@ def thinned(count: int, curves: Sequence[Values], most: int = POINTS) -> Ints:
 def _extremes(values: Values, size: int) -> list[Ints]:
     """Return the places of the least and the greatest value of every `size` values; unknown ones are passed over."""
     whole = len(values) // size * size
-    parts = [values[:whole].reshape(-1, size), values[whole:].reshape(1, -1)] if whole < len(values) else [values.reshape(-1, size)]
+    parts = (
+        [values[:whole].reshape(-1, size), values[whole:].reshape(1, -1)]
+        if whole < len(values)
+        else [values.reshape(-1, size)]
+    )
     found, begin = [], 0
     for part in parts:
         rows = begin + np.arange(len(part), dtype=np.int64) * part.shape[1]
@@ -78,9 +82,23 @@ def chart(time_ns: Ints, panels: Sequence[Panel], colours: Palette, most: int = 
     at = thinned(len(time_ns), shown, most)
     table = {"time": pd.to_datetime(time_ns[at], unit="ns", utc=True)}
     table |= {f"c{number}": values[at] for number, values in enumerate(shown)}
-    option = base(colours) | {"dataset": {"source": pd.DataFrame(table)}, "grid": [], "xAxis": [], "yAxis": [], "series": [], "title": []}
+    option = base(colours) | {
+        "dataset": {"source": pd.DataFrame(table)},
+        "grid": [],
+        "xAxis": [],
+        "yAxis": [],
+        "series": [],
+        "title": [],
+    }
     option["axisPointer"] = {"link": [{"xAxisIndex": "all"}]}
-    option["legend"] = {"top": 0, "right": 60, "icon": "roundRect", "itemHeight": 4, "itemWidth": 14, "textStyle": {"color": colours.quiet}}
+    option["legend"] = {
+        "top": 0,
+        "right": 60,
+        "icon": "roundRect",
+        "itemHeight": 4,
+        "itemWidth": 14,
+        "textStyle": {"color": colours.quiet},
+    }
     option["dataZoom"] = zoom(colours, len(panels))
     top, number = 28, 0
     for grid, panel in enumerate(panels):
@@ -105,19 +123,34 @@ def _floats(curve: Curve) -> Values:
 def _add(option: dict[str, Any], panel: Panel, grid: int, top: int, last: bool, colours: Palette) -> None:
     """Add a panel's frame (option modified in place)."""
     option["title"].append(
-        {"text": panel.title, "left": 6, "top": top - 22, "textStyle": {"fontSize": 12.5, "fontWeight": 600, "color": colours.ink}}
+        {
+            "text": panel.title,
+            "left": 6,
+            "top": top - 22,
+            "textStyle": {"fontSize": 12.5, "fontWeight": 600, "color": colours.ink},
+        }
     )
     option["grid"].append({"left": 8, "right": 78, "top": top, "height": panel.height})
     option["xAxis"].append(time_axis(colours, grid, last))
-    option["yAxis"].append(value_axis(colours, grid, panel.form, scale=not panel.zero, splitNumber=4 if panel.height > 120 else 2))
+    option["yAxis"].append(
+        value_axis(colours, grid, panel.form, scale=not panel.zero, splitNumber=4 if panel.height > 120 else 2)
+    )
 
 
 def _series(curve: Curve, column: str, grid: int, panel: Panel) -> dict[str, Any]:
     made: dict[str, Any] = {
-        "name": curve.name, "type": "line", "xAxisIndex": grid, "yAxisIndex": grid, "showSymbol": False, "connectNulls": False,
-        "encode": {"x": "time", "y": column, "tooltip": [column]}, "lineStyle": {"width": curve.width, "color": curve.colour},
-        "itemStyle": {"color": curve.colour}, "tooltip": {"valueFormatter": panel.tip}, "emphasis": {"disabled": True},
-    }  # fmt: skip
+        "name": curve.name,
+        "type": "line",
+        "xAxisIndex": grid,
+        "yAxisIndex": grid,
+        "showSymbol": False,
+        "connectNulls": False,
+        "encode": {"x": "time", "y": column, "tooltip": [column]},
+        "lineStyle": {"width": curve.width, "color": curve.colour},
+        "itemStyle": {"color": curve.colour},
+        "tooltip": {"valueFormatter": panel.tip},
+        "emphasis": {"disabled": True},
+    }
     if curve.area:
         made["areaStyle"] = {"opacity": 0.16, "color": curve.colour}
     if curve.step:

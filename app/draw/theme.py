@@ -29,15 +29,29 @@ class Palette(NamedTuple):
 
 
 LIGHT = Palette(
-    "#1d2a35", "#5f6c77", "#e4e9ed", "#f6f8fa", "#ffffff", "#14866d", "#c8553d", "#8b98a3",
+    "#1d2a35",
+    "#5f6c77",
+    "#e4e9ed",
+    "#f6f8fa",
+    "#ffffff",
+    "#14866d",
+    "#c8553d",
+    "#8b98a3",
     ("#1f6fb2", "#d17a00", "#14866d", "#a0509b", "#7a6a53", "#4c5c9e"),
     ("#c8553d", "#e7b5aa", "#f6f8fa", "#a3cfc4", "#14866d"),
-)  # fmt: skip
+)
 DARK = Palette(
-    "#e3e9ee", "#98a6b2", "#2b3742", "#192129", "#11171d", "#43bfa0", "#ee8268", "#8795a1",
+    "#e3e9ee",
+    "#98a6b2",
+    "#2b3742",
+    "#192129",
+    "#11171d",
+    "#43bfa0",
+    "#ee8268",
+    "#8795a1",
     ("#62aeea", "#f0a63c", "#43bfa0", "#d08fcb", "#c0ad90", "#94a4e8"),
     ("#ee8268", "#83503f", "#192129", "#2f6f60", "#43bfa0"),
-)  # fmt: skip
+)
 POINTS = 4_000
 """Most points of a curve that are sent."""
 CANDLES = 20_000
@@ -56,10 +70,14 @@ def base(colours: Palette) -> dict[str, Any]:
         "backgroundColor": "transparent",
         "textStyle": {"color": colours.quiet, "fontSize": 12},
         "tooltip": {
-            "trigger": "axis", "confine": True, "backgroundColor": colours.ground, "borderColor": colours.line,
-            "textStyle": {"color": colours.ink, "fontSize": 12}, "axisPointer": {"type": "cross", "label": {"show": False}},
+            "trigger": "axis",
+            "confine": True,
+            "backgroundColor": colours.ground,
+            "borderColor": colours.line,
+            "textStyle": {"color": colours.ink, "fontSize": 12},
+            "axisPointer": {"type": "cross", "label": {"show": False}},
         },
-    }  # fmt: skip
+    }
 
 
 def zoom(colours: Palette, axes: int, bottom: int = 8) -> list[dict[str, Any]]:
@@ -68,24 +86,43 @@ def zoom(colours: Palette, axes: int, bottom: int = 8) -> list[dict[str, Any]]:
     return [
         {"type": "inside", "xAxisIndex": indices, "zoomOnMouseWheel": "ctrl", "moveOnMouseWheel": False},
         {
-            "type": "slider", "xAxisIndex": indices, "height": 18, "bottom": bottom, "borderColor": colours.line, "brushSelect": False,
-            "fillerColor": f"{colours.sessions[0]}22", "textStyle": {"color": colours.quiet, "fontSize": 11}, "showDataShadow": False,
+            "type": "slider",
+            "xAxisIndex": indices,
+            "height": 18,
+            "bottom": bottom,
+            "borderColor": colours.line,
+            "brushSelect": False,
+            "fillerColor": f"{colours.sessions[0]}22",
+            "textStyle": {"color": colours.quiet, "fontSize": 11},
+            "showDataShadow": False,
         },
-    ]  # fmt: skip
+    ]
 
 
 def value_axis(colours: Palette, grid: int, form: str = "", **more: Any) -> dict[str, Any]:
     """Return an axis of values to the right of a grid; `form` is a template such as {value} %."""
     label = {"color": colours.quiet, **({"formatter": form} if form else {})}
     return {
-        "type": "value", "gridIndex": grid, "scale": True, "position": "right", "axisLine": {"show": False}, "axisTick": {"show": False},
-        "splitLine": {"lineStyle": {"color": colours.line, "opacity": 0.7}}, "axisLabel": label, "splitNumber": 4, **more,
-    }  # fmt: skip
+        "type": "value",
+        "gridIndex": grid,
+        "scale": True,
+        "position": "right",
+        "axisLine": {"show": False},
+        "axisTick": {"show": False},
+        "splitLine": {"lineStyle": {"color": colours.line, "opacity": 0.7}},
+        "axisLabel": label,
+        "splitNumber": 4,
+        **more,
+    }
 
 
 def time_axis(colours: Palette, grid: int, labels: bool = True) -> dict[str, Any]:
     """Return the time axis of a grid."""
     return {
-        "type": "time", "gridIndex": grid, "axisLine": {"lineStyle": {"color": colours.line}}, "axisTick": {"show": False},
-        "axisLabel": {"show": labels, "color": colours.quiet, "hideOverlap": True}, "splitLine": {"show": False},
-    }  # fmt: skip
+        "type": "time",
+        "gridIndex": grid,
+        "axisLine": {"lineStyle": {"color": colours.line}},
+        "axisTick": {"show": False},
+        "axisLabel": {"show": labels, "color": colours.quiet, "hideOverlap": True},
+        "splitLine": {"show": False},
+    }

@@ -18,7 +18,18 @@ from sim.output.report import rows as figure_rows
 from sim.output.sheet import Sheet
 from sim.output.tables import Column, Frame
 
-FIRST = ("final_equity", "total_return", "cagr", "sharpe", "max_drawdown", "volatility", "sortino", "win_rate", "profit_factor", "fees")
+FIRST = (
+    "final_equity",
+    "total_return",
+    "cagr",
+    "sharpe",
+    "max_drawdown",
+    "volatility",
+    "sortino",
+    "win_rate",
+    "profit_factor",
+    "fees",
+)
 ROLLING = next(name for name in curves.CURVE_DEFINITIONS if name.startswith("Rolling"))
 
 
@@ -26,7 +37,8 @@ def card_list(sheet: Sheet) -> list[Card]:
     """Return the figures on top, with their definitions."""
     definitions = {name: definition for _, name, _, definition in figure_rows(sheet)}
     return [
-        Card(label(name), figure_text(name, sheet["figures"].get(name), sheet["currency"]), definitions[label(name)]) for name in FIRST
+        Card(label(name), figure_text(name, sheet["figures"].get(name), sheet["currency"]), definitions[label(name)])
+        for name in FIRST
     ]
 
 
@@ -39,18 +51,29 @@ def panels(sheet: Sheet, colours: Palette) -> list[Panel]:
         symbols = sheet.get("symbols", ())
         name = f"buy & hold {symbols[0]}" if len(symbols) > 1 else "buy & hold"
         lines.append(Curve(name, sheet["benchmark_e8"] / 1e8, colours.grey, width=1.1))
-    found = [Panel("Equity", 260, lines, tip="accounting")]
+    found = [Panel("Equity", 260, lines, tip="%,.2f")]
     if start > 0:
         depth = Curve("drawdown", drawdown(equity, start) * 100, colours.loss, known, area=True, width=1.2)
         found.append(Panel("Drawdown", 90, [depth], "{value} %", "%.2f %%", zero=True))
     if "positions_e8" in sheet:
         share = curves.exposure(sheet["positions_e8"], equity) * 100
-        found.append(Panel("Net exposure", 70, [Curve("net exposure", share, green, known, area=True, width=1.0)], "{value} %", "%.1f %%", zero=True))
+        found.append(
+            Panel(
+                "Net exposure",
+                70,
+                [Curve("net exposure", share, green, known, area=True, width=1.0)],
+                "{value} %",
+                "%.1f %%",
+                zero=True,
+            )
+        )
     if "days" in sheet:
         ratio = curves.rolling_sharpe(equity, sheet["days"], start)
         spread = np.repeat(ratio, np.diff(last_of_day(sheet["days"]), prepend=-1))
         if np.isfinite(spread).any():
-            found.append(Panel(ROLLING, 80, [Curve("rolling Sharpe", spread, violet, width=1.0)], tip="%.2f", zero=True))
+            found.append(
+                Panel(ROLLING, 80, [Curve("rolling Sharpe", spread, violet, width=1.0)], tip="%.2f", zero=True)
+            )
     return found
 
 
@@ -58,13 +81,16 @@ def falls_frame(sheet: Sheet) -> Frame:
     """Return the deepest drawdowns as a table."""
     found = curves.falls(sheet["equity_e8"], sheet["days"], sheet["start_e8"], 8) if "days" in sheet else []
     regained = [None if one.regained is None else curves.iso(one.regained) for one in found]
-    return Frame("drawdowns", (
-        Column("depth_percent", "number", np.round(np.array([one.depth for one in found], np.float64) * 100, 2)),
-        Column("peak", "text", [curves.iso(one.peak) for one in found]),
-        Column("trough", "text", [curves.iso(one.trough) for one in found]),
-        Column("regained", "text", [day or "not yet" for day in regained]),
-        Column("days", "count", np.array([one.days for one in found], np.int64)),
-    ))  # fmt: skip
+    return Frame(
+        "drawdowns",
+        (
+            Column("depth_percent", "number", np.round(np.array([one.depth for one in found], np.float64) * 100, 2)),
+            Column("peak", "text", [curves.iso(one.peak) for one in found]),
+            Column("trough", "text", [curves.iso(one.trough) for one in found]),
+            Column("regained", "text", [day or "not yet" for day in regained]),
+            Column("days", "count", np.array([one.days for one in found], np.int64)),
+        ),
+    )
 
 
 def draw() -> None:
@@ -93,9 +119,14 @@ def draw() -> None:
     with right:
         _all_figures(sheet)
     st.download_button(
-        "The whole tear sheet, one HTML page", lambda: _page(sheet), f"session-{info.id}.html", "text/html", on_click="ignore",
-        icon=":material/description:", help="Interactive, needs no network; the same page as `onebook backtest export --format html`.",
-    )  # fmt: skip
+        "The whole tear sheet, one HTML page",
+        lambda: _page(sheet),
+        f"session-{info.id}.html",
+        "text/html",
+        on_click="ignore",
+        icon=":material/description:",
+        help="Interactive, needs no network; the same page as `onebook backtest export --format html`.",
+    )
     parts.command(["backtest", "show", str(info.id), "--book", at.path])
 
 
@@ -123,7 +154,11 @@ def _returns(sheet: Sheet, colours: Palette) -> None:
         yearly = curves.yearly_returns(equity, days, start)
         st.subheader("Yearly returns", anchor=False)
         shown = [None if change is None else round(100 * change, 2) for change in yearly.values()]
-        st.echarts_chart(bars.columns([str(year) for year in yearly], shown, colours, "%.2f %%", axis="{value} %"), height=220, key="years")
+        st.echarts_chart(
+            bars.columns([str(year) for year in yearly], shown, colours, "%.2f %%", axis="{value} %"),
+            height=220,
+            key="years",
+        )
         _distribution(sheet, colours)
 
 
@@ -142,17 +177,29 @@ def _distribution(sheet: Sheet, colours: Palette) -> None:
 
 
 def _all_figures(sheet: Sheet) -> None:
-    st.subheader("All figures", anchor=False, help="As `onebook backtest show` prints them; hover over a card on top for its definition.")
+    st.subheader(
+        "All figures",
+        anchor=False,
+        help="As `onebook backtest show` prints them; hover over a card on top for its definition.",
+    )
     for group in GROUPS:
-        lines = [f"| {text.plain(name)} | {text.plain(value)} |" for of, name, value, _ in figure_rows(sheet) if of == group]
+        lines = [
+            f"| {text.plain(name)} | {text.plain(value)} |" for of, name, value, _ in figure_rows(sheet) if of == group
+        ]
         st.markdown("\n".join([f"| {group} | |", "| :-- | --: |", *lines]))
     with st.expander("Definitions"):
         for _, name, _, definition in figure_rows(sheet):
             st.markdown(f"**{text.plain(name)}** {text.plain(definition)}")
     st.download_button(
-        "CSV of all figures", lambda: export.csv_bytes(tables.figures(sheet)), "figures.csv", "text/csv", on_click="ignore", type="tertiary",
-        icon=":material/download:", key="figures-csv",
-    )  # fmt: skip
+        "CSV of all figures",
+        lambda: export.csv_bytes(tables.figures(sheet)),
+        "figures.csv",
+        "text/csv",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+        key="figures-csv",
+    )
 
 
 if __name__ == "__main__":

@@ -17,23 +17,35 @@ def frame(listed: list[SessionInfo]) -> Frame:
     told = [books.config(info) for info in listed]
 
     def texts(name: str, values: list[str | None]) -> Column:
-        return Column(name, "text", [value or "" for value in values], 0, np.array([value is not None for value in values], np.bool_))
+        return Column(
+            name,
+            "text",
+            [value or "" for value in values],
+            0,
+            np.array([value is not None for value in values], np.bool_),
+        )
 
     ended = np.array([info.ended_ns or 0 for info in listed], np.int64)
-    return Frame("sessions", (
-        Column("session", "count", np.array([info.id for info in listed], np.int64)),
-        texts("kind", ["SIMULATED paper" if books.is_simulated(info) else info.kind for info in listed]),
-        texts("strategy", [one.get("strategy") if isinstance(one.get("strategy"), str) else None for one in told]),
-        texts("parameters", [json.dumps(one["params"]).strip("{}").replace('"', "") if one.get("params") else None for one in told]),
-        texts("scope", [info.scope for info in listed]),
-        texts("data", [one.get("data") if isinstance(one.get("data"), str) else None for one in told]),
-        Column("started", "time", np.array([info.started_ns for info in listed], np.int64)),
-        Column("ended", "time", ended, 0, ended > 0),
-        texts("status", [info.status for info in listed]),
-        Column("events", "count", np.array([info.events for info in listed], np.int64)),
-        texts("digest", [info.digest[:16] if info.digest else None for info in listed]),
-        texts("code", [f"{info.git_sha[:10] or 'unknown'}{'+changes' if info.dirty else ''}" for info in listed]),
-    ))  # fmt: skip
+    return Frame(
+        "sessions",
+        (
+            Column("session", "count", np.array([info.id for info in listed], np.int64)),
+            texts("kind", ["SIMULATED paper" if books.is_simulated(info) else info.kind for info in listed]),
+            texts("strategy", [one.get("strategy") if isinstance(one.get("strategy"), str) else None for one in told]),
+            texts(
+                "parameters",
+                [json.dumps(one["params"]).strip("{}").replace('"', "") if one.get("params") else None for one in told],
+            ),
+            texts("scope", [info.scope for info in listed]),
+            texts("data", [one.get("data") if isinstance(one.get("data"), str) else None for one in told]),
+            Column("started", "time", np.array([info.started_ns for info in listed], np.int64)),
+            Column("ended", "time", ended, 0, ended > 0),
+            texts("status", [info.status for info in listed]),
+            Column("events", "count", np.array([info.events for info in listed], np.int64)),
+            texts("digest", [info.digest[:16] if info.digest else None for info in listed]),
+            texts("code", [f"{info.git_sha[:10] or 'unknown'}{'+changes' if info.dirty else ''}" for info in listed]),
+        ),
+    )
 
 
 HELPS = {
@@ -51,10 +63,15 @@ def draw() -> None:
     listed = books.sessions(path)
     parts.header("Runs", f"Every session of {text.plain(path)}, newest first.")
     if not listed:
-        parts.empty(f"{path} has no session yet. The page Backtest makes one; so does `onebook backtest run sma_cross --book {path}`.")
+        parts.empty(
+            f"{path} has no session yet. The page Backtest makes one; so does `onebook backtest run sma_cross --book {path}`."
+        )
         return
     kinds = sorted({info.kind for info in listed})
-    wanted = st.pills("Kind", kinds, selection_mode="multi", default=kinds, key="runs-kinds", label_visibility="collapsed") or kinds
+    wanted = (
+        st.pills("Kind", kinds, selection_mode="multi", default=kinds, key="runs-kinds", label_visibility="collapsed")
+        or kinds
+    )
     shown = [info for info in listed if info.kind in wanted]
     row = parts.table(frame(shown), "runs", helps=HELPS, select=True)
     if row is not None:
@@ -67,9 +84,15 @@ def _details(info: SessionInfo) -> None:
     st.subheader(text.plain(books.title(info)), anchor=False)
     versions = json.loads(info.versions) if info.versions.startswith("{") else {"versions": info.versions}
     made = {
-        "started": text.moment(info.started_ns), "ended": text.moment(info.ended_ns), "host": info.host, "pid": info.pid, "seed": info.seed,
-        "source of all files, SHA-256": info.source_hash, "configuration, SHA-256": info.config_hash, "book, SHA-256": info.digest or "unknown",
-    }  # fmt: skip
+        "started": text.moment(info.started_ns),
+        "ended": text.moment(info.ended_ns),
+        "host": info.host,
+        "pid": info.pid,
+        "seed": info.seed,
+        "source of all files, SHA-256": info.source_hash,
+        "configuration, SHA-256": info.config_hash,
+        "book, SHA-256": info.digest or "unknown",
+    }
     left, right = st.columns(2)
     left.json({"made": made, "versions": versions})
     right.json(books.config(info) or {"configuration": "nothing was told"})

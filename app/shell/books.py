@@ -19,11 +19,10 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
+from app.shell.options import BOOK_VARIABLE, DEFAULT_BOOK
 from ledger import views
 from ledger.journal import Journal, JournalError, SessionInfo
 
-BOOK_VARIABLE = "ONEBOOK_BOOK"
-DEFAULT_BOOK = "runs/onebook.db"
 KEPT = 12
 """Answers of one kind that are kept at a time."""
 
@@ -54,7 +53,11 @@ def main_book() -> Path:
 def books() -> list[Path]:
     """Return the books that may be looked at: the configured one, then the other databases of its folder."""
     main = main_book()
-    others = sorted(path for path in main.parent.glob("*.db") if path.is_file() and path != main) if main.parent.is_dir() else []
+    others = (
+        sorted(path for path in main.parent.glob("*.db") if path.is_file() and path != main)
+        if main.parent.is_dir()
+        else []
+    )
     return [main, *(path for path in others if _is_journal(path))]
 
 
@@ -72,7 +75,9 @@ def opened(path: str | Path) -> Iterator[Journal]:
         raise BookProblem(str(error)) from error
     except (sqlite3.Error, json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
         said = f"{type(error).__name__}: {error}"
-        raise BookProblem(f"{path} is not what a book should be ({said}); `onebook book verify --book {path}` looks closer") from error
+        raise BookProblem(
+            f"{path} is not what a book should be ({said}); `onebook book verify --book {path}` looks closer"
+        ) from error
 
 
 def sessions(path: str | Path) -> list[SessionInfo]:
@@ -100,7 +105,9 @@ def picked(path: str | Path, number: int) -> Picked:
         info = next((one for one in journal.sessions() if one.id == number), None)
     if info is None:
         raise BookProblem(f"{path} has no session {number}; choose one on the left")
-    return Picked(str(path), number, known.seq if known else 0, late, info.ended_ns is None, Path(path).stat().st_mtime_ns)
+    return Picked(
+        str(path), number, known.seq if known else 0, late, info.ended_ns is None, Path(path).stat().st_mtime_ns
+    )
 
 
 def config(info: SessionInfo) -> dict[str, Any]:

@@ -24,10 +24,14 @@ def chosen(kind: str = "") -> tuple[SessionInfo, Picked] | None:
     if number is None:
         with books.opened(path):  # a file that cannot be read says why
             pass
-        parts.empty(f"{path} has no session yet. The page Backtest makes one; so does `onebook backtest run sma_cross --book {path}`.")
+        parts.empty(
+            f"{path} has no session yet. The page Backtest makes one; so does `onebook backtest run sma_cross --book {path}`."
+        )
         return None
     info = books.session(path, int(number))
     if kind and info.kind != kind:
-        parts.empty(f"Session {info.id} is of kind {info.kind}; this page is about {kind} sessions. Choose one on the left.")
+        parts.empty(
+            f"Session {info.id} is of kind {info.kind}; this page is about {kind} sessions. Choose one on the left."
+        )
         return None
     return info, books.picked(path, info.id)

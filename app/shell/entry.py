@@ -17,18 +17,10 @@ from ledger.journal import SessionInfo
 
 FOLDER = Path(app.__file__).parent
 PAGES: dict[str, list[tuple[str, str, str]]] = {
-    "": [("compare", "Compare", ":material/balance:"), ("overview", "Overview", ":material/monitor_heart:")],
-    "One session": [
-        ("positions", "Positions & lots", ":material/inventory_2:"), ("orders", "Orders", ":material/receipt_long:"),
-        ("trades", "Trades", ":material/candlestick_chart:"), ("pnl", "P&L", ":material/calendar_month:"),
-        ("performance", "Performance", ":material/show_chart:"), ("risk", "Risk", ":material/shield:"),
-    ],
-    "All sessions": [
-        ("runs", "Runs", ":material/list:"), ("leaderboard", "Leaderboard", ":material/leaderboard:"),
-        ("backtest", "Backtest", ":material/play_circle:"), ("fuzz", "Fuzz", ":material/bug_report:"),
-        ("audit", "Audit", ":material/fact_check:"),
-    ],
-}  # fmt: skip
+    "": [("compare", "Compare", ":material/balance:")],
+    "One session": [("performance", "Performance", ":material/show_chart:")],
+    "All sessions": [("runs", "Runs", ":material/list:")],
+}
 """Every page: its file, its name, its icon."""
 
 
@@ -92,7 +84,12 @@ def _session_choice(listed: list[SessionInfo]) -> None:
     if st.session_state.get("session") not in numbers:
         st.session_state.pop("session", None)
     chosen = st.selectbox(
-        "Session", numbers, index=at, key="session", format_func=lambda number: titles.get(number, str(number)), on_change=_remember_session
+        "Session",
+        numbers,
+        index=at,
+        key="session",
+        format_func=lambda number: titles.get(number, str(number)),
+        on_change=_remember_session,
     )
     st.session_state["session_id"] = chosen
 

@@ -27,6 +27,8 @@ OPTIONS: dict[str, str | int | bool | list[str]] = {
     "client.toolbarMode": "minimal",
     "client.showSidebarNavigation": True,
 }
+BOOK_VARIABLE = "ONEBOOK_BOOK"
+DEFAULT_BOOK = "runs/onebook.db"
 NEEDED = ("server.enableCORS", "server.enableXsrfProtection")
 """Options without which a page of another site could talk to this server."""
 

@@ -44,7 +44,9 @@ def guarded(draw: Callable[[], None]) -> None:
         st.warning(text.plain(problem), icon=":material/info:")
 
 
-def header(name: str, what: str, info: SessionInfo | None = None, at: Picked | None = None, as_of_ns: int | None = None) -> None:
+def header(
+    name: str, what: str, info: SessionInfo | None = None, at: Picked | None = None, as_of_ns: int | None = None
+) -> None:
     """Say what the page is, which session it shows and how old that is."""
     st.header(name, anchor=False)
     if info is None or at is None:
@@ -54,7 +56,10 @@ def header(name: str, what: str, info: SessionInfo | None = None, at: Picked | N
     late = f"; {text.count(at.late, 'event')} recorded and not shown yet" if at.late else ""
     st.caption(f"{what}  \n{text.plain(title(info))} · {text.plain(known + late)}")
     if is_simulated(info):
-        st.info("**SIMULATED**: the session traded the embedded gateway. Prices are drawn; no market, no money.", icon=":material/science:")
+        st.info(
+            "**SIMULATED**: the session traded the embedded gateway. Prices are drawn; no market, no money.",
+            icon=":material/science:",
+        )
 
 
 def cards(shown: Sequence[Card], columns: int = 5) -> None:
@@ -63,9 +68,14 @@ def cards(shown: Sequence[Card], columns: int = 5) -> None:
         row = shown[first : first + columns]
         for place, card in zip(st.columns(columns), row, strict=False):
             place.metric(
-                card.label, card.value, card.note or None, help=card.help, border=True, delta_arrow="off",
+                card.label,
+                card.value,
+                card.note or None,
+                help=card.help,
+                border=True,
+                delta_arrow="off",
                 delta_color="green" if card.tone > 0 else "red" if card.tone < 0 else "gray",
-            )  # fmt: skip
+            )
 
 
 def table(
@@ -84,10 +94,16 @@ def table(
     """
     labels, helps = labels or {}, helps or {}
     data = pandas_of(frame)
-    settings = {column.name: _setting(column, labels.get(column.name), helps.get(column.name)) for column in frame.columns}
+    settings = {
+        column.name: _setting(column, labels.get(column.name), helps.get(column.name)) for column in frame.columns
+    }
     lazy = None if not select and frame.size <= LAZY_ROWS else frame.size > LAZY_ROWS
-    more: dict[str, Any] = {"on_select": "rerun", "selection_mode": "single-row", "lazy": False} if select else {"lazy": lazy}
-    found: Any = st.dataframe(data, column_config=settings, hide_index=True, placeholder=UNKNOWN, key=key, height=height, **more)
+    more: dict[str, Any] = (
+        {"on_select": "rerun", "selection_mode": "single-row", "lazy": False} if select else {"lazy": lazy}
+    )
+    found: Any = st.dataframe(
+        data, column_config=settings, hide_index=True, placeholder=UNKNOWN, key=key, height=height, **more
+    )
     download(frame, key)
     if not select:
         return None
@@ -98,10 +114,16 @@ def table(
 def download(frame: Frame, key: str) -> None:
     """Offer a table as CSV: exact decimals, and no cell that a spreadsheet would run."""
     st.download_button(
-        f"CSV, {text.count(frame.size, 'row')}", lambda: csv_bytes(frame), f"{frame.name}.csv", "text/csv", key=f"{key}-csv",
-        on_click="ignore", type="tertiary", icon=":material/download:",
+        f"CSV, {text.count(frame.size, 'row')}",
+        lambda: csv_bytes(frame),
+        f"{frame.name}.csv",
+        "text/csv",
+        key=f"{key}-csv",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
         help="Every row with exact decimals. A text that begins like a formula gets an apostrophe in front.",
-    )  # fmt: skip
+    )
 
 
 def pandas_of(frame: Frame) -> Any:
@@ -140,13 +162,40 @@ def _number_format(column: Column) -> str:
         return "localized"
     if column.kind == "number":
         return "%.4g"
-    return "accounting" if column.name in MONEY_NAMES else "%.10g"
+    return "%,.2f" if column.name in MONEY_NAMES else "%.10g"
 
 
-MONEY_NAMES = frozenset((
-    "pnl", "net", "fees", "fee", "cost", "proceeds", "value", "unrealized", "realized", "income", "amount", "cash", "positions", "equity",
-    "effect", "total", "difference", "would_be", "was", "open_cost", "mae", "mfe", "open_fee", "close_fee", "filled_value",
-))  # fmt: skip
+MONEY_NAMES = frozenset(
+    (
+        "pnl",
+        "net",
+        "fees",
+        "fee",
+        "cost",
+        "proceeds",
+        "value",
+        "unrealized",
+        "realized",
+        "income",
+        "amount",
+        "cash",
+        "positions",
+        "equity",
+        "effect",
+        "total",
+        "difference",
+        "would_be",
+        "was",
+        "open_cost",
+        "mae",
+        "mfe",
+        "open_fee",
+        "close_fee",
+        "filled_value",
+        "a fee",
+        "b fee",
+    )
+)
 """Columns that are money and are shown in cents with thousands apart; the download has them whole."""
 
 

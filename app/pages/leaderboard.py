@@ -1,3 +1,0 @@
-"""Stub."""
-import streamlit as st
-st.write("soon")

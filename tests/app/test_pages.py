@@ -1,0 +1,72 @@
+"""Every page draws, whatever state its book is in."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from app.shell.entry import PAGES
+from tests.app.conftest import words
+
+NAMES = [name for rows in PAGES.values() for name, _, _ in rows]
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_a_page_draws_a_book_with_backtests(book, show, page):
+    test = show(book, page)
+    assert test.header and not test.warning and not test.error
+
+
+@pytest.mark.parametrize("page", NAMES)
+@pytest.mark.parametrize("state", ["missing", "blank", "garbage", "foreign", "half-written"])
+def test_a_page_says_a_sentence_about_a_book_that_is_none(tmp_path, show, page, state):
+    path = tmp_path / "strange.db"
+    if state == "blank":
+        path.touch()
+    elif state == "garbage":
+        path.write_bytes(b"not a database at all" * 100)
+    elif state == "foreign":
+        import sqlite3
+
+        with sqlite3.connect(path) as other:
+            other.execute("CREATE TABLE trades (id INTEGER, pnl REAL)")
+    elif state == "half-written":
+        path.write_bytes(b"SQLite format 3\0" + b"\0" * 500)
+    test = show(path, page)
+    said = words(test)
+    assert "strange.db" in said.replace("\\", "") and len(test.dataframe) == 0
+
+
+def test_the_figures_are_those_of_the_command_line(book, show, capsys):
+    from cli.root import root
+
+    root.main(["backtest", "show", "1", "--book", str(book), "--json"], standalone_mode=False)
+    document = json.loads(capsys.readouterr().out)
+    shown = {one.label: one.value for one in show(book, "performance", session="1").metric}
+    from sim.metrics import MONEY
+    from sim.output.report import figure_text, label
+    from ledger.units import money
+
+    for name in ("final_equity", "total_return", "cagr", "sharpe", "max_drawdown", "win_rate", "fees"):
+        value = money(document[name]) if name in MONEY else document[name]
+        assert shown[label(name)] == figure_text(name, value, "USD")
+
+
+def test_the_comparison_is_the_one_of_the_ledger(book, show):
+    from ledger.compare import compare
+    from ledger.journal import Journal
+    from sim.output.report import money_text
+
+    with Journal.read(book) as journal:
+        found = compare(journal, 1, journal, 2)
+    shown = {one.label: one.value for one in show(book).metric}
+    assert shown["Left unexplained"] == "0"
+    assert shown["Difference"].lstrip("+") == money_text(found.difference_e8, "USD")
+    assert shown["Decisions that differ"] == f"{len(found.different):,} of {len(found.rows):,}"
+
+
+def test_a_session_may_be_named_in_the_address_and_a_wrong_one_is_passed_over(book, show):
+    assert show(book, "performance", session="1").session_state["session_id"] == 1
+    assert show(book, "performance", session="999").session_state["session_id"] == 2
+    assert show(book, "performance", session="1; DROP TABLE event").session_state["session_id"] == 2
