@@ -26,7 +26,7 @@ from ledger.book import (
 from ledger.kernel import jit, kernel
 from ledger.kernels.gate import notional
 from ledger.kernels.orders import held_cash, leads, leaves, live, protective
-from ledger.units import muldiv
+from ledger.units import AMOUNT_MAX, muldiv
 from ledger.vocabulary import EntryFlag, EventKind, InstrumentFlag, Limit, OrderFlag, OrderStatus
 
 
@@ -151,14 +151,27 @@ def _disturbed(a: Arena) -> np.ndarray:
 
 
 @jit
+def _turned(a: Arena) -> np.ndarray:
+    """Return int64[instruments, 2]: what filled orders that were allowed to open traded, by side (0 sold, 1 bought)."""
+    result = np.zeros((used(a, S_INSTRUMENT), 2), np.int64)
+    for number in range(used(a, S_ORDER)):
+        order = row(a, S_ORDER, number)
+        if a[order + O_FLAGS] & OrderFlag.OPENING:
+            which = result[a[order + O_INSTRUMENT]]
+            which[(a[order + O_SIDE] + 1) // 2] = min(which[(a[order + O_SIDE] + 1) // 2] + a[order + O_FILLED], AMOUNT_MAX)
+    return result
+
+
+@jit
 def _exits(a: Arena) -> Invariant:
     """Working exits never exceed the position they close.
 
-    An order that also opens was allowed to, so it is no mere exit. A guard that came
-    with an entry may outlive it when the entry is rejected: cancelling it is the
-    order manager's business, and no fault of the book.
+    An order that also opens was allowed to, so it is no mere exit; once it is filled it may have
+    closed what an older exit was to close, and that exit then opens what the other was allowed to.
+    A guard that came with an entry may outlive it when the entry is rejected: cancelling it is
+    the order manager's business, and no fault of the book.
     """
-    disturbed = _disturbed(a)
+    disturbed, turned = _disturbed(a), _turned(a)
     for number in range(1, used(a, S_INSTRUMENT)):
         instrument = row(a, S_INSTRUMENT, number)
         exits, link, side = np.int64(0), a[instrument + I_LIVE_FIRST], np.int64(-1)
@@ -173,7 +186,7 @@ def _exits(a: Arena) -> Invariant:
                 exits += leaves(a, order)
             elif a[order + O_PARENT] == 0 and leads(a, instrument, order):
                 exits += leaves(a, order)
-        if exits > abs(a[instrument + I_POSITION]) and not disturbed[number]:
+        if exits > abs(a[instrument + I_POSITION]) + turned[number, (side + 1) // 2] and not disturbed[number]:
             return Invariant.EXITS_WITHIN_POSITION
     return Invariant.HOLDS
 

@@ -6,6 +6,7 @@ import pytest
 
 from ledger.book import H_CASH, H_OVERDRAWN, H_RESERVED, H_SHORT_HOLD, H_VALUE, I_GATES, I_INCOME, I_POSITION
 from ledger.core import apply, decide
+from ledger.invariants import Invariant, check
 from ledger.kernels.gate import free_cash
 from ledger.keys import make
 from ledger.units import AMOUNT_MAX
@@ -256,3 +257,14 @@ def test_a_refusal_or_limit_without_a_name_is_refused() -> None:
     assert {say(book, K.REFUSED, reason=reason) for reason in (0, 1, 2, 26, 31, 42, 47)} == {Outcome.BAD_EVENT}
     assert {say(book, K.LIMIT, reason=reason, cash_e8=1) for reason in (8, 9, 18, 19)} == {Outcome.BAD_EVENT}
     assert wish(book, 1 << 54 | 1 << 41 | 12 << 37 | 1 << 4, 5) == Outcome.BAD_EVENT
+
+
+def test_an_exit_that_an_order_the_other_way_overtakes_breaks_no_invariant() -> None:
+    book = with_instruments((4, 4))
+    bought, first, second = (make(1, 1, Purpose.TARGET, bar) for bar in range(3))
+    assert say(book, K.LIMIT, reason=Limit.ALLOW_SHORT, cash_e8=1) == wish(book, bought, 200) == Outcome.APPLIED
+    assert fill(book, 1, 1, 200, 100, key=bought) == Outcome.APPLIED
+    assert wish(book, first, 100) == wish(book, second, -100) == fill(book, 2, -1, 200, 100, key=second) == Outcome.APPLIED
+    assert book.instruments[1, I_POSITION] == 0 and check(book) == Invariant.HOLDS
+    assert fill(book, 3, -1, 100, 100, key=first) == Outcome.APPLIED
+    assert book.instruments[1, I_POSITION] == -100 and check(book) == Invariant.HOLDS
