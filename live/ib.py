@@ -1,7 +1,7 @@
 """The only file that knows ib_async: one connection to a gateway, its raw callbacks as facts.
 
 Theory of operation. ib_async parses the wire and keeps pictures of orders and fills of its
-own. The pictures lose, merge and invent states (`tests/live/test_ib_pitfalls.py` pins
+own. The pictures lose, merge and invent states (`tests/scenarios/test_ib_pitfalls.py` pins
 how), so they are not looked at. A tap sits on the wrapper's methods, below the pictures:
 each callback first becomes a Fact and goes to `on_fact`, then the library may have it.
 Handlers of the library swallow exceptions; the tap hands them to `on_fault`, and a frame
@@ -44,6 +44,10 @@ VERSION, TESTED = str(ib_async.__version__), "2.1.0"
 
 class GatewayError(ConnectionError):
     """The gateway did not do what a connection needs; the message says what and what to look at."""
+
+
+class ClientIdInUse(GatewayError):
+    """Another connection has this client id; orders belong to it, so no other id is tried."""
 
 
 class Listing(NamedTuple):
@@ -93,6 +97,8 @@ class Gateway:
         self._completed: list[OrderSeen] | None = None
         self._positions: dict[tuple[str, int], PositionSeen] = {}
         self._question = asyncio.Lock()
+        self.turn = _at_once
+        """Awaited before every question, so that whoever counts messages counts these as well."""
         self._decoder = DecoderFaults(on_fault)
         self._tap()
 
@@ -113,7 +119,8 @@ class Gateway:
         except (OSError, TimeoutError) as error:
             self.close()
             heard = f"; it said {'; '.join(messages)}" if messages else ""
-            raise GatewayError(
+            kind = ClientIdInUse if any(line.startswith("326:") for line in messages) else GatewayError
+            raise kind(
                 f"no working connection to a gateway at {host}:{port} as client {client_id}: "
                 f"{error or 'it did not answer in time'}{heard}. Is it running, logged in, and set to accept API clients?"
             ) from error
@@ -137,6 +144,7 @@ class Gateway:
 
     async def heartbeat(self, timeout: float) -> bool:
         """Ask for the gateway's time; return whether it answered in time."""
+        await self.turn()
         try:
             async with asyncio.timeout(timeout):
                 await self._ib.reqCurrentTimeAsync()
@@ -183,7 +191,7 @@ class Gateway:
     async def snapshot(self, account: str, timeout: float) -> Snapshot:
         """Return every list the broker has, each in full or None."""
         async with self._question:
-            positions = await self._answered(self._ib.reqPositionsAsync(), timeout)
+            positions = await self._answered(self._ib.reqPositionsAsync, timeout)
             own = await self._orders_of(self._ib.reqOpenOrdersAsync, timeout)
             everyone = await self._orders_of(self._ib.reqAllOpenOrdersAsync, timeout)
             executions = await self._executions_of(account, timeout)
@@ -192,31 +200,32 @@ class Gateway:
         held = tuple(self._positions.values()) if positions else None
         return Snapshot(self._now_ns(), next_id, held, own, everyone, executions, completed)
 
-    async def _answered(self, question: Any, timeout: float) -> bool:
+    async def _answered(self, ask: Callable[[], Any], timeout: float) -> bool:
+        await self.turn()
         try:
             async with asyncio.timeout(timeout):
-                await question
+                await ask()
         except (TimeoutError, ConnectionError, ib_async.RequestError):
             return False
         return True
 
     async def _orders_of(self, ask: Callable[[], Any], timeout: float) -> tuple[OrderSeen, ...] | None:
         self._orders = []
-        answered = await self._answered(ask(), timeout)
+        answered = await self._answered(ask, timeout)
         found, self._orders = self._orders, None
         return tuple(found) if answered else None
 
     async def _executions_of(self, account: str, timeout: float) -> tuple[ExecutionSeen, ...] | None:
         self._executions = []
         # Some gateways never answer an empty filter, so the account is named.
-        asked = self._ib.reqExecutionsAsync(ib_async.ExecutionFilter(acctCode=account))
-        answered = await self._answered(asked, timeout)
+        named = ib_async.ExecutionFilter(acctCode=account)
+        answered = await self._answered(lambda: self._ib.reqExecutionsAsync(named), timeout)
         found, self._executions = self._executions, None
         return tuple(found) if answered else None
 
     async def _completed_of(self, timeout: float) -> tuple[OrderSeen, ...] | None:
         self._completed = []
-        answered = await self._answered(self._ib.reqCompletedOrdersAsync(False), timeout)
+        answered = await self._answered(lambda: self._ib.reqCompletedOrdersAsync(False), timeout)
         found, self._completed = self._completed, None
         return tuple(found) if answered else None
 
@@ -226,6 +235,7 @@ class Gateway:
         Raises:
             GatewayError: no such contract, or several.
         """
+        await self.turn()
         try:
             async with asyncio.timeout(timeout):
                 found = await self._ib.reqContractDetailsAsync(ib_async.Stock(symbol, exchange, currency))
@@ -245,6 +255,7 @@ class Gateway:
         Raises:
             GatewayError: refused (code and text in the message), or no answer in time.
         """
+        await self.turn()
         try:
             async with asyncio.timeout(timeout):
                 bars = await self._ib.reqHistoricalDataAsync(
@@ -259,6 +270,7 @@ class Gateway:
     @asynccontextmanager
     async def live_bars(self, contract: Any, on_bar: Callable[[HistoryBar], None]) -> AsyncIterator[None]:
         """Have `on_bar` called with each five-second bar while the block runs."""
+        await self.turn()
         bars = self._ib.reqRealTimeBars(contract, 5, "TRADES", True)
 
         def taken(found: Any, new: bool) -> None:
@@ -343,3 +355,7 @@ class Gateway:
 
     def _said_error(self, req_id: int, code: int, text: str, *_rest: Any) -> None:
         self._on_fact(MessageSeen(self._now_ns(), req_id, code, text))
+
+
+async def _at_once() -> None:
+    """Let a question go at once."""

@@ -147,7 +147,8 @@ def _about_connection(link: Link, now_ns: int, said: LinkNews) -> Change:
         lost = _to(link, State.DEGRADED, "the gateway lost its connection to IBKR", now_ns)
         return Change(lost, (Todo.CLOSE_GATE,))
     if said in (LinkNews.RESTORED, LinkNews.RESTORED_DATA_LOST):
-        again = (Todo.RECONCILE, Todo.SUBSCRIBE) if said is LinkNews.RESTORED_DATA_LOST else (Todo.RECONCILE,)
+        # Gateways that say "data maintained" have been seen to send none, so data is asked for anew either way.
+        again = (Todo.SUBSCRIBE, Todo.RECONCILE)
         mended = _to(link, State.SYNCING, "the gateway is connected to IBKR again: comparing", now_ns)
         return Change(mended, (Todo.CLOSE_GATE, *again))
     if said is LinkNews.PORT_MOVED:

@@ -16,20 +16,20 @@ closes the gate and leaves the reason; the next start recovers from the journal.
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ledger.book import event
+from ledger.book import H_GATES, event
 from ledger.journal import Journal, JournalLocked, source_hash
 from ledger.journal.days import zone_of
 from ledger.journal.replay import session_row
 from ledger.vocabulary import EventKind, Gate, Side
 from live import link as links
 from live import opening
-from live.broker.codes import link_news
+from live.broker.codes import is_read_only, link_news
 from live.broker.facts import ExecutionSeen, Fact, MessageSeen
 from live.broker.heard import HistoryBar
 from live.broker.reconcile import Comparison, Snapshot
@@ -40,10 +40,14 @@ from live.control import Folder, Wish
 from live.ib import Gateway, GatewayError, Listing
 from live.market.market import Market, bar_size
 from live.market.wishes import FeeOf
-from live.pacer import Pacer
+from live.ops.duties import DUTIES, Tick
+from live.ops.standing import standing
+from live.pacer import Pacer, Rank
 from live.trader import Trader
 
 SECOND_NS = 1_000_000_000
+STARTUP_MESSAGES = 10
+"""What the library sends by itself when it connects, at most."""
 
 
 class Piece(NamedTuple):
@@ -51,12 +55,6 @@ class Piece(NamedTuple):
 
     place: int
     bar: HistoryBar
-
-
-class Tick(NamedTuple):
-    """Time has passed."""
-
-    now_ns: int
 
 
 class Closed(NamedTuple):
@@ -76,7 +74,7 @@ class Runner:
         dial: Dial = Gateway, chance: Callable[[], float] = lambda: 0.5, on_ready: Callable[[], None] = lambda: None,
         simulated: bool = False,
     ) -> None:  # fmt: skip
-        self.config, self.host, self.port, self._say, self.simulated = config, host, port, say, simulated
+        self.config, self.host, self.port, self.say, self.simulated = config, host, port, say, simulated
         self.folder = Folder(Path(config.book))
         self.clock: Clock = clock or MachineClock()
         self.link = links.Link(since_ns=self.clock.now_ns())
@@ -85,14 +83,17 @@ class Runner:
         self._dial, self._chance, self._on_ready = dial, chance, on_ready
         self.market = Market(config, fee_of, zone_of({}), say)
         self._listings: list[Listing] = []
-        self._queue: asyncio.Queue[Fact | Piece | Tick | Closed] = asyncio.Queue()
-        self._gateway: Gateway | None = None
+        self.queue: asyncio.Queue[Fact | Piece | Tick | Closed] = asyncio.Queue()
+        self.gateway: Gateway | None = None
         self._journal: Journal | None = None
-        self._lost, self._stop = asyncio.Event(), asyncio.Event()
+        self._lost, self._stop, self._look_now = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._pacer = Pacer(config.messages_per_s, config.messages_per_s, self.clock.now_ns())
+        self._feeds = AsyncExitStack()
+        self._feed_lost = False
         self._before: Snapshot | None = None
         self._loaded = False
-        self._code = source_hash()
-        self._stale = False
+        self.code = source_hash()
+        self.stale_code = False
         self._told_ns = 0
 
     async def run(self) -> None:
@@ -106,8 +107,9 @@ class Runner:
             raise JournalLocked(f"a runner trades {self.config.book} already, pid {owner}; ask it with `onebook paper status` or `stop`")
         try:
             async with asyncio.TaskGroup() as group:
-                jobs = (self._connection, self._consume, self._ticks, self._heartbeats, self._looks, self._code_checks)
-                tasks = [group.create_task(job(), name=f"paper.{job.__name__.strip('_')}") for job in jobs]
+                duties = [(duty.__name__, duty(self)) for duty in DUTIES]
+                jobs = [("connection", self._connection()), ("consume", self._consume()), ("looks", self._looks()), *duties]
+                tasks = [group.create_task(job, name=f"paper.{name}") for name, job in jobs]
                 await self._stop.wait()
                 for task in tasks:
                     task.cancel()
@@ -123,10 +125,10 @@ class Runner:
 
     def _leave(self) -> None:
         """Close the connection and the book: every fact that was heard is recorded first."""
-        while self.trader is not None and not self._queue.empty():
-            self._handle(self._queue.get_nowait())
-        if self._gateway is not None:
-            self._gateway.close()
+        while self.trader is not None and not self.queue.empty():
+            self._handle(self.queue.get_nowait())
+        if self.gateway is not None:
+            self.gateway.close()
         if self.trader is not None:
             self.trader.on_disconnected()
             self.folder.write_state({**self.state(), "link": "STOPPED"})
@@ -139,16 +141,16 @@ class Runner:
     async def _connection(self) -> None:
         """Keep one working connection: connect, compare, subscribe; again when it is lost."""
         while True:
-            self._change(links.connecting(self.link, self.clock.now_ns()))
+            self.change(links.connecting(self.link, self.clock.now_ns()))
             try:
                 async with AsyncExitStack() as life:
                     await self._connect(life)
-                    self._say(f"{self.link.state.value}: {self.link.reason}")
+                    self.say(f"{self.link.state.value}: {self.link.reason}")
                     await self._lost.wait()
             except GatewayError as error:
-                self._change(links.failed(self.link, self.clock.now_ns(), str(error)))
+                self.change(links.failed(self.link, self.clock.now_ns(), str(error)))
                 pause = links.back_off_s(self.link.failures, self._chance(), self.config.timeouts.back_off_most)
-                self._say(f"{self.link.state.value}: {error}; trying again in {pause:.0f} s")
+                self.say(f"{self.link.state.value}: {error}; trying again in {pause:.0f} s")
                 await self.clock.sleep(pause)
 
     async def _connect(self, life: AsyncExitStack) -> None:
@@ -159,10 +161,13 @@ class Runner:
         """
         self._lost.clear()
         waits = self.config.timeouts
-        gateway = self._dial(self._queue.put_nowait, lambda: self._queue.put_nowait(Closed("the socket was closed")),
+        gateway = self._dial(self.queue.put_nowait, lambda: self.queue.put_nowait(Closed("the socket was closed")),
                              self._fault, self.clock.now_ns)  # fmt: skip
         life.callback(gateway.close)
+        gateway.turn = self._turn
         accounts = await gateway.open(self.host, self.port, self.config.client_id, waits.connect)
+        for _ in range(STARTUP_MESSAGES):
+            self._pacer.take(self.clock.now_ns())
         account = require_paper_accounts(accounts, self.config.account)
         self._listings = [
             await gateway.listing(symbol, self.config.exchange, self.config.currency, waits.request) for symbol in self.config.symbols
@@ -171,11 +176,13 @@ class Runner:
         if trader.account != account:
             raise ConfigError(f"the gateway now manages {account} and this session trades {trader.account}; start anew")
         trader.handles = {number: listing.contract for number, listing in zip(trader.contracts, self._listings, strict=True)}
-        self._gateway, self._before = gateway, None
+        self.gateway, self._before = gateway, None
         trader.on_connected(gateway)
-        self._change(links.connected(self.link, self.clock.now_ns()))
+        self.change(links.connected(self.link, self.clock.now_ns()))
+        self._look_now.clear()  # the next two lines are what the change asks for
         await self._look()
-        await self._subscribe(gateway, life)
+        self._feeds = await life.enter_async_context(AsyncExitStack())
+        await self._subscribe(gateway)
         self._on_ready()
 
     def _open_book(self, account: str) -> Trader:
@@ -188,11 +195,12 @@ class Runner:
         contracts = opening.contracts(session, self._listings, now)
         opening.set_limits(session, self.config.limits, now)
         row = session_row(self._journal.connection, session.id)
-        pacer = Pacer(self.config.messages_per_s, self.config.messages_per_s, now)
-        self.trader = Trader(session, book_tag(row), self.config.client_id, account, contracts, pacer, self._say, self.clock.now_ns)
+        self.trader = Trader(session, book_tag(row), self.config.client_id, account, contracts, self._pacer, self.say, self.clock.now_ns)
         self.trader.on_start()
+        if int(session.book.arena[H_GATES]) & Gate.STALE_CODE:  # the process that was stale is gone; this one is what is on disk
+            session.record(event(EventKind.GATE, time_ns=now, side=Side.SELL, reason=Gate.STALE_CODE))
         live = len(self.trader.live_orders())
-        self._say(f"account {account}: session {session.id} in {path}, {session.book.seq} events, {live} live orders")
+        self.say(f"account {account}: session {session.id} in {path}, {session.book.seq} events, {live} live orders")
         return self.trader
 
     async def _look(self) -> None:
@@ -203,51 +211,58 @@ class Runner:
         if opening.deposit(trader.session, gateway.cash(trader.account, self.config.currency), not any(
             held.quantity for held in now.positions or ()
         ), self.clock.now_ns()):  # fmt: skip
-            self._say(f"first deposit: {trader.session.book.valuation().cash / 1e8:,.2f} {self.config.currency}, told by the broker")
+            self.say(f"first deposit: {trader.session.book.valuation().cash / 1e8:,.2f} {self.config.currency}, told by the broker")
         found = trader.look(self._before, now)
         self._before, self.comparison = now, found
         if found.agrees:
-            self._change(links.reconciled(self.link, self.clock.now_ns()))
+            self.change(links.reconciled(self.link, self.clock.now_ns()))
         else:
             missing = f"no answer to {', '.join(found.missing_lists)}" if found.missing_lists else ""
             doubt = f"{len(found.doubtful)} orders in doubt" if found.doubtful else ""
-            self._say(f"NOT RECONCILED: {'; '.join(text for text in (missing, doubt) if text)}; entries stay closed")
+            self.say(f"NOT RECONCILED: {'; '.join(text for text in (missing, doubt) if text)}; entries stay closed")
         for held in found.not_ours:
-            self._say(f"POSITION NOT TRADED HERE: {held.symbol} {held.quantity} is on the account and in no symbol of this session")
+            self.say(f"POSITION NOT TRADED HERE: {held.symbol} {held.quantity} is on the account and in no symbol of this session")
 
-    async def _subscribe(self, gateway: Gateway, life: AsyncExitStack) -> None:
+    async def _subscribe(self, gateway: Gateway) -> None:
         """Load the past, once, and have live pieces put on the queue."""
         trader, _ = self._required()
         market, size = self.market, bar_size(self.market.length_ns)
+        self._feed_lost = False
         for place, listing in enumerate(self._listings):
             if not self._loaded:
                 past = await gateway.history(listing.contract, market.duration(), size, self.config.timeouts.history)
                 if not market.load(place, past, self.clock.now_ns()):
-                    self._say(f"NO HISTORY: {listing.symbol}: the strategy has no opinion before enough bars were seen")
-            await life.enter_async_context(
-                gateway.live_bars(listing.contract, lambda bar, place=place: self._queue.put_nowait(Piece(place, bar)))  # type: ignore[misc]
+                    self.say(f"NO HISTORY: {listing.symbol}: the strategy has no opinion before enough bars were seen")
+            await self._feeds.enter_async_context(
+                gateway.live_bars(listing.contract, lambda bar, place=place: self.queue.put_nowait(Piece(place, bar)))  # type: ignore[misc]
             )
         if not self._loaded:
             market.adopt(trader)
         self._loaded = True
+
+    async def _turn(self) -> None:
+        """Wait until a question may go, and count it: orders go first."""
+        while wait_ns := self._pacer.wait_ns(self.clock.now_ns(), Rank.QUESTION):
+            await self.clock.sleep(wait_ns / SECOND_NS)
+        self._pacer.take(self.clock.now_ns())
 
     # The consumer.
 
     async def _consume(self) -> None:
         """Work the queue off; send what may leave; bring the tables up when there is nothing else to do."""
         while True:
-            self._handle(await self._queue.get())
+            self._handle(await self.queue.get())
             self._drain()
             if self.trader is not None:
                 if links.may_send(self.link):
                     self.market.guard(self.trader, self.clock.now_ns())
                 await self._send()
-                if self._queue.empty():
+                if self.queue.empty():
                     self.trader.session.project()
 
     def _drain(self) -> None:
-        while not self._queue.empty():
-            self._handle(self._queue.get_nowait())
+        while not self.queue.empty():
+            self._handle(self.queue.get_nowait())
 
     async def _send(self) -> None:
         """Hand the wire what may leave now, and wait for turns while something is due."""
@@ -267,7 +282,7 @@ class Runner:
         """Give finished bars away, take what people ask for, and say how things stand."""
         self.market.on_tick(now_ns, trader, links.may_send(self.link))
         for wish in self.folder.take():
-            self._say(f"{wish.do.upper()} asked for by {wish.who or 'somebody'}: {wish.why}")
+            self.say(f"{wish.do.upper()} asked for by {wish.who or 'somebody'}: {wish.why}")
             self._obey(trader, wish)
         if now_ns - self._told_ns >= self.config.timeouts.state_every * SECOND_NS:
             self._told_ns = now_ns
@@ -280,35 +295,21 @@ class Runner:
             trader.halt(who)
         elif wish.do == "resume":
             trader.resume(who)
-            self._change(links.resumed(self.link, self.clock.now_ns()))
+            self.change(links.resumed(self.link, self.clock.now_ns()))
         elif wish.do == "flat":
-            self._say(f"FLAT: {', '.join(answer.name for answer in trader.flat(self.market.worst_prices(trader))) or 'no position'}")
+            self.say(f"FLAT: {', '.join(answer.name for answer in trader.flat(self.market.worst_prices(trader))) or 'no position'}")
         elif wish.do == "look":
             trader.look_wanted = True
         elif wish.do == "open":
             number = {contract.symbol: n for n, contract in trader.contracts.items()}.get(wish.symbol)
             answer = trader.open_instrument(number, who).name if number else f"{wish.symbol} is not traded here"
-            self._say(f"OPEN {wish.symbol}: {answer}")
+            self.say(f"OPEN {wish.symbol}: {answer}")
         else:
             self.stop()
 
     def state(self) -> dict[str, Any]:
         """Return how things stand, for those who may not open the book."""
-        trader, found = self.trader, self.comparison
-        return {
-            "pid": os.getpid(), "written_ns": self.clock.now_ns(), "simulated": self.simulated, "host": self.host, "port": self.port,
-            "link": self.link.state.value, "reason": self.link.reason, "since_ns": self.link.since_ns,
-            "data_stale": self.link.data_stale, "stale_code": self._stale, "bars": self.market.bars_seen, "late_pieces": self.market.late,
-            "account": trader.account if trader else None, "session": trader.session.id if trader else None,
-            "live_orders": len(trader.live_orders()) if trader else None,
-            "without_guard": [trader.contracts[n].symbol for n in self.market.guards.bare(trader.session.book)] if trader else None,
-            "reconciled": None if found is None else {
-                "complete": found.complete, "missing": list(found.missing_lists), "in_doubt": [str(key) for key in found.doubtful],
-                "differences": [list(difference) for difference in found.differences],
-                "not_ours": [f"{held.symbol} {held.quantity}" for held in found.not_ours],
-                "foreign_orders": [f"{o.symbol} {o.action} {o.quantity}" for o in found.foreign_orders],
-            },
-        }  # fmt: skip
+        return standing(self)
 
     def _handle(self, item: Fact | Piece | Tick | Closed) -> None:
         if isinstance(item, Closed):
@@ -326,73 +327,58 @@ class Runner:
         if isinstance(fact, MessageSeen) and fact.req_id < 0:
             said = link_news(fact.code)
             if said is not None:
-                self._change(links.news(self.link, self.clock.now_ns(), said))
+                self.change(links.news(self.link, self.clock.now_ns(), said))
+        if isinstance(fact, MessageSeen) and is_read_only(fact.code, fact.text) and self.link.state is not links.State.HALTED:
+            why = "the gateway is READ-ONLY and takes no orders: switch off 'Read-Only API' in its settings, then `onebook paper resume`"
+            self.change(links.halted(self.link, self.clock.now_ns(), why))
         if isinstance(fact, ExecutionSeen) and fact.account == trader.account and fact.time_ns <= self.clock.now_ns():
             self.market.begin_day(trader, fact.time_ns)
         trader.on_fact(fact)
 
     # What runs by the clock.
 
-    async def _ticks(self) -> None:
-        while True:
-            await self.clock.sleep(self.config.timeouts.tick)
-            self._queue.put_nowait(Tick(self.clock.now_ns()))
-
-    async def _heartbeats(self) -> None:
-        waits = self.config.timeouts
-        while True:
-            await self.clock.sleep(waits.heartbeat_every)
-            gateway = self._gateway
-            if gateway is not None and self.link.state in (links.State.READY, links.State.SYNCING, links.State.DEGRADED):
-                answered = await gateway.heartbeat(waits.heartbeat)
-                self._change(links.beat(self.link, self.clock.now_ns(), answered))
-            if self.trader is not None:
-                self.trader.session.heartbeat()
-
     async def _looks(self) -> None:
         """Compare again: soon while something is in doubt, and on a timer."""
         while True:
             syncing = self.link.state is links.State.SYNCING or (self.trader is not None and self.trader.look_wanted)
-            await self.clock.sleep(self.config.timeouts.second_look if syncing else self.config.timeouts.reconcile_every)
-            if self.link.state in (links.State.SYNCING, links.State.READY) and self._gateway is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.config.timeouts.second_look if syncing else self.config.timeouts.reconcile_every):
+                    await self._look_now.wait()
+            self._look_now.clear()
+            if self.link.state in (links.State.SYNCING, links.State.READY) and self.gateway is not None:
+                if self._feed_lost:
+                    await self._feeds.aclose()
+                    await self._subscribe(self.gateway)
                 await self._look()
-
-    async def _code_checks(self) -> None:
-        """Refuse entries when the files on disk are no longer the code that runs."""
-        while True:
-            await self.clock.sleep(self.config.timeouts.code_check_every)
-            stale = source_hash() != self._code
-            if stale != self._stale and self.trader is not None:
-                self._stale = stale
-                side = Side.BUY if stale else Side.SELL
-                self.trader.session.record(event(EventKind.GATE, time_ns=self.clock.now_ns(), side=side, reason=Gate.STALE_CODE))
-                self._say("STALE CODE: the files on disk are not the code that runs; entries are refused until a restart" if stale
-                          else "the files on disk are the code that runs again")  # fmt: skip
 
     # Small things.
 
-    def _change(self, change: links.Change) -> None:
+    def change(self, change: links.Change) -> None:
         """Take a change of the link and do what it asks for."""
         before, self.link = self.link, change.link
         if self.link.state is not before.state:
-            self._say(f"{before.state.value} -> {self.link.state.value}: {self.link.reason}")
+            self.say(f"{before.state.value} -> {self.link.state.value}: {self.link.reason}")
         for todo in change.todo:
             if todo is links.Todo.CLOSE_GATE and self.trader is not None and self.trader.wire is not None:
                 self.trader.on_disconnected()
             elif todo is links.Todo.HALT and self.trader is not None:
                 self.trader.halt(self.link.reason)
+            elif todo is links.Todo.RECONCILE:
+                self._look_now.set()
+            elif todo is links.Todo.SUBSCRIBE:
+                self._feed_lost = True
             elif todo in (links.Todo.DISCONNECT, links.Todo.CONNECT):
                 self._lost.set()
 
     def _closed(self, reason: str) -> None:
-        self._change(links.closed(self.link, self.clock.now_ns(), reason))
+        self.change(links.closed(self.link, self.clock.now_ns(), reason))
 
     def _fault(self, what: str) -> None:
         """A callback failed: stop sending, because a fact may be lost."""
-        self._say(f"FAULT: {what}")
-        self._change(links.halted(self.link, self.clock.now_ns(), what))
+        self.say(f"FAULT: {what}")
+        self.change(links.halted(self.link, self.clock.now_ns(), what))
 
     def _required(self) -> tuple[Trader, Gateway]:
-        if self.trader is None or self._gateway is None:
+        if self.trader is None or self.gateway is None:
             raise RuntimeError("the runner has no connection yet")
-        return self.trader, self._gateway
+        return self.trader, self.gateway

@@ -200,6 +200,7 @@ class Trader:
         if order_id is None or self.wire is None:
             self._alert(f"CANCEL NOT SENT: order {effect.key} has no order id of this client; cancel it at the broker")
             return
+        self._fold.sent(order_id, effect.key)
         self.wire.cancel(order_id)
 
     # Start, loss of the link, and the look at the broker's lists.
@@ -212,6 +213,7 @@ class Trader:
         """Use a connection; entries stay closed until the lists agree."""
         self.wire = wire
         self._heard.clear()
+        self._fold.connected()
         self._carry(self._oms.on_connected(self._now_ns()))
 
     def on_disconnected(self) -> None:

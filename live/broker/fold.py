@@ -53,6 +53,7 @@ class Fold:
         self._tag, self._client_id, self._account = tag, client_id, account
         self._contracts = {contract.con_id: contract for contract in contracts}
         self._by_order_id: dict[int, int] = {}
+        self._here: set[int] = set()
         self._by_perm_id: dict[int, int] = {}
         self._perm_ids: dict[int, set[int]] = {}
         self._alive: set[int] = set()
@@ -65,8 +66,16 @@ class Fold:
     def sent(self, order_id: int, key: int) -> list[Said]:
         """Remember under which order id a key was sent; facts that came before are worked off."""
         self._by_order_id[order_id] = key
+        self._here.add(order_id)
         waiting = self._waiting.pop(order_id, [])
         return [said for fact in waiting for said in self.add(fact)]
+
+    def connected(self) -> None:
+        """Begin a connection: a message's number is an order's only if that order was named on it.
+
+        Orders and questions draw from one counter, and a gateway may set it back.
+        """
+        self._here.clear()
 
     def order_ids(self) -> Mapping[int, int]:
         """Return the keys by order id."""
@@ -103,6 +112,7 @@ class Fold:
         """Remember the broker's names of an order; alert when it has a second permanent id."""
         if client_id == self._client_id and order_id > 0:
             self._by_order_id[order_id] = key
+            self._here.add(order_id)
         if perm_id <= 0:
             return []
         known = self._perm_ids.setdefault(key, set())
@@ -166,7 +176,7 @@ class Fold:
     def _on_message(self, fact: MessageSeen) -> list[Said]:
         if fact.req_id <= 0:
             return []
-        key = self._by_order_id.get(fact.req_id, 0)
+        key = self._by_order_id.get(fact.req_id, 0) if fact.req_id in self._here else 0
         if key == 0:
             return []  # a request of ours; its own waiter hears of it
         evidence = f"error {fact.code}: {fact.text}"

@@ -69,7 +69,7 @@ def test_back_off_grows_and_stays_below_its_bound(failures: int, jitter: float) 
 
 
 @given(st.lists(st.tuples(st.integers(0, 400_000_000), st.sampled_from(list(Rank))), min_size=1, max_size=200))
-def test_no_second_has_more_messages_than_rate_and_burst(asks: list[tuple[int, Rank]]) -> None:
+def test_no_second_has_more_messages_than_the_rate(asks: list[tuple[int, Rank]]) -> None:
     pacer, now, sent = Pacer(20, 10, 0), 0, []
     for gap, rank in asks:
         now += gap
@@ -77,7 +77,16 @@ def test_no_second_has_more_messages_than_rate_and_burst(asks: list[tuple[int, R
             pacer.take(now)
             sent.append(now)
     for first in sent:
-        assert sum(first <= moment < first + 10**9 for moment in sent) <= 30
+        assert sum(first <= moment < first + 10**9 for moment in sent) <= 20
+
+
+def test_a_full_bucket_does_not_let_two_seconds_of_messages_into_one() -> None:
+    pacer, sent = Pacer(40, 40, 0), []
+    for now in range(0, 10**9, 10**7):
+        while pacer.wait_ns(now) == 0:
+            pacer.take(now)
+            sent.append(now)
+    assert len(sent) == 40
 
 
 def test_questions_leave_turns_to_orders() -> None:

@@ -11,7 +11,7 @@ from ledger.book import I_POSITION
 from ledger.journal import Journal
 from ledger.vocabulary import Gate, OrderStatus, Outcome
 from live import link as links
-from live.broker.facts import ExecutionSeen, OrderSeen, PositionSeen
+from live.broker.facts import ExecutionSeen, MessageSeen, OrderSeen, PositionSeen
 from live.outbox import Outbox
 from live.pacer import Pacer
 from live.broker.reconcile import APART_NS, Snapshot
@@ -186,6 +186,22 @@ def test_lists_that_repeat_themselves_add_nothing_to_the_journal(tmp_path: Path)
         assert [hear() for _ in range(3)] == [first] * 3
         d.trader.on_fact(execution(d.ref(), 1, "0001.01.02", 8))
         assert int(d.session.book.instruments[1, I_POSITION]) == 80_000, "a correction is news"
+
+
+def test_an_error_about_a_question_is_not_taken_for_one_about_an_order_of_that_number(tmp_path: Path) -> None:
+    """Orders and questions share a counter, and a gateway that was reset gives an old order's number to a question."""
+    path, refused = tmp_path / "a.db", MessageSeen(START_NS, 1, 200, "No security definition has been found")
+    with Journal.open(path) as journal:
+        d = Desk(journal, FakeWire())
+        d.buy(10)
+        d.pump()
+    with Journal.open(path) as journal:
+        d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
+        d.trader.on_fact(refused)
+        assert d.status == OrderStatus.UNKNOWN, "the order may be working"
+        d.trader._fold._here.add(1)
+        d.trader.on_fact(refused)
+        assert d.status == OrderStatus.REJECTED, "without the guard it is closed, and the next wish buys again"
 
 
 def test_what_waits_when_the_link_breaks_is_not_sent_later(tmp_path: Path) -> None:

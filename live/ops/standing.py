@@ -1,0 +1,33 @@
+"""How a runner stands, as plain data: what `onebook paper status` shows, and what an app may draw.
+
+Theory of operation. A pure reading of the runner; nothing here changes anything. What is not known is None, and
+never a nought.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from live.runner import Runner
+
+
+def standing(runner: Runner) -> dict[str, Any]:
+    """Return the link, the account, the orders, what is unguarded and what the last comparison found."""
+    trader, found = runner.trader, runner.comparison
+    return {
+        "pid": os.getpid(), "written_ns": runner.clock.now_ns(), "simulated": runner.simulated, "host": runner.host, "port": runner.port,
+        "link": runner.link.state.value, "reason": runner.link.reason, "since_ns": runner.link.since_ns,
+        "data_stale": runner.link.data_stale, "stale_code": runner.stale_code,
+        "bars": runner.market.bars_seen, "late_pieces": runner.market.late,
+        "account": trader.account if trader else None, "session": trader.session.id if trader else None,
+        "live_orders": len(trader.live_orders()) if trader else None,
+        "without_guard": [trader.contracts[n].symbol for n in runner.market.guards.bare(trader.session.book)] if trader else None,
+        "reconciled": None if found is None else {
+            "complete": found.complete, "missing": list(found.missing_lists), "in_doubt": [str(key) for key in found.doubtful],
+            "differences": [list(difference) for difference in found.differences],
+            "not_ours": [f"{held.symbol} {held.quantity}" for held in found.not_ours],
+            "foreign_orders": [f"{o.symbol} {o.action} {o.quantity}" for o in found.foreign_orders],
+        },
+    }  # fmt: skip
