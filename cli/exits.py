@@ -45,6 +45,8 @@ CODES: dict[str, Code] = {
     "ledger.JournalHalted": Code.FAILED,
     "ledger.CompareError": Code.FINDING,
     "ledger.JournalError": Code.ENVIRONMENT,
+    "ledger.SourceLocked": Code.LOCKED,
+    "ledger.RescueError": Code.USAGE,
     "builtins.OSError": Code.ENVIRONMENT,
     "builtins.MemoryError": Code.ENVIRONMENT,
     "builtins.KeyboardInterrupt": Code.INTERRUPTED,

@@ -24,6 +24,7 @@ from cli.honesty import overfit, walkforward
 from cli.output import Voice, table, voice
 from cli.paper import paper
 from cli.parity import parity
+from cli.rescue import audit, import_
 from cli.runs import backtest
 from cli.strategy import check, new_strategy, strategies
 from cli.sweep import sweep
@@ -78,6 +79,8 @@ def root(ctx: click.Context) -> None:
 root.add_command(app)
 root.add_command(backtest)
 root.add_command(book)
+book.add_command(import_)
+book.add_command(audit)
 root.add_command(data)
 root.add_command(gateway)
 root.add_command(overfit)

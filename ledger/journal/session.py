@@ -199,6 +199,11 @@ class Session:
         self._require_alive()
         self._raw.append((self._journal.clock(), source, body))
 
+    def flush(self) -> None:
+        """Make what `keep` took durable now, without an event."""
+        with self._transaction():
+            pass
+
     def kept(self) -> list[tuple[int, str, str]]:
         """Return (received_ns, source, body) of every stored message, oldest first."""
         self._require_alive()

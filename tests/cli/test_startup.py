@@ -84,7 +84,8 @@ PLACES = {
     "GatewayError": "live.ib", "JournalFileError": "sim.gateway.wire.journal",
     "ConfigError": "cli.settings", "StrategyError": "strategies.api", "DataError": "sim.data.errors", "UnitError": "ledger.units",
     "BacktestError": "sim.run", "HonestyError": "sim.honesty.windows", "ExportError": "sim.output.export", "Refused": "sim.data.store.download",
-    "ParityError": "sim.parity.oracle", "VectorbtError": "sim.parity.vbt",
+    "ParityError": "sim.parity.oracle", "VectorbtError": "sim.parity.vbt", "RescueError": "ledger.rescue.errors",
+    "SourceLocked": "ledger.rescue.errors",
 }  # fmt: skip
 
 
