@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import streamlit as st
 
 from app.shell import books, text
@@ -66,9 +67,11 @@ def comparisons(chosen: tuple[Picked, ...]) -> list[Comparison]:
 
 @st.cache_resource(max_entries=KEPT, show_spinner="Reading the curves ...")
 def curves(chosen: tuple[Picked, ...]) -> Curves:
-    """Return equity, drawdown and difference on one axis."""
+    """Return equity, drawdown and difference on one axis; nothing is shown of a session before its first money came."""
     with ExitStack() as stack:
-        return compare.curves([(stack.enter_context(books.opened(one.path)), one.id) for one in chosen])
+        found = compare.curves([(stack.enter_context(books.opened(one.path)), one.id) for one in chosen])
+    funded = np.logical_or.accumulate(found.equity_e8 != 0, axis=1)
+    return found._replace(known=found.known & funded, both_known=found.both_known & funded & funded[:1])
 
 
 def story(path: str, session: int, key: int) -> Story:

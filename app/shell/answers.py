@@ -7,12 +7,11 @@ the same object each time: what is kept here is only read.
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from app.shell.books import KEPT, Picked, opened, session
 from ledger import views
+from ledger.explain import Explanation, explain_day
 from sim.output.sheet import Sheet
 
 kept = st.cache_resource(max_entries=KEPT, show_spinner="Reading the book ...")
@@ -47,24 +46,66 @@ def unmatched(at: Picked) -> list[views.UnmatchedCloser]:
 
 
 @kept
-def days(at: Picked) -> list[views.DayProfit]:
-    """Return the profit of each day on which something was closed."""
+def orders(at: Picked) -> list[views.Order]:
+    """Return every order, oldest first."""
     with opened(at.path) as journal:
-        return views.pnl_days(journal, at.id)
+        return views.orders(journal, at.id).rows
 
 
 @kept
-def symbols(at: Picked) -> list[views.SymbolProfit]:
-    """Return the profit of each instrument."""
+def intents(at: Picked) -> list[views.Intent]:
+    """Return every recorded wish and its answer, oldest first."""
     with opened(at.path) as journal:
-        return views.pnl_symbols(journal, at.id)
+        return views.intents(journal, at.id).rows
 
 
 @kept
-def refused(at: Picked) -> dict[Any, int]:
-    """Return how often each reason refused a wish."""
+def refusals(at: Picked) -> list[views.RefusalCount]:
+    """Return how often each reason refused wishes, by instrument and direction."""
     with opened(at.path) as journal:
-        return views.refusal_counts(journal, at.id)
+        return views.refusal_reasons(journal, at.id)
+
+
+@kept
+def trades(at: Picked) -> list[views.Trade]:
+    """Return every allocation."""
+    with opened(at.path) as journal:
+        return views.pnl_trades(journal, at.id)
+
+
+@kept
+def profit(at: Picked, by: str) -> list[views.Profit]:
+    """Return the profit of each group; `by` as in `views.profit_by`."""
+    with opened(at.path) as journal:
+        return views.profit_by(journal, at.id, by)
+
+
+@kept
+def explained(at: Picked, day: int) -> Explanation:
+    """Return why equity changed on a trading day."""
+    with opened(at.path) as journal:
+        return explain_day(journal, at.id, day)
+
+
+@kept
+def limits(at: Picked) -> list[views.LimitUse]:
+    """Return every limit and how much of it is used."""
+    with opened(at.path) as journal:
+        return views.limits(journal, at.id)
+
+
+@kept
+def remarks(at: Picked) -> list[views.Remark]:
+    """Return what a person should look at, newest first."""
+    with opened(at.path) as journal:
+        return views.remarks(journal, at.id)
+
+
+@kept
+def age(at: Picked) -> views.Age:
+    """Return how old everything is."""
+    with opened(at.path) as journal:
+        return views.age(journal, at.id)
 
 
 @kept

@@ -17,9 +17,15 @@ from ledger.journal import SessionInfo
 
 FOLDER = Path(app.__file__).parent
 PAGES: dict[str, list[tuple[str, str, str]]] = {
-    "": [("compare", "Compare", ":material/balance:")],
-    "One session": [("performance", "Performance", ":material/show_chart:")],
-    "All sessions": [("runs", "Runs", ":material/list:")],
+    "": [("compare", "Compare", ":material/balance:"), ("overview", "Overview", ":material/monitor_heart:")],
+    "One session": [
+        ("positions", "Positions & lots", ":material/inventory_2:"),
+        ("orders", "Orders", ":material/receipt_long:"),
+        ("pnl", "P&L", ":material/calendar_month:"),
+        ("performance", "Performance", ":material/show_chart:"),
+        ("risk", "Risk", ":material/shield:"),
+    ],
+    "All sessions": [("runs", "Runs", ":material/list:"), ("leaderboard", "Leaderboard", ":material/leaderboard:")],
 }
 """Every page: its file, its name, its icon."""
 

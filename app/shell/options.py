@@ -26,6 +26,7 @@ OPTIONS: dict[str, str | int | bool | list[str]] = {
     "client.showErrorDetails": "none",
     "client.toolbarMode": "minimal",
     "client.showSidebarNavigation": True,
+    "runner.magicEnabled": False,
 }
 BOOK_VARIABLE = "ONEBOOK_BOOK"
 DEFAULT_BOOK = "runs/onebook.db"

@@ -83,14 +83,15 @@ def table(
     key: str,
     labels: Mapping[str, str] | None = None,
     helps: Mapping[str, str] | None = None,
-    money: str = "",
+    blank: str = UNKNOWN,
     height: Any = "auto",
     select: bool = False,
 ) -> int | None:
     """Draw a table with its download; return the selected row when rows can be selected.
 
     Args:
-        labels, helps: headings and definitions by column. money: currency of the columns named `money_columns` in the frame.
+        labels, helps: headings and definitions by column. blank: what a cell without a value says; a dash only where nothing can be known
+            because there is nothing.
     """
     labels, helps = labels or {}, helps or {}
     data = pandas_of(frame)
@@ -102,7 +103,7 @@ def table(
         {"on_select": "rerun", "selection_mode": "single-row", "lazy": False} if select else {"lazy": lazy}
     )
     found: Any = st.dataframe(
-        data, column_config=settings, hide_index=True, placeholder=UNKNOWN, key=key, height=height, **more
+        data, column_config=settings, hide_index=True, placeholder=blank, key=key, height=height, **more
     )
     download(frame, key)
     if not select:
