@@ -17,6 +17,7 @@ import click
 from cli.app import app
 from cli.book import book
 from cli.common import leaf
+from cli.compare import compare
 from cli.data import data
 from cli.exits import Code, code_of
 from cli.gateway import gateway
@@ -81,6 +82,7 @@ root.add_command(backtest)
 root.add_command(book)
 book.add_command(import_)
 book.add_command(audit)
+root.add_command(compare)
 root.add_command(data)
 root.add_command(gateway)
 root.add_command(overfit)

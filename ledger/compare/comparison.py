@@ -20,6 +20,7 @@ from ledger.compare.gap import Gap
 from ledger.compare.judging import Amounts, Pair, differing, fee_of, first_time, judge
 from ledger.compare.model import MEANING, Cause, Comparison, Grids, Leg, Part, Row
 from ledger.compare.reading import Decision, JoinKey, Reading, leg_of
+from ledger.compare.words import moment
 from ledger.compare.scale import Own, Scale, scale_of
 from ledger.journal import Journal, JournalError
 from ledger.keys import Key, unpack
@@ -67,9 +68,9 @@ class Comparing:
         self.totals: defaultdict[Cause, int] = defaultdict(int)
         self.shares: list[Counter[Cause]] = [Counter() for _ in self.pairs]
         self.own: list[Amounts | None] = [None] * len(self.pairs)
+        self.closes: dict[int, tuple[int, Cause]] = {}
         self.scales: dict[str, Scale] = {}
         self.unpriced: set[str] = set()
-        self.stray: dict[str, int] = {}
 
     def result(self) -> Comparison:
         """Return the comparison; the residual is 0 or an error."""
@@ -109,6 +110,8 @@ class Comparing:
             if found.units:
                 for row, cause, amount in gap.trade(place, found.units, found.quantity_e8, found.own):
                     self._add(row, cause, amount)
+                    if row != place:
+                        self.closes.setdefault(place, (row, cause))
         if scale.mark is not None:
             self._held(scale, [self.pairs[place] for place in places])
 
@@ -141,18 +144,30 @@ class Comparing:
 
     def _rows(self) -> tuple[Row, ...]:
         found = []
-        for pair, own, shares in zip(self.pairs, self.own, self.shares, strict=True):
+        for place, (pair, shares) in enumerate(zip(self.pairs, self.shares, strict=True)):
             kind, said, symbol, _ = pair.joined
             parts = tuple((cause, shares[cause]) for cause in Cause if shares[cause])
-            amounts = own or Amounts((), 0, 0, (), "")
+            cause, reason = self._why(place)
             found.append(
                 Row(
                     kind, said if kind == "order" else None, symbol, pair.key, first_time(pair), pair.a, pair.b,
-                    differing(pair.a, pair.b), amounts.own[0][0] if amounts.own else None, amounts.reason, parts,
+                    differing(pair.a, pair.b), cause, reason, parts,
                     None if symbol in self.unpriced else sum(amount for _, amount in parts),
                 )
             )  # fmt: skip
         return tuple(found)
+
+    def _why(self, place: int) -> tuple[Cause | None, str]:
+        """Return why a row's quantities differ; one that gives back an earlier difference says whose."""
+        own = self.own[place]
+        if own is None or not own.own:
+            return None, ""
+        if place not in self.closes:
+            return own.own[0][0], own.reason
+        opener, cause = self.closes[place]
+        pair = self.pairs[opener]
+        since = "" if pair.key is None else f" by the decision of {moment(pair.key.bar_s * 10**9)}"
+        return cause, f"gives back the difference opened{since}"
 
     def _parts(self, rows: tuple[Row, ...]) -> tuple[Part, ...]:
         counts = Counter(cause for row in rows for cause, _ in row.parts)

@@ -21,7 +21,7 @@ from ledger.journal import Journal, SessionInfo
 from ledger.journal.errors import JournalError
 from ledger.vocabulary import EntryFlag, EventKind, OrderStatus, Outcome
 from ledger.views import rows
-from ledger.views.naming import strategy_names
+from ledger.views.naming import execution_names, strategy_names
 from ledger.views.rows import EntryRecord, InstrumentRow, OrderRecord, RefusalRecord
 
 _LOW = (1 << 41) - 1
@@ -73,6 +73,7 @@ class Reading:
             orders, entries = rows.orders(journal, session_id), rows.entries(journal, session_id)
             refusals = rows.refused(journal, session_id, self.seq)
         self.strategies = strategy_names(journal, session_id)
+        self.executions = execution_names(journal, session_id, self.names)
         self.symbols = {number: row.symbol for number, row in self.instruments.items()}
         self.counts = (len(orders), sum(entry.kind == EventKind.FILL for entry in entries), len(refusals))
         self.splits = [entry for entry in entries if entry.kind == EventKind.SPLIT]
@@ -147,7 +148,7 @@ class Reading:
                 found.exchanged = entry.ref in exchanged
 
     def _foreign(self, entry: EntryRecord) -> Decision:
-        return self._other("foreign", self.names.get(entry.exec_id, f"#{entry.exec_id}"), entry, 0)
+        return self._other("foreign", self.executions.get(entry.exec_id, f"#{entry.exec_id}"), entry, 0)
 
     def _other(self, kind: str, said: str, entry: EntryRecord, place: int) -> Decision:
         joined = (kind, said, self.symbols.get(entry.instrument, f"#{entry.instrument}"), place)

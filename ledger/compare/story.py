@@ -12,7 +12,7 @@ from ledger.compare.model import Step, Story
 from ledger.journal import Journal, JournalError
 from ledger.units import decimal_text
 from ledger.views import rows
-from ledger.views.naming import strategy_names
+from ledger.views.naming import execution_names, strategy_names
 from ledger.views.rows import InstrumentRow, StoryRecord
 from ledger.vocabulary import EventKind, OrderType, Outcome
 
@@ -29,12 +29,13 @@ def story(journal: Journal, session_id: int, key: int) -> Story:
         if not records:
             raise JournalError(f"session {session_id} has no event with key {key}")
         names = rows.names(journal, session_id)
+        executions = execution_names(journal, session_id, names)
         instruments = {row.number: row for row in rows.instruments(journal, session_id)}
         fees = rows.commissions(journal, session_id, key)
         allocations = rows.allocations(journal, session_id, key)
     grid = instruments.get(keys.instrument_of(key))
     symbols = {row.number: row.symbol for row in instruments.values()}
-    steps = [Step(record.seq, record.time_ns, EventKind(record.kind).name, _detail(record, grid, names)) for record in records]
+    steps = [Step(record.seq, record.time_ns, EventKind(record.kind).name, _detail(record, grid, names, executions)) for record in records]
     steps += [Step(seq, time_ns, "COMMISSION", f"{decimal_text(fee_e8)}") for seq, time_ns, fee_e8 in fees]
     told = tuple(_allocation(line, grid) for line in allocations)
     return Story(_key_text(key, strategies, symbols), tuple(sorted(steps, key=lambda step: step.seq)), told)
@@ -47,7 +48,7 @@ def _key_text(key: int, strategies: dict[int, str], symbols: dict[int, str]) -> 
         return f"key {key}"
 
 
-def _detail(record: StoryRecord, grid: InstrumentRow | None, names: dict[int, str]) -> str:
+def _detail(record: StoryRecord, grid: InstrumentRow | None, names: dict[int, str], executions: dict[int, str]) -> str:
     price_exp, qty_exp = (grid.price_exp, grid.qty_exp) if grid else (0, 0)
     price, qty = decimal_text(record.price_ticks, price_exp), decimal_text(record.qty_lots, qty_exp)
     target = decimal_text(record.target_lots, qty_exp)
@@ -62,7 +63,7 @@ def _detail(record: StoryRecord, grid: InstrumentRow | None, names: dict[int, st
         return f"{word} {qty} to hold {target}, {OrderType(record.order_type).name}{at}; {reserved} reserved"
     if kind == EventKind.FILL:
         revised = f", revision {record.revision}" if record.revision else ""
-        return f"{word} {qty} at {price}{revised} (execution {names.get(record.exec_id, record.exec_id)})"
+        return f"{word} {qty} at {price}{revised} (execution {executions.get(record.exec_id, record.exec_id)})"
     return names.get(record.ref, "") if record.ref else ""
 
 

@@ -86,6 +86,7 @@ PLACES = {
     "BacktestError": "sim.run", "HonestyError": "sim.honesty.windows", "ExportError": "sim.output.export", "Refused": "sim.data.store.download",
     "ParityError": "sim.parity.oracle", "VectorbtError": "sim.parity.vbt", "RescueError": "ledger.rescue.errors",
     "SourceLocked": "ledger.rescue.errors",
+    "CompareError": "ledger.compare",
 }  # fmt: skip
 
 
