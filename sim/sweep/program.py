@@ -25,7 +25,7 @@ from strategies.sizing import fraction_e6
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-SHEET_BYTES = 48 * 2**20
+SHEET_BYTES = 56 * 2**20
 OPS: dict[str, tuple[int, bool]] = {
     columnar.ABOVE: (ABOVE, True), columnar.NOT_ABOVE: (ABOVE, False), columnar.GREATER: (GREATER, True),
     columnar.AT_MOST: (GREATER, False), columnar.AT_LEAST: (AT_LEAST, True), columnar.LESS: (AT_LEAST, False),
@@ -55,14 +55,19 @@ class Sight:
 
 
 @kernel
-def _placed(column: Floats, row: Floats) -> int:
-    """Copy a column into the front of a row (modified in place), NaN behind it; return the bar from which it has no NaN."""
-    since = 0
+def _placed(column: Floats, row: Floats) -> tuple[int, bool]:
+    """Copy a column into the front of a row (modified in place), NaN behind it.
+
+    Returns:
+        The bar from which it has no NaN, and whether it has no number below 0.
+    """
+    since, negative = np.int64(0), np.int64(0)
     for t in range(column.shape[0]):
         row[t] = column[t]
-        since = max(since, t + 1 if column[t] != column[t] else 0)
+        since = max(since, np.int64(t + 1) if column[t] != column[t] else np.int64(0))
+        negative |= np.int64(column[t] < 0.0)
     row[column.shape[0] :] = np.nan
-    return since
+    return int(since), bool(negative == 0)
 
 
 @kernel
@@ -83,6 +88,7 @@ class Sheet:
         self.width = width
         self.values = np.empty((0, width))
         self.known_from = np.full(1, count, np.int64)
+        self.positive = np.zeros(0, np.bool_)
 
     def hold(self, wanted: Iterable[Side], over: Callable[[Callable[[Side], None], list[Side]], Any]) -> None:
         """Make every wanted column present; `over(function, items)` may call the function from threads."""
@@ -105,11 +111,12 @@ class Sheet:
         larger[: len(self.values)] = self.values
         known = np.full(len(larger) + 1, self.count, np.int64)
         known[: len(self.values)] = self.known_from[: len(self.values)]
+        self.positive = np.append(self.positive, np.zeros(len(larger) - len(self.positive), np.bool_))
         self.values, self.known_from = larger, known
 
     def _fill(self, side: Side) -> None:
         row = self.rows[side]
-        self.known_from[row] = _placed(compute(side, self.bars), self.values[row])
+        self.known_from[row], self.positive[row] = _placed(compute(side, self.bars), self.values[row])
 
 
 def sides(wishes: tuple[Wish, ...]) -> Iterator[Side]:
@@ -144,17 +151,21 @@ def program(declared: Sequence[tuple[Wish, ...]], sheet: Sheet) -> Program:
     coded = [_coded(wishes, sheet.rows) for wishes in declared]
     tests = max(1, *(len(primitives) for primitives, _ in coded))
     width = max(1, *(len(wishes) for _, wishes in coded))
+    rows = [list(dict.fromkeys(target for target, _, _ in wishes)) for _, wishes in coded]
+    targets = np.zeros((len(coded), max(1, *map(len, rows))), np.int64)
     table, numbers = np.zeros((len(coded), tests, 3), np.int64), np.zeros((len(coded), tests))
     wishes_of = np.zeros((len(coded), width, 3), np.int64)
     wishes_of[:, :, 1] = wishes_of[:, :, 2] = 1  # a place without a wish: a test and its opposite never hold together
     for c, (primitives, wishes) in enumerate(coded):
         for p, (op, left, right, number) in enumerate(primitives):
             table[c, p], numbers[c, p] = (op, left, right), number
-        if wishes:
-            wishes_of[c, : len(wishes)] = wishes
+        for w, (target, yes, no) in enumerate(wishes):
+            wishes_of[c, w] = rows[c].index(target), yes, no
+        targets[c, : len(rows[c])] = rows[c]
     values = sheet.values if len(sheet.values) else np.full((1, sheet.width), np.nan)
     known = sheet.known_from if len(sheet.values) else np.full(2, sheet.count, np.int64)
-    return Program(values, known, table, numbers, wishes_of)
+    positive = sheet.positive if len(sheet.values) else np.zeros(1, np.bool_)
+    return Program(values, known, positive, table, numbers, wishes_of, targets)
 
 
 def _coded(wishes: tuple[Wish, ...], rows: dict[Side, int]) -> tuple[list[tuple[int, int, int, float]], list[tuple[int, int, int]]]:

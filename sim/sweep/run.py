@@ -151,7 +151,7 @@ def _local(benches: Sequence[Bench], jobs: Sequence[Job], way: Way) -> list[Figu
         for job in jobs:
             kept = taken(job, way.resume)
             try:
-                found.append(kept if kept is not None else keep(job, benches[job.case].figures(job.part, run)))
+                found.append(kept if kept is not None else keep(job, benches[job.case].figures(job.part, run, way.jobs)))
                 done += len(job.part)
                 way.say(done, whole)
             except KeyboardInterrupt as stop:

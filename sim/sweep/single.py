@@ -54,7 +54,7 @@ def _by_words(case: Case, params: Any, numbers: Deal, accounts: Accounts) -> Non
     sheet = Sheet(Sight(history), history.end_ns.size)
     sheet.hold(sides(declared), over(None))
     table = program([declared], sheet)
-    by_words(bare(history), numbers, table, accounts, scratch(table.tests.shape[1], table.wishes.shape[1]))
+    by_words(bare(history), numbers, table, accounts, scratch(table.tests.shape[1], table.targets.shape[1]))
 
 
 def _by_bars(case: Case, params: Any, numbers: Deal, accounts: Accounts) -> None:

@@ -35,8 +35,10 @@ from strategies.sizing import bars_per_year
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-GROUP = 64
-"""Combinations that pass over a tile of time together."""
+GROUP = 512
+"""Combinations that pass over a tile of time together: many, for each group brings the tile's columns into the cache anew."""
+GROUP_MIN = 32
+"""A group is no smaller than this, however many threads wait for one."""
 PART = 1024
 """Combinations that are computed, and kept, together."""
 WORDS, BARS, BOOK = "words", "bars", "book"
@@ -96,13 +98,14 @@ class Bench:
             self.sheet = Sheet(self.sight, self.market.close.size)
             self.parts = parts(self.declared, self.sheet.rows_max, PART)
 
-    def figures(self, part: range, run: Over) -> Figures:
-        """Return the figures of a part, in the order of its combinations."""
+    def figures(self, part: range, run: Over, jobs: int = 1) -> Figures:
+        """Return the figures of a part, in the order of its combinations; `jobs`: how many groups `run` takes at once."""
         combos = self.combos[part.start : part.stop]
         if self.kernel == BOOK:
             return _joined([_by_book(self.case, params) for params in combos])
         numbers: Sequence[Deal] = _deal(self.case, combos)
-        groups = [range(first, first + GROUP) for first in range(0, len(combos), GROUP)]
+        size = min(GROUP, max(GROUP_MIN, -(-len(combos) // jobs)))
+        groups = [range(first, first + size) for first in range(0, len(combos), size)]
         if self.kernel == WORDS:
             declared = self.declared[part.start : part.stop]
             self.sheet.hold((side for wishes in declared for side in sides(wishes)), run)
@@ -115,9 +118,10 @@ class Bench:
     def _words(self, declared: Sequence[Any], numbers: Sequence[Deal]) -> Accounts:
         table = program(declared, self.sheet)
         accounts = empty(len(declared), self.case.blocks)
-        buffers = scratch(table.tests.shape[1], table.wishes.shape[1])
+        buffers = scratch(table.tests.shape[1], table.targets.shape[1])
         for deal_of, chosen in _alike(numbers):
-            mine = table._replace(tests=table.tests[chosen], numbers=table.numbers[chosen], wishes=table.wishes[chosen])
+            rows = {name: getattr(table, name)[chosen] for name in ("tests", "numbers", "wishes", "targets")}
+            mine = table._replace(**rows)
             part = Accounts(accounts.state[chosen], accounts.floats[chosen], accounts.blocks[chosen], accounts.record)
             by_words(self.market, deal_of, mine, part, buffers)
         return accounts

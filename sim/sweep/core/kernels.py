@@ -26,8 +26,8 @@ from sim.sweep.core.account import (
     fill, judge, opening, reserve, wanted, worth,
 )  # fmt: skip
 from sim.sweep.core.market import Deal, Market
-from sim.sweep.core.statistics import F_BEFORE, F_PEAK, F_TROUGH, TILE, Scratch, draw, settle, take
-from sim.sweep.core.words import ALL, BITS, W_TARGET, compare, wish_words
+from sim.sweep.core.statistics import F_BEFORE, F_PEAK, F_TROUGH, MASK, TILE, Scratch, Stretches, begin, settle, stretch, take
+from sim.sweep.core.words import ALL, BITS, compare, wish_words
 from strategies.api import MARKET, Bars, Signal
 from strategies.sizing import fraction_e6
 
@@ -42,9 +42,11 @@ class Program(NamedTuple):
 
     sheet: Floats  # [columns, padded T] NaN beyond the history
     known_from: Ints  # [columns + 1] bar from which a column has no NaN; in the last place T
+    positive: NDArray[np.bool_]  # [columns] whether a column has no number below 0
     tests: Ints  # [C, tests, 3]
     numbers: Floats  # [C, tests]
     wishes: Ints  # [C, wishes, 3]
+    targets: Ints  # [C, rows] the different targets of the wishes
 
 
 class Accounts(NamedTuple):
@@ -66,20 +68,24 @@ def _note(s: Ints, record: Ints, t: int, outcome: int, lots: int, worst: int, wo
     s[S_ROWS] += 1
 
 
-@kernel
-def _act(s: Ints, scratch: Scratch, record: Ints, market: Market, deal: Deal, tile: int, t: int, target_e6: int) -> None:
-    """Take a new target at the close of bar t: size it, judge it, fill it at the next open (s, record modified in place)."""
-    close = market.close[t]
+@inlined
+def _act(s: Ints, record: Ints, opens_at: Ints, close_at: Ints, deal: Deal, t: int, target_e6: int) -> bool:
+    """Take a new target at the close of bar t: size it, judge it, fill it at the next open (s, record modified in place).
+
+    Returns:
+        Whether a stretch of another cash and position begins at bar t + 1.
+    """
+    close = close_at[t & MASK]
     now = s[S_CASH] + worth(deal, close, s[S_POSITION])
     lots = wanted(deal, target_e6, now, close)
     most = abs(lots) + abs(s[S_POSITION])
     if beyond(s, now) or most > deal.lots_cap:
         s[S_STATUS] = BEYOND
-        return
+        return False
     s[S_LAST] = target_e6
     delta = lots - s[S_POSITION]
     if delta == 0:
-        return
+        return False
     side = np.int64(1) if delta > 0 else np.int64(-1)
     opens, noted = opening(s, side, side * delta), record.shape[0] > s[S_ROWS]
     worst, worst_fee, held = np.int64(0), np.int64(0), np.int64(0)
@@ -93,66 +99,71 @@ def _act(s: Ints, scratch: Scratch, record: Ints, market: Market, deal: Deal, ti
     if outcome != Outcome.APPLIED:
         s[S_LAST] = NO_TARGET
         s[S_REFUSED] += 1
-        return
+        return False
     s[S_ORDERS] += 1
+    filled = t + 1 < close_at.shape[0]
     price, fee = np.int64(0), np.int64(0)
-    if t + 1 < market.close.shape[0]:
-        draw(s, scratch, market, deal, tile, t + 1)
-        price = market.open[t + 1]
+    if filled:
+        price = opens_at[(t + 1) & MASK]
         fee = fill(s, deal, side, side * delta, price)
     if noted:
         line = record[s[S_ROWS] - 1]
         line[R_SIDE], line[R_QTY], line[R_OPENS], line[R_PRICE], line[R_FEE] = side, side * delta, opens, price, fee
+    return filled
 
 
 @inlined
 def _zeros(word: np.uint64) -> int:
-    """Return the number of trailing zero bits of a word that is not 0: the ones below its lowest one."""
-    bits = (word & ((word ^ ALL) + _U1)) - _U1
-    bits = bits - ((bits >> _U1) & np.uint64(0x5555555555555555))
-    bits = (bits & np.uint64(0x3333333333333333)) + ((bits >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    bits = (bits + (bits >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    bits += bits >> np.uint64(8)
-    bits += bits >> np.uint64(16)
-    bits += bits >> np.uint64(32)
-    return np.int64(bits & np.uint64(0x7F))
+    """Return the number of trailing zero bits of a word that is not 0; the compiler knows this loop as one instruction."""
+    below, count = ~word & (word - _U1), np.int64(0)
+    while below != _U0:
+        below &= below - _U1
+        count += 1
+    return count
 
 
 @inlined
-def _open_bits(wishes: Ints, words: Words, k: int, last: int) -> np.uint64:
-    """Return the bars of word k whose wish is another target than the last one."""
-    bits = _U0
-    for w in range(words.shape[0]):
-        if wishes[w, W_TARGET] != last:
-            bits |= words[w, k]
-    return bits
+def _row_of(targets: Ints, target_e6: int) -> int:
+    """Return the row of words that wishes a target; the number of rows when none does."""
+    row = 0
+    while row < targets.shape[0] and targets[row] != target_e6:
+        row += 1
+    return row
 
 
 @inlined
-def _wished(wishes: Ints, words: Words, k: int, place: int) -> int:
-    """Return the target of the wish that holds at a bit."""
-    w = 0
-    while (words[w, k] >> np.uint64(place)) & _U1 == _U0:
-        w += 1
-    return wishes[w, W_TARGET]
+def _wished(words: Words, k: int, place: int) -> int:
+    """Return the row whose wish holds at a bit."""
+    row = 0
+    while (words[row, k] >> np.uint64(place)) & _U1 == _U0:
+        row += 1
+    return row
 
 
 @kernel
 def _walk(
-    s: Ints, scratch: Scratch, record: Ints, market: Market, deal: Deal, wishes: Ints, words: Words, first: int, last: int
+    s: Ints, stretches: Stretches, record: Ints, opens_at: Ints, close_at: Ints, deal: Deal, targets: Ints, words: Words, first: int,
+    count: int,
 ) -> None:
-    """Walk one account over the wishes of bars first..last-1 (s, scratch, record modified in place)."""
-    for k in range(words.shape[1]):
+    """Walk one account over the wishes of the tile that begins at bar `first` (s, stretches, record modified in place)."""
+    rows = targets.shape[0]
+    row = _row_of(targets, s[S_LAST])
+    for k in range(count):
         later = ALL
         base = first + BITS * k
-        while s[S_STATUS] == FINE:
-            bits = _open_bits(wishes, words, k, s[S_LAST]) & later
+        while True:
+            bits = words[rows + 1, k] & ~words[row, k] & later
             if bits == _U0:
                 break
             place = _zeros(bits)
-            _act(s, scratch, record, market, deal, first, base + place, _wished(wishes, words, k, place))
+            row = _wished(words, k, place)
             later = (ALL << np.uint64(place)) << _U1
-    draw(s, scratch, market, deal, first, last)
+            if _act(s, record, opens_at, close_at, deal, base + place, targets[row]):
+                stretch(s, stretches, deal, base + place + 1)
+            if s[S_LAST] == NO_TARGET:
+                row = rows
+            if s[S_STATUS] != FINE:
+                return
 
 
 @inlined
@@ -183,11 +194,11 @@ def by_words(
                 continue
             for p in range(program.tests.shape[1]):
                 yes, known = scratch.yes[p, :count], scratch.known[p, :count]
-                compare(program.tests[c, p], program.numbers[c, p], program.sheet, program.known_from, first, yes, known)
-            words = scratch.words[:, :count]
-            wish_words(program.wishes[c], scratch.yes, scratch.known, last - first, words)
+                compare(program.tests[c, p], program.numbers[c, p], program.sheet, program.known_from, program.positive, first, yes, known)
+            wish_words(program.wishes[c], scratch.yes, scratch.known, last - first, scratch.words)
             record = accounts.record if c == 0 else accounts.record[:0]
-            _walk(s, scratch, record, market, deal, program.wishes[c], words, first, last)
+            begin(s, scratch.stretches, deal, first)
+            _walk(s, scratch.stretches, record, market.open, market.close, deal, program.targets[c], scratch.words, first, count)
             take(s, accounts.floats[c], scratch, market, accounts.blocks[c], first, last)
     for c in range(combos):
         settle(accounts.floats[c])
@@ -209,6 +220,7 @@ def by_bars(
     asked = math.nan
     for first in range(0, market.close.shape[0], TILE):
         last = min(first + TILE, market.close.shape[0])
+        begin(s, scratch.stretches, deal, first)
         for t in range(first, last):
             wish = on_bar(bars, columns, t, memory, params)
             if math.isnan(wish.target):
@@ -217,10 +229,9 @@ def by_bars(
                 return
             if wish.target == asked:
                 continue
-            asked = _heard(s, scratch, record, market, deal, first, t, wish.target)
+            asked = _heard(s, scratch.stretches, record, market, deal, t, wish.target)
             if s[S_STATUS] != FINE:
                 return
-        draw(s, scratch, market, deal, first, last)
         take(s, f, scratch, market, accounts.blocks[c], first, last)
     settle(f)
 
@@ -236,9 +247,9 @@ def _acceptable(s: Ints, wish: Signal) -> bool:
 
 
 @inlined
-def _heard(s: Ints, scratch: Scratch, record: Ints, market: Market, deal: Deal, tile: int, t: int, target: float) -> float:
+def _heard(s: Ints, stretches: Stretches, record: Ints, market: Market, deal: Deal, t: int, target: float) -> float:
     """Act on a target that is not the one before; return it, or NaN when it was refused and is to be asked again."""
     target_e6 = fraction_e6(target)
-    if target_e6 != s[S_LAST]:
-        _act(s, scratch, record, market, deal, tile, t, target_e6)
+    if target_e6 != s[S_LAST] and _act(s, record, market.open, market.close, deal, t, target_e6):
+        stretch(s, stretches, deal, t + 1)
     return math.nan if s[S_LAST] == NO_TARGET else target

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.kernel import inlined, kernel
-from sim.sweep.core.account import S_BLOCK, S_CASH, S_FROM, S_HELD, S_POSITION, S_RUINED
+from sim.sweep.core.account import S_BLOCK, S_CASH, S_HELD, S_POSITION, S_RUINED, S_STRETCHES
 from sim.sweep.core.market import PAD, Deal, Market
 
 Ints = NDArray[np.int64]
@@ -27,7 +27,7 @@ FIGURES = 4
 """Greatest depth so far (<= 0), greatest equity, least equity since, equity at the last period end."""
 B_SUM, B_SQUARE, B_COUNT = range(3)
 PIECE = 64
-TILE = 2048
+TILE = 1024
 MASK = 2**63 - 1
 LOOSE = {"reassoc", "contract", "nsz", "nnan"}
 
@@ -42,6 +42,14 @@ def statistic(function: F) -> F:
     return compiled
 
 
+class Stretches(NamedTuple):
+    """The stretches of a tile between two fills: equity is cash + per_tick x price in each; as many as S_STRETCHES says."""
+
+    begins: Ints  # [TILE + 2] first bar of each
+    cash: Floats  # [TILE + 2]
+    per_tick: Floats  # [TILE + 2]
+
+
 class Scratch(NamedTuple):
     """The buffers of one thread; place 0 of `equity` is free, and of `ends` holds the value before."""
 
@@ -50,14 +58,16 @@ class Scratch(NamedTuple):
     ends: Floats  # [TILE + 1 + PAD] equity at the tile's period ends
     yes: Words  # [tests, TILE / 64] where each test holds
     known: Words  # the same shape: where its sides are known
-    words: Words  # [wishes, TILE / 64] where each wish holds
+    words: Words  # [targets + 2, TILE / 64] where each target is wished, see `wish_words`
+    stretches: Stretches
 
 
-def scratch(tests: int, wishes: int) -> Scratch:
+def scratch(tests: int, targets: int) -> Scratch:
     """Return the buffers of one thread."""
     equity = np.empty(TILE + 1 + PAD)
-    yes, known, words = (np.zeros((max(1, rows), TILE // 64), np.uint64) for rows in (tests, tests, wishes))
-    return Scratch(equity, equity.view(np.int64), np.empty(TILE + 1 + PAD), yes, known, words)
+    yes, known, words = (np.zeros((max(1, rows), TILE // 64), np.uint64) for rows in (tests, tests, targets + 2))
+    stretches = Stretches(np.empty(TILE + 2, np.int64), np.empty(TILE + 2), np.empty(TILE + 2))
+    return Scratch(equity, equity.view(np.int64), np.empty(TILE + 1 + PAD), yes, known, words, stretches)
 
 
 @statistic
@@ -67,19 +77,41 @@ def _line(equity: Floats, price: Floats, at: int, first: int, count: int, cash: 
         equity[to + i] = cash + per_tick * price[source + i]
 
 
-@kernel
-def draw(s: Ints, scratch: Scratch, market: Market, deal: Deal, tile: int, last: int) -> None:
-    """Write the equity of bars S_FROM..last-1 (scratch and s modified in place); `tile` is the first bar of the buffer.
+@inlined
+def stretch(s: Ints, stretches: Stretches, deal: Deal, at: int) -> None:
+    """Begin a stretch of constant cash and position at bar `at` (s, stretches modified in place)."""
+    place = s[S_STRETCHES] & MASK
+    stretches.begins[place], stretches.cash[place] = at, np.float64(s[S_CASH])
+    stretches.per_tick[place] = np.float64(s[S_POSITION]) * np.float64(deal.multiply) / np.float64(deal.divide)
+    s[S_STRETCHES] += 1
 
-    Whole vectors are written: what is too much is written over by the next stretch, or lies in the padding.
+
+@inlined
+def begin(s: Ints, stretches: Stretches, deal: Deal, first: int) -> None:
+    """Begin a tile with the account as it is (s, stretches modified in place)."""
+    s[S_STRETCHES] = 0
+    stretch(s, stretches, deal, first)
+
+
+@kernel
+def _draw(s: Ints, stretches: Stretches, price: Floats, last: int, every: bool, equity: Floats) -> int:
+    """Write the equity of the tile up to bar last - 1 from place 1 on (s, equity modified in place); return how many values.
+
+    Unless every bar is wanted, a stretch without a position is one value: the others would repeat it. Whole vectors
+    are written: what is too much is written over by the next stretch, or lies in the padding.
     """
-    count = last - s[S_FROM]
-    if count > 0 and market.price.shape[0] > 0:
-        per_tick = np.float64(s[S_POSITION]) * np.float64(deal.multiply) / np.float64(deal.divide)
-        rounded = (count + PAD - 1) // PAD * PAD
-        _line(scratch.equity, market.price, s[S_FROM] - tile + 1, s[S_FROM], rounded, np.float64(s[S_CASH]), per_tick)
-        s[S_HELD] += count if s[S_POSITION] != 0 else 0
-        s[S_FROM] = last
+    to = np.int64(1)
+    stretches.begins[s[S_STRETCHES]] = last
+    for j in range(s[S_STRETCHES]):
+        at, per_tick = stretches.begins[j], stretches.per_tick[j]
+        count = stretches.begins[j + 1] - at
+        if per_tick != 0.0:
+            s[S_HELD] += count
+        elif not every:
+            count = min(count, np.int64(1))
+        _line(equity, price, to, at, (count + PAD - 1) // PAD * PAD, stretches.cash[j], per_tick)
+        to += count
+    return to - 1
 
 
 @kernel
@@ -179,7 +211,7 @@ def _ruin(s: Ints, equity: Floats, first: int, count: int) -> tuple[float, float
 
 @kernel
 def take(s: Ints, f: Floats, scratch: Scratch, market: Market, blocks: Floats, first: int, last: int) -> None:
-    """Take the tile of bars first..last-1, all drawn, into the figures (s, f, blocks modified in place).
+    """Take the stretches of bars first..last-1 into the figures (s, f, blocks modified in place).
 
     Over a market without figures (`market.bare`) nothing is drawn and nothing taken.
 
@@ -188,10 +220,36 @@ def take(s: Ints, f: Floats, scratch: Scratch, market: Market, blocks: Floats, f
     """
     if market.price.shape[0] == 0:
         return
-    positive = _drawdown(f, scratch, last - first) and f[F_BEFORE] > 0.0
     at, stop = market.period_of[first], market.period_of[last]
+    while at >= market.edges[s[S_BLOCK] + 1] and at < stop:
+        s[S_BLOCK] += 1
+    every = stop - at != last - first or stop > market.edges[s[S_BLOCK] + 1]
+    drawn = _draw(s, scratch.stretches, market.price, last, every, scratch.equity)
+    positive = _drawdown(f, scratch, drawn) and f[F_BEFORE] > 0.0
+    if every:
+        _pieces(s, f, scratch, market, blocks, first, at, stop, positive)
+        return
+    scratch.equity[0] = f[F_BEFORE]
+    _moments_of(s, scratch.equity, 1, drawn, positive, blocks[s[S_BLOCK]])
+    blocks[s[S_BLOCK]][B_COUNT] += stop - at
+    f[F_BEFORE] = scratch.equity[drawn]
+
+
+@inlined
+def _moments_of(s: Ints, series: Floats, first: int, count: int, positive: bool, line: Floats) -> None:
+    """Add the returns on series[first - 1..] to the sums of a block (s, line modified in place)."""
+    total, square = moments(series, first, count) if positive else _ruin(s, series, first, count)
+    line[B_SUM] += total
+    line[B_SQUARE] += square
+
+
+@kernel
+def _pieces(
+    s: Ints, f: Floats, scratch: Scratch, market: Market, blocks: Floats, first: int, at: int, stop: int, positive: bool
+) -> None:
+    """Take periods at..stop-1, all bars of which are drawn, block by block (s, f, blocks modified in place)."""
     series = scratch.equity
-    if stop - at != last - first:
+    if market.period_of.shape[0] != market.period_end.shape[0] + 1:
         series = scratch.ends
         for p in range(at, stop):
             series[p - at + 1] = scratch.equity[market.period_end[p] - first + 1]
@@ -202,10 +260,8 @@ def take(s: Ints, f: Floats, scratch: Scratch, market: Market, blocks: Floats, f
         if count <= 0:
             s[S_BLOCK] += 1
             continue
-        total, square = moments(series, done, count) if positive else _ruin(s, series, done, count)
         line = blocks[s[S_BLOCK]]
-        line[B_SUM] += total
-        line[B_SQUARE] += square
+        _moments_of(s, series, done, count, positive, line)
         line[B_COUNT] += count
         at, done = at + count, done + count
     f[F_BEFORE] = series[done - 1]

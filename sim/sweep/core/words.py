@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.kernel import inlined, kernel
-from strategies.indicators import above
+from strategies.indicators import TIE, above
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,8 +22,8 @@ ABOVE, GREATER, AT_LEAST = 0, 1, 2
 """Primitive comparisons; the others are their mirrors or opposites."""
 T_OP, T_LEFT, T_RIGHT = range(3)
 """Columns of a test: comparison, left and right column of the sheet (-1: the test's number)."""
-W_TARGET, W_YES, W_NO = range(3)
-"""Columns of a wish: target at 1e-6, bits of tests that must hold, bits of tests whose opposite must hold."""
+W_ROW, W_YES, W_NO = range(3)
+"""Columns of a wish: row of its target, bits of tests that must hold, bits of tests whose opposite must hold."""
 TESTS_MAX = 62
 BITS = 64
 ALL = np.uint64(2**64 - 1)
@@ -42,6 +42,18 @@ def _above(a: Floats, b: Floats, first: int, out: Words) -> None:
         word = _U0
         for i in range(BITS):
             word |= _ones(above(a[base + i], b[base + i]), i)
+        out[k] = word
+        base += BITS
+
+
+@kernel
+def _above_of_positive(a: Floats, b: Floats, first: int, out: Words) -> None:
+    """As `_above`, for columns without a negative number: where a > b, a is the greater magnitude; elsewhere nothing holds."""
+    base = first & MASK
+    for k in range(out.shape[0]):
+        word = _U0
+        for i in range(BITS):
+            word |= _ones(a[base + i] - b[base + i] > TIE * a[base + i], i)
         out[k] = word
         base += BITS
 
@@ -94,12 +106,15 @@ def _known(a: Floats, b: Floats, first: int, out: Words) -> None:
 
 
 @kernel
-def compare(test: Ints, number: float, sheet: Floats, known_from: Ints, first: int, yes: Words, known: Words) -> None:
+def compare(
+    test: Ints, number: float, sheet: Floats, known_from: Ints, positive: NDArray[np.bool_], first: int, yes: Words, known: Words
+) -> None:
     """Fill the words of one test from bar `first` on: where it holds, and where both sides are known.
 
     Args:
         sheet: float64[columns, padded T]; bars beyond the history are NaN.
         known_from: int64[columns], the bar from which a column has no NaN; the sheet's width when there is none.
+        positive: bool[columns], whether a column has no number below 0.
         yes, known: uint64[words], modified in place.
     """
     left, right, op = test[T_LEFT], test[T_RIGHT], test[T_OP]
@@ -107,6 +122,8 @@ def compare(test: Ints, number: float, sheet: Floats, known_from: Ints, first: i
     b = a if right < 0 else sheet[right]
     if right < 0:
         _against(op, a, number, first, yes)
+    elif op == ABOVE and positive[left] and positive[right]:
+        _above_of_positive(a, b, first, yes)
     elif op == ABOVE:
         _above(a, b, first, yes)
     elif op == GREATER:
@@ -123,20 +140,39 @@ def compare(test: Ints, number: float, sheet: Floats, known_from: Ints, first: i
 
 @kernel
 def wish_words(wishes: Ints, yes: Words, known: Words, bars: int, out: Words) -> None:
-    """Combine tests into wishes (out uint64[wishes, words], modified in place); a bar belongs to the first that holds.
+    """Combine tests into words of targets (out modified in place); a bar belongs to the first wish that holds.
 
     Args:
         wishes: int64[wishes, 3]. yes, known: uint64[tests, words]. bars: of the tile; no bit beyond them is set.
+        out: uint64[rows + 2, words]: a row for each target, one of zeros, and one of the bars where any wish holds.
     """
-    for k in range(out.shape[1]):
-        free = ALL if bars >= BITS * (k + 1) else (_U1 << np.uint64(bars - BITS * k)) - _U1
-        for w in range(out.shape[0]):
-            word = free
-            for p in range(yes.shape[0]):
-                bit = np.int64(1) << p
-                if wishes[w, W_YES] & bit:
-                    word &= yes[p, k]
-                if wishes[w, W_NO] & bit:
-                    word &= known[p, k] & ~yes[p, k]
-            out[w, k] = word
-            free &= ~word
+    rows, count = out.shape[0] - 2, (bars + BITS - 1) // BITS
+    for row in range(rows + 1):
+        for k in range(count):
+            out[row, k] = _U0
+    free, spare = out[rows + 1], out[rows]
+    for k in range(count):
+        free[k] = ALL
+    free[count - 1] = last = ALL >> np.uint64(BITS * count - bars)
+    for w in range(wishes.shape[0]):
+        _wish(wishes[w], yes, known, count, free, spare, out[wishes[w, W_ROW]])
+    for k in range(count):
+        free[k] = ~free[k]
+        spare[k] = _U0
+    free[count - 1] &= last
+
+
+@inlined
+def _wish(wish: Ints, yes: Words, known: Words, count: int, free: Words, spare: Words, mine: Words) -> None:
+    """Move the free bits where all tests of a wish hold to its row (free, spare, mine modified in place)."""
+    for k in range(count):
+        spare[k] = free[k]
+    for p in range(yes.shape[0]):
+        for sense in (W_YES, W_NO):
+            if (wish[sense] >> p) & 1:
+                flip = ALL if sense == W_NO else _U0
+                for k in range(count):
+                    spare[k] &= (yes[p, k] ^ flip) & known[p, k]
+    for k in range(count):
+        mine[k] |= spare[k]
+        free[k] &= ~spare[k]

@@ -17,6 +17,7 @@ from sim.data import load
 from sim.run import BacktestError, Setting, figures, simulate
 from sim.sweep.core import market as markets_of
 from sim.sweep.core.account import R_QTY
+from sim.sweep.core.statistics import TILE
 from sim.sweep.single import kernel_run
 from strategies import get, names
 from strategies.api import parse_params
@@ -74,7 +75,7 @@ def test_crossovers_give_the_engines_book_through_both_kernels(fast, more, short
 
 def test_the_kernels_do_take_the_ordinary_runs_and_a_tile_edge_changes_nothing() -> None:
     strategy = markets.crossing()
-    for bars in (2047, 2048, 2049, 5000):
+    for bars in (TILE - 1, TILE, TILE + 1, 5000):
         assert assert_same(markets.walk(bars, bars), strategy, strategy.params(5, 17, 0), Setting()) == 2
 
 

@@ -24,7 +24,7 @@ from sim.sweep.program import Sheet, program, sides
 from sim.sweep.work import Case
 from strategies import get
 from strategies.api import StrategyError, as_bars
-from strategies.columnar import COMPARISONS, Wish, holds, targets
+from strategies.columnar import ABOVE, COMPARISONS, Wish, holds, targets
 from strategies.columnar import Test as Compare
 from strategies.sizing import Size, full_lots
 
@@ -75,6 +75,40 @@ def test_block_moments_are_those_of_the_equity_curve() -> None:
         case = Case((history,), strategy, Setting(), 7, period)
         plain = work.moments_of(simulate([history], strategy, found.combos[0][0]).values, case)
         assert np.allclose(found.blocks, plain, rtol=1e-9, atol=1e-13) and (found.blocks[0, :, 2] == plain[0, :, 2]).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 1.0, -1.0, 0.5, float("nan")]), st.integers(1, 400)), min_size=1, max_size=12),
+    st.integers(0, 10**6), st.integers(1, 9), st.sampled_from(["day", "bar"]), st.booleans(),
+)  # fmt: skip
+def test_block_moments_and_depths_of_any_wishes_are_those_of_the_equity_curve(runs_of, seed, blocks, period, daily) -> None:  # type: ignore[no-untyped-def]
+    """Long stretches without a position, trades at every bar, at the edges of tiles and of blocks, and at the last bar."""
+    wishes = np.concatenate([np.full(length, target) for target, length in runs_of] + [np.array([0.0, 1.0] * 3)])
+    history = markets.walk(wishes.size, seed, hours=1 if daily else 7, step=0.004)
+    strategy = markets.scripted(wishes)
+    found = sweep(history, strategy, {}, Setting(size="percent:60"), jobs=1, blocks=blocks, period=period)
+    assert found.table["kernel"][0] == "words"
+    sim = simulate([history], strategy, found.combos[0][0], Setting(size="percent:60"))
+    plain = work.moments_of(sim.values, Case((history,), strategy, Setting(), blocks, period))
+    assert (found.blocks[0, :, 2] == plain[0, :, 2]).all() and np.allclose(found.blocks, plain, rtol=1e-7, atol=1e-13)
+    for name in ("max_drawdown", "exposure"):
+        assert found.table[name][0] == pytest.approx(figures(sim)[name], rel=1e-9, abs=1e-12)
+
+
+def test_wishes_alike_on_negative_and_positive_columns_and_a_tie_is_not_above() -> None:
+    """The words of columns without a negative number are made by a shorter formula."""
+    close = np.array([0.0, 1.0, 1.0 + 1e-15, 1.0 + 3e-14, 2.0, float("nan"), 5e-324, 0.0])
+    other = np.array([0.0, 1.0, 1.0, 1.0, 3.0, 1.0, 0.0, 5e-324])
+    for sign in (1.0, -1.0):
+        bars = as_bars(np.arange(close.size), close, close, close, sign * close, sign * other)
+        sheet = Sheet(bars, close.size)
+        sheet.hold(("close", "volume"), lambda function, items: [function(item) for item in items])
+        assert sheet.positive[: len(sheet.rows)].all() == (sign > 0)
+        test = Compare("close", ABOVE, "volume")
+        table, out = program([(Wish(1.0, (test,)),)], sheet), scratch(1, 1)
+        compare(table.tests[0, 0], 0.0, table.sheet, table.known_from, table.positive, 0, out.yes[0], out.known[0])
+        assert [bool(int(out.yes[0, 0]) >> place & 1) for place in range(close.size)] == list(holds(test, bars))
 
 
 def test_a_strategy_of_many_instruments_and_a_tiered_commission_go_through_the_book() -> None:
@@ -189,18 +223,26 @@ def test_a_words_bits_are_the_slow_twins_answers(left, right, comparison, number
     close, volume = np.array(left), np.array(right)[: len(left)]
     bars = as_bars(np.arange(close.size), close, close, close, close, volume)
     first = Compare("close", comparison, "volume" if number is None else number)
-    wishes = (Wish(0.5, (first, Compare("volume", second, 1.0))), Wish(-1.0, (first,)), Wish(0.0, (Compare("close", second, "volume"),)))
+    wishes = (
+        Wish(0.5, (first, Compare("volume", second, 1.0))), Wish(-1.0, (first,)), Wish(0.0, (Compare("close", second, "volume"),)),
+        Wish(0.5, (Compare("close", "<=", 0.0),)),
+    )  # fmt: skip
     sheet = Sheet(bars, close.size)
     sheet.hold(sides(wishes), lambda function, items: [function(item) for item in items])
     table = program([wishes], sheet)
-    buffers = scratch(table.tests.shape[1], 3)
+    buffers = scratch(table.tests.shape[1], table.targets.shape[1])
     for p in range(table.tests.shape[1]):
-        compare(table.tests[0, p], table.numbers[0, p], table.sheet, table.known_from, 0, buffers.yes[p], buffers.known[p])
+        compare(
+            table.tests[0, p], table.numbers[0, p], table.sheet, table.known_from, table.positive, 0, buffers.yes[p], buffers.known[p]
+        )  # fmt: skip
     wish_words(table.wishes[0], buffers.yes, buffers.known, close.size, buffers.words)
-    bits = [[bool(int(word) >> place & 1) for word in line for place in range(64)][: close.size] for line in buffers.words]
+    *bits, none, any_wish = (
+        [bool(int(word) >> place & 1) for word in line for place in range(64)][: close.size] for line in buffers.words
+    )
     answer = np.full(close.size, np.nan)
-    for line, wish in zip(bits, wishes, strict=True):
-        answer[line] = wish.target
+    for line, target in zip(bits, table.targets[0], strict=True):
+        answer[line] = target / 1e6
+    assert not any(none) and np.array_equal(any_wish, ~np.isnan(answer))
     assert np.array_equal(answer, targets(wishes, bars), equal_nan=True)
     assert not holds(first, bars)[np.isnan(close)].any()
 
