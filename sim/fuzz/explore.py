@@ -67,7 +67,6 @@ class Verdict(NamedTuple):
 def quiet_memory() -> Iterator[Callable[[int], None]]:
     """Keep the collector from running in the middle of a schedule; yield what collects at a fixed place."""
     was = gc.isenabled()
-    gc.collect()
     gc.disable()
     gc.freeze()
 

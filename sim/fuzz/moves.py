@@ -143,7 +143,7 @@ class Moves:
         for lost in self.crashed:
             lost(process, how)
         if process.program.restarts:
-            self.post(f"restart.{process.letter}", "restart", lambda: self._restart(process) and None)
+            self.post(f"up.{process.letter}", "restart", lambda: self._restart(process) and None)
 
     def _restart(self, process: Process) -> Process:
         return self.start(process.program, process.build)

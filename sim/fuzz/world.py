@@ -60,6 +60,7 @@ class World(Moves):
         self.checks: list[tuple[str, Check]] = []
         self.ends: list[tuple[str, Check]] = []
         self.shared: list[Any] = []
+        self.shown: list[tuple[str, Callable[[], object]]] = []
         self.crashed: list[Callable[[Process, str], None]] = []
         self.watch: Callable[[str, Lane | None], None] | None = None
         self.until: Callable[[], bool] | None = None
@@ -73,8 +74,11 @@ class World(Moves):
     # For scenarios.
 
     def dial(self, name: str, default: int, least: int = 1) -> int:
-        """Return a size of the scenario, such as how many signals come; the shrinker turns it down to `least`."""
-        value = max(self._wanted.get(name, default), least)
+        """Return a size of the scenario, such as how many signals come; the shrinker turns it down to `least`.
+
+        A token may call it by its first letter.
+        """
+        value = max(self._wanted.get(name, self._wanted.get(name[0], default)), least)
         self.dials[name] = value
         return value
 
@@ -94,6 +98,10 @@ class World(Moves):
     def at_end(self, name: str, check: Check) -> None:
         """Demand something when nothing is left to happen."""
         self.ends.append((name, check))
+
+    def show(self, name: str, value: Callable[[], object]) -> None:
+        """Show a state beside the lanes of a failure."""
+        self.shown.append((name, value))
 
     def share(self, *things: Any) -> None:
         """Name objects whose state belongs to the world's; the exhaustive search looks into them."""

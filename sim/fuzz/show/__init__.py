@@ -1,0 +1,1 @@
+"""Schedules for people: swim lanes as text and as one HTML page."""

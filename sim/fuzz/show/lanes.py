@@ -1,0 +1,137 @@
+"""Swim lanes: one column for each lane, one row for each move, a rule where the lane changes.
+
+Theory of operation. A failure is replayed once more with a watcher, so what is drawn is
+what happened. An effect is written `~label`, an answer `label <`, a report `label`, a fault
+`!! label fault`. The strip on the right is what the scenario shows of its state
+(`world.show`), after the move, where it changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sim.fuzz.choices import Tape
+from sim.fuzz.explore import Failure, Scenario
+from sim.fuzz.faults import parse
+from sim.fuzz.processes import Lane
+from sim.fuzz.replay import replay
+from sim.fuzz.world import World
+
+WIDTH = 22
+
+
+class Column(NamedTuple):
+    """One lane."""
+
+    name: str
+    title: str
+
+
+class Row(NamedTuple):
+    """One move."""
+
+    step: int
+    column: int | None
+    kind: str
+    label: str
+    fault: str
+    switch: bool
+    touched: bool
+    state: dict[str, str]
+
+
+class Lanes(NamedTuple):
+    """A schedule, drawn."""
+
+    columns: list[Column]
+    rows: list[Row]
+    violation: str
+    dials: dict[str, int]
+
+
+class _Recorder:
+    """Writes down every move of a world."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.moves, self.states = world, list[tuple[str, str, str, str, str]](), list[dict[str, str]]()
+        self.titles: dict[str, str] = {}
+        world.watch = self
+
+    def __call__(self, step: str, lane: Lane | None) -> None:
+        """Keep a move that is about to happen, and the state that the last one left."""
+        self.states.append(self.state())
+        name, fault = parse(step.partition("~")[0])
+        if lane is None:
+            lane = next((held for held in self.world.held if held.name == name), None)
+        if lane is None or (fault and "!" not in step):
+            self.moves.append(("", "fault", step.partition("~")[0], fault, ""))
+            return
+        kind = "effect" if lane.effect is not None else "answer" if lane.future is not None else "report"
+        owner = lane.process.title if lane.process is not None else ""
+        self.titles.setdefault(lane.name, f"{owner}: {lane.title}" if owner and lane.title != lane.name else lane.title or lane.name)
+        self.moves.append((lane.name, kind, lane.label, fault, lane.resource))
+
+    def state(self) -> dict[str, str]:
+        return {name: str(show()) for name, show in self.world.shown}
+
+
+def lanes_of(scenario: Scenario, failure: Failure, strict: bool = True) -> Lanes:
+    """Replay a failure and draw it."""
+    world = World(Tape(script=failure.draws), failure.dials)
+    recorder = _Recorder(world)
+    _, found = replay(scenario, failure.steps, strict=strict, watch=recorder, world=world)
+    states = [*recorder.states[1:], recorder.state()]
+    names = list(dict.fromkeys(move[0] for move in recorder.moves if move[0]))
+    last = recorder.moves[-1][4] if recorder.moves else ""
+    rows, before = [], ""
+    for number, (move, state) in enumerate(zip(recorder.moves, states, strict=False)):
+        name, kind, label, fault, resource = move
+        column = names.index(name) if name else None
+        switch = bool(name and before and name != before)
+        rows.append(Row(number, column, kind, label, fault, switch, bool(last) and resource == last, state))
+        before = name or before
+    columns = [Column(name, recorder.titles[name]) for name in names]
+    return Lanes(columns, rows, f"{found.name}: {found.message}" if found else "", dict(world.dials))
+
+
+def document(lanes: Lanes) -> dict[str, Any]:
+    """Return lanes as the JSON that sim/fuzz/README.md describes."""
+    return {
+        "columns": [column._asdict() for column in lanes.columns],
+        "rows": [row._asdict() for row in lanes.rows],
+        "violation": lanes.violation,
+    }
+
+
+def words(row: Row) -> str:
+    """Return what stands in a row's cell."""
+    if row.kind == "fault":
+        return f"!! {row.label}"
+    text = {"effect": f"~{row.label}", "answer": f"{row.label} <", "report": row.label}[row.kind]
+    return f"!! {text} {row.fault}" if row.fault else text
+
+
+def changed(rows: list[Row], at: int) -> str:
+    """Return the strip of a row: what differs from the row before."""
+    before = rows[at - 1].state if at else {}
+    return "  ".join(f"{name}={value}" for name, value in rows[at].state.items() if before.get(name) != value)
+
+
+def text(lanes: Lanes, title: str = "") -> str:
+    """Return lanes for a terminal."""
+    names = [column.name for column in lanes.columns]
+    width = min(WIDTH, max([len(words(row)) + 2 for row in lanes.rows if row.column is not None] + [12]))
+    legend = [f"  {column.name:<6} {column.title}" for column in lanes.columns]
+    lines = [title] if title else []
+    lines += [*legend, "", "step  " + "".join(f"{name:<{width}}" for name in names)]
+    for at, row in enumerate(lanes.rows):
+        if row.switch:
+            lines.append("      " + "-" * (width * len(names)))
+        cells = ["|"] * len(names)
+        if row.column is not None:
+            cells[row.column] = words(row)
+        body = "".join(f"{cell:<{width}}" for cell in cells)
+        if row.column is None:
+            body = f"{words(row):-<{width * len(names)}}"
+        lines.append(f"{row.step:>4}  {body}  {changed(lanes.rows, at)}".rstrip())
+    return "\n".join([*lines, f"      VIOLATION  {lanes.violation}" if lanes.violation else "      nothing was violated"])

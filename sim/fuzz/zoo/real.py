@@ -1,0 +1,193 @@
+"""The real guard in the zoo: `ledger.oms.OrderManager` with `decide` and `apply`, as live trading uses it.
+
+Theory of operation. One life of the bot opens the journal (here: a list of events that
+survives crashes; each record is one synchronous step, as a commit is), replays it, asks
+the broker about orders that may have changed, and hands signals to the manager. The
+account's lock keeps a second process out and is freed when its owner dies, as the
+operating system does with file locks. Nothing of the decision is modelled here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from ledger.book import I_POSITION, O_KEY, O_STATUS, Book, Row, event
+from ledger.core import Decision, apply, decide
+from ledger.invariants import Invariant, check
+from ledger.keys import make
+from ledger.oms import OrderManager
+from ledger.port import Acknowledged, Effect, Ended, Executed, Fate, Report, Submit
+from ledger.units import money
+from ledger.vocabulary import EventKind, OrderStatus, Outcome, Purpose
+from sim.fuzz.ports import Desk, Fill, Order, Rejected
+from sim.fuzz.processes import Process
+
+QTY, SHARE, CENT = 100, 10_000, 100
+BARS = (1_767_623_400, 1_767_623_460)
+
+
+class Disk:
+    """What survives a crash: the journal's events and names, and who holds the account's lock."""
+
+    def __init__(self, symbols: Iterable[str], cash: int) -> None:
+        self.names: dict[str, int] = {}
+        self.numbers = {symbol: number for number, symbol in enumerate(dict.fromkeys(symbols), 1)}
+        self.symbols = {number: symbol for symbol, number in self.numbers.items()}
+        self.owner: Process | None = None
+        self.events: list[Row] = [
+            event(EventKind.INSTRUMENT, instrument=number, revision=2, order_type=4, price_ticks=1, qty_lots=SHARE, target_lots=1)
+            for number in self.symbols
+        ]
+        self.events.append(event(EventKind.DEPOSIT, cash_e8=money(str(cash))))
+        self.refused: dict[str, int] = {}
+        self.open: Book | None = None
+        """The book of the life that has the journal open now."""
+
+    def lock(self, process: Process) -> bool:
+        """Take the account's lock, unless a living process holds it."""
+        if self.owner is not None and self.owner.alive and self.owner is not process:
+            return False
+        self.owner = process
+        return True
+
+    def positions(self) -> dict[str, int]:
+        """Return the shares of each symbol in the open book."""
+        if self.open is None:
+            return {}
+        column = self.open.instruments[:, I_POSITION].tolist()
+        return {symbol: column[number] // SHARE for number, symbol in self.symbols.items()}
+
+    def book(self) -> Book:
+        """Return the book of the events."""
+        book = Book()
+        for row in self.events:
+            assert apply(book, row) == Outcome.APPLIED, "a journal must replay"
+        return book
+
+
+class Journal:
+    """`ledger.oms.Ledger` over a Disk."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self.book = disk.open = disk.book()
+
+    def record(self, row: Row) -> Outcome:
+        """Apply and keep one event."""
+        outcome = apply(self.book, row)
+        if outcome == Outcome.APPLIED:
+            self.disk.events.append(row.copy())
+        return outcome
+
+    def gate(self, signal: Row) -> Decision:
+        """Decide, and keep the claim or the refusal."""
+        decision = decide(self.book, signal)
+        if decision.outcome != Outcome.AT_TARGET:
+            self.record(decision.event)
+        return decision
+
+    def name(self, text: str) -> int:
+        """Return the number of a text."""
+        return self.disk.names.setdefault(text, len(self.disk.names) + 1)
+
+
+class Bot:
+    """One life of the bot around the order manager."""
+
+    def __init__(self, desk: Desk, disk: Disk) -> None:
+        self.desk, self.disk, self.journal = desk, disk, Journal(disk)
+        self.manager = OrderManager(self.journal, disk.symbols)
+
+    async def start(self) -> None:
+        """Take up what a life before may have left, then open for entries if nothing is in doubt."""
+        self.desk.broker.on_fill(lambda fill: self.tell(self._executed(fill)))
+        self.manager.on_start(self.now())
+        await self.reconcile()
+        self.manager.on_reconciled(self.now(), "the broker's lists")
+
+    def now(self) -> int:
+        """Return virtual time."""
+        return self.desk.world.now_ns()
+
+    async def reconcile(self) -> None:
+        """Book everything the broker's lists say of our orders."""
+        for order in await self.desk.broker.all_orders():
+            self._tell_order(order)
+        for fill in await self.desk.broker.executions():
+            self.tell(self._executed(fill))
+
+    def _tell_order(self, order: Order) -> None:
+        evidence = f"order {order.number}"
+        if order.status in ("working", "filled"):
+            self.tell(Acknowledged(self.now(), int(order.ref), evidence))
+        else:
+            fate = Fate.REJECTED if order.status == "rejected" else Fate.CANCELED
+            self.tell(Ended(self.now(), int(order.ref), fate, evidence))
+
+    def _executed(self, fill: Fill) -> Executed:
+        number, qty, price = self.disk.numbers[fill.symbol], fill.qty * SHARE, fill.price * CENT
+        return Executed(self.now(), "DU1", f"0001.{fill.exec_id}", number, fill.side, qty, price, int(fill.ref))
+
+    def tell(self, report: Report) -> None:
+        """Hand a report to the manager; what it answers to reports is alerts and cancels, and nothing is sent twice."""
+        assert not any(isinstance(effect, Submit) for effect in self.manager.on_report(report))
+
+    async def signal(self, symbol: str, bar_s: int, target: int = QTY) -> None:
+        """Wish for a position, and carry out what the manager says."""
+        number = self.disk.numbers[symbol]
+        key = make(1, number, Purpose.TARGET, bar_s)
+        limit = self.desk.broker.price * CENT
+        wish = event(EventKind.SIGNAL, time_ns=self.now(), key=key, instrument=number, target_lots=target * SHARE, price_ticks=limit)
+        effects = self.manager.on_signal(wish)
+        answered = self.manager.answered.name
+        self.disk.refused[answered] = self.disk.refused.get(answered, 0) + 1
+        for effect in effects:
+            await self.carry(effect)
+
+    async def carry(self, effect: Effect) -> None:
+        """Send an order; what became of it comes as a report."""
+        if isinstance(effect, Submit):
+            symbol = self.disk.symbols[effect.instrument]
+            try:
+                async with asyncio.timeout(30):
+                    number = await self.desk.broker.place(symbol, effect.qty_lots // SHARE, effect.side, str(effect.key))
+            except Rejected:
+                self.tell(Ended(self.now(), effect.key, Fate.REJECTED, "rejected"))
+            except TimeoutError:
+                self.manager.on_doubt(effect.key, self.now(), "no answer within 30 s")
+            else:
+                self.tell(Acknowledged(self.now(), effect.key, f"order {number}"))
+
+
+async def real(desk: Desk, symbols: list[str], disk: Disk) -> None:
+    """The real guard: one process by lock, one order by key and live entry, one fill by execution id."""
+    if not disk.lock(desk.world.here()):
+        return
+    bot = Bot(desk, disk)
+    await bot.start()
+    for bar_s in BARS:
+        await desk.burst(lambda symbol, bar_s=bar_s: bot.signal(symbol, bar_s), symbols)  # type: ignore[misc]
+    for _ in range(4):
+        await bot.reconcile()
+        await asyncio.sleep(1)
+
+
+def demand_of_the_book(desk: Desk, disk: Disk) -> None:
+    """Demand every invariant of the ledger after every event, and the broker's positions at the end."""
+    seen = {"events": 0}
+
+    def holds() -> str:
+        if len(disk.events) == seen["events"]:
+            return ""
+        seen["events"] = len(disk.events)
+        broken = Invariant.HOLDS if disk.open is None else check(disk.open)
+        return "" if broken == Invariant.HOLDS else f"the book breaks {broken.name}"
+
+    desk.world.always("every invariant of the book", holds)
+    desk.demand_same_book(disk.positions)
+
+
+def doubtful(disk: Disk) -> list[int]:
+    """Return the keys of orders of which nobody can say what became."""
+    return [int(order[O_KEY]) for order in disk.book().orders if order[O_STATUS] == OrderStatus.UNKNOWN]
