@@ -40,6 +40,7 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state_every: float = 1.0
     tick: float = 1.0
     alert_down_after: float = 120.0
+    client_id_in_use: float = 120.0
 
 
 class RiskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, cast
 
 import ib_async
 
-from live.broker.codes import is_empty
+from live.broker.codes import is_empty, is_pacing
 from live.broker.facts import (
     CommissionSeen,
     ExecutionSeen,
@@ -48,6 +48,14 @@ class GatewayError(ConnectionError):
 
 class ClientIdInUse(GatewayError):
     """Another connection has this client id; orders belong to it, so no other id is tried."""
+
+
+class TooFast(GatewayError):
+    """The gateway counts a question for the past as one too many; a minute of silence mends it."""
+
+
+class NoSuchStock(GatewayError):
+    """The gateway knows no such stock."""
 
 
 class Listing(NamedTuple):
@@ -96,6 +104,7 @@ class Gateway:
         self._executions: list[ExecutionSeen] | None = None
         self._completed: list[OrderSeen] | None = None
         self._positions: dict[tuple[str, int], PositionSeen] = {}
+        self._refused: dict[int, Callable[[int, str], None]] = {}
         self._question = asyncio.Lock()
         self.turn = _at_once
         """Awaited before every question, so that whoever counts messages counts these as well."""
@@ -239,8 +248,10 @@ class Gateway:
         try:
             async with asyncio.timeout(timeout):
                 found = await self._ib.reqContractDetailsAsync(ib_async.Stock(symbol, exchange, currency))
-        except (TimeoutError, ib_async.RequestError) as error:
-            raise GatewayError(f"{symbol}: the gateway does not know this stock on {exchange} in {currency}: {error}") from error
+        except TimeoutError as error:
+            raise GatewayError(f"{symbol}: the gateway did not say in time what it is") from error
+        except ib_async.RequestError as error:
+            raise NoSuchStock(f"{symbol}: the gateway does not know this stock on {exchange} in {currency}: {error.message}") from error
         if len(found) != 1:
             raise GatewayError(f"{symbol}: {len(found)} contracts on {exchange} in {currency}; expected exactly one, name it more closely")
         detail, contract = found[0], cast(Any, found[0].contract)
@@ -264,12 +275,16 @@ class Gateway:
         except (TimeoutError, ib_async.RequestError) as error:
             if isinstance(error, ib_async.RequestError) and is_empty(error.code, error.message):
                 return []
-            raise GatewayError(f"{contract.symbol}: no history of {duration} in {bar_size}: {error or 'no answer in time'}") from error
+            fast = isinstance(error, ib_async.RequestError) and is_pacing(error.code, error.message)
+            kind = TooFast if fast else GatewayError
+            raise kind(f"{contract.symbol}: no history of {duration} in {bar_size}: {error or 'no answer in time'}") from error
         return [history_bar(bar) for bar in bars]
 
     @asynccontextmanager
-    async def live_bars(self, contract: Any, on_bar: Callable[[HistoryBar], None]) -> AsyncIterator[None]:
-        """Have `on_bar` called with each five-second bar while the block runs."""
+    async def live_bars(
+        self, contract: Any, on_bar: Callable[[HistoryBar], None], on_refused: Callable[[int, str], None]
+    ) -> AsyncIterator[None]:
+        """Have `on_bar` called with each five-second bar while the block runs, `on_refused` when there will be none."""
         await self.turn()
         bars = self._ib.reqRealTimeBars(contract, 5, "TRADES", True)
 
@@ -278,9 +293,11 @@ class Gateway:
                 self._guarded(lambda: on_bar(live_bar(found[-1])))
 
         bars.updateEvent += taken
+        self._refused[bars.reqId] = on_refused
         try:
             yield
         finally:
+            del self._refused[bars.reqId]
             bars.updateEvent -= taken
             if self.is_open():
                 self._ib.cancelRealTimeBars(bars)
@@ -355,6 +372,9 @@ class Gateway:
 
     def _said_error(self, req_id: int, code: int, text: str, *_rest: Any) -> None:
         self._on_fact(MessageSeen(self._now_ns(), req_id, code, text))
+        refused = self._refused.get(req_id)
+        if refused is not None and not 2100 <= code < 2200:
+            refused(code, text)
 
 
 async def _at_once() -> None:

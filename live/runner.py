@@ -36,11 +36,13 @@ from live.broker.reconcile import Comparison, Snapshot
 from live.broker.refs import book_tag
 from live.clock import Clock, MachineClock
 from live.config import ConfigError, PaperConfig, require_paper_accounts
-from live.control import Folder, Wish
+from live.control import Folder
 from live.ib import Gateway, GatewayError, Listing
 from live.market.market import Market, bar_size
 from live.market.wishes import FeeOf
 from live.ops.duties import DUTIES, Tick
+from live.ops.obey import obey
+from live.ops.patience import Patience
 from live.ops.standing import standing
 from live.pacer import Pacer, Rank
 from live.trader import Trader
@@ -90,6 +92,9 @@ class Runner:
         self._pacer = Pacer(config.messages_per_s, config.messages_per_s, self.clock.now_ns())
         self._feeds = AsyncExitStack()
         self._feed_lost = False
+        self._patience = Patience(config.client_id, config.timeouts)
+        self.no_data: dict[str, str] = {}
+        """Why no bars come, by symbol."""
         self._before: Snapshot | None = None
         self._loaded = False
         self.code = source_hash()
@@ -148,8 +153,9 @@ class Runner:
                     self.say(f"{self.link.state.value}: {self.link.reason}")
                     await self._lost.wait()
             except GatewayError as error:
-                self.change(links.failed(self.link, self.clock.now_ns(), str(error)))
-                pause = links.back_off_s(self.link.failures, self._chance(), self.config.timeouts.back_off_most)
+                now = self.clock.now_ns()
+                self.change(links.failed(self.link, now, str(error)))
+                pause = self._patience.pause_s(error, self.link.failures, self._chance(), now, self.trader is None)
                 self.say(f"{self.link.state.value}: {error}; trying again in {pause:.0f} s")
                 await self.clock.sleep(pause)
 
@@ -179,7 +185,6 @@ class Runner:
         self.gateway, self._before = gateway, None
         trader.on_connected(gateway)
         self.change(links.connected(self.link, self.clock.now_ns()))
-        self._look_now.clear()  # the next two lines are what the change asks for
         await self._look()
         self._feeds = await life.enter_async_context(AsyncExitStack())
         await self._subscribe(gateway)
@@ -233,12 +238,23 @@ class Runner:
                 past = await gateway.history(listing.contract, market.duration(), size, self.config.timeouts.history)
                 if not market.load(place, past, self.clock.now_ns()):
                     self.say(f"NO HISTORY: {listing.symbol}: the strategy has no opinion before enough bars were seen")
-            await self._feeds.enter_async_context(
-                gateway.live_bars(listing.contract, lambda bar, place=place: self.queue.put_nowait(Piece(place, bar)))  # type: ignore[misc]
-            )
+            await self._feeds.enter_async_context(gateway.live_bars(listing.contract, self._hear(place), self._refusal(listing.symbol)))
         if not self._loaded:
             market.adopt(trader)
         self._loaded = True
+
+    def _hear(self, place: int) -> Callable[[HistoryBar], None]:
+        """Return what puts an instrument's pieces on the queue."""
+        return lambda bar: self.queue.put_nowait(Piece(place, bar))
+
+    def _refusal(self, symbol: str) -> Callable[[int, str], None]:
+        """Return what says that an instrument gets no bars; nothing is decided for it then."""
+
+        def refused(code: int, text: str) -> None:
+            self.no_data[symbol] = f"{code}: {text}"
+            self.say(f"NO DATA: {symbol}: {code}: {text}; nothing is decided for it until bars come")
+
+        return refused
 
     async def _turn(self) -> None:
         """Wait until a question may go, and count it: orders go first."""
@@ -283,29 +299,10 @@ class Runner:
         self.market.on_tick(now_ns, trader, links.may_send(self.link))
         for wish in self.folder.take():
             self.say(f"{wish.do.upper()} asked for by {wish.who or 'somebody'}: {wish.why}")
-            self._obey(trader, wish)
+            obey(self, wish)
         if now_ns - self._told_ns >= self.config.timeouts.state_every * SECOND_NS:
             self._told_ns = now_ns
             self.folder.write_state(self.state())
-
-    def _obey(self, trader: Trader, wish: Wish) -> None:
-        """Do what a person asked for."""
-        who = f"{wish.who}: {wish.why}"
-        if wish.do == "halt":
-            trader.halt(who)
-        elif wish.do == "resume":
-            trader.resume(who)
-            self.change(links.resumed(self.link, self.clock.now_ns()))
-        elif wish.do == "flat":
-            self.say(f"FLAT: {', '.join(answer.name for answer in trader.flat(self.market.worst_prices(trader))) or 'no position'}")
-        elif wish.do == "look":
-            trader.look_wanted = True
-        elif wish.do == "open":
-            number = {contract.symbol: n for n, contract in trader.contracts.items()}.get(wish.symbol)
-            answer = trader.open_instrument(number, who).name if number else f"{wish.symbol} is not traded here"
-            self.say(f"OPEN {wish.symbol}: {answer}")
-        else:
-            self.stop()
 
     def state(self) -> dict[str, Any]:
         """Return how things stand, for those who may not open the book."""
@@ -317,6 +314,7 @@ class Runner:
         elif self.trader is None:
             return
         elif isinstance(item, Piece):
+            self.no_data.pop(self.config.symbols[item.place], None)
             self.market.on_piece(item.place, item.bar, self.trader, links.may_send(self.link))
         elif isinstance(item, Tick):
             self._on_tick(self.trader, item.now_ns)
@@ -346,10 +344,13 @@ class Runner:
                     await self._look_now.wait()
             self._look_now.clear()
             if self.link.state in (links.State.SYNCING, links.State.READY) and self.gateway is not None:
-                if self._feed_lost:
-                    await self._feeds.aclose()
-                    await self._subscribe(self.gateway)
-                await self._look()
+                try:
+                    await self._look()
+                    if self._feed_lost:
+                        await self._feeds.aclose()
+                        await self._subscribe(self.gateway)
+                except GatewayError as error:
+                    self._closed(str(error))
 
     # Small things.
 
@@ -363,10 +364,9 @@ class Runner:
                 self.trader.on_disconnected()
             elif todo is links.Todo.HALT and self.trader is not None:
                 self.trader.halt(self.link.reason)
-            elif todo is links.Todo.RECONCILE:
+            elif todo in (links.Todo.RECONCILE, links.Todo.SUBSCRIBE) and before.state is not links.State.CONNECTING:
+                self._feed_lost |= todo is links.Todo.SUBSCRIBE
                 self._look_now.set()
-            elif todo is links.Todo.SUBSCRIBE:
-                self._feed_lost = True
             elif todo in (links.Todo.DISCONNECT, links.Todo.CONNECT):
                 self._lost.set()
 

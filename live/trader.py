@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ledger.book import I_POSITION, O_KEY, O_STATUS, Row, event
+from ledger.book import I_POSITION, N_INSTRUMENT, N_TIME, O_KEY, O_STATUS, Row, event
 from ledger.keys import make
 from ledger.oms import OrderManager
 from ledger.port import Alert, Cancel, Effect, Executed, Query, Submit
@@ -27,7 +27,7 @@ from ledger.vocabulary import EventKind, Gate, OrderFlag, OrderStatus, OrderType
 from live import link as links
 from live.broker.facts import CommissionSeen, ExecutionSeen, Fact, OrderSeen, PositionSeen, words
 from live.broker.fold import Contract, Fold, Said
-from live.broker.reconcile import Comparison, Snapshot, absent, compare, facts, unlisted
+from live.broker.reconcile import APART_NS, Comparison, Difference, Snapshot, absent, compare, facts, live_of, unlisted
 from live.broker.refs import order_ref
 from live.outbox import Outbox
 from live.pacer import Pacer
@@ -75,6 +75,8 @@ class Trader:
         self._oms = OrderManager(session, {n: c.symbol for n, c in self.contracts.items()}, self._reserve)
         self._outbox = Outbox(pacer)
         self._order_ids: dict[int, int] = {}
+        self._unsettled: dict[Difference, int] = {}
+        """When each difference of the last look was first seen."""
         self._heard: dict[tuple[type, object], Fact] = {}
         """The last fact of each execution, fee, position and closed order, since the connection began."""
         for key, way in session.remarks(EventKind.SENDING):
@@ -235,12 +237,26 @@ class Trader:
         for key in unlisted(self.session.book, now, self.tag):
             self._carry(self._oms.on_doubt(key, now.time_ns, "in none of the broker's lists"))
         found = compare(self.session.book, now, self._fold, self.contracts.values(), self.account, self.tag)
-        for difference in found.differences:
+        settled = [difference for difference in found.differences if self._is_settled(difference, now.time_ns)]
+        for difference in settled:
             self._close(difference.instrument, f"book {difference.book_lots}, broker {difference.broker_lots} lots")
         if found.agrees:
             self._oms.on_reconciled(now.time_ns, f"lists of {now.time_ns} agree")
-        self.look_wanted = not found.agrees
+        self.look_wanted = not found.agrees or len(settled) < len(found.differences)
+        self._unsettled = {difference: self._unsettled.get(difference, now.time_ns) for difference in found.differences}
         return found
+
+    def _is_settled(self, difference: Difference, now_ns: int) -> bool:
+        """Say whether nothing in motion explains a difference: lists are asked for one after the other, and orders fill meanwhile.
+
+        One that stays the same over two looks is settled whatever moves.
+        """
+        book, number = self.session.book, difference.instrument
+        if now_ns - self._unsettled.get(difference, now_ns) >= APART_NS:
+            return True
+        last = book.entries[book.entries[:, N_INSTRUMENT] == number][-1:]
+        moving = bool(live_of(book, number)) or any(now_ns - int(entry[N_TIME]) < APART_NS for entry in last)
+        return not moving
 
     def _close(self, instrument: int, why: str) -> None:
         """Close an instrument for entries until a person looked at it."""

@@ -1,0 +1,43 @@
+"""How long a runner goes on trying to connect, and how long it waits in between.
+
+Theory of operation. Most errors of a connection mend by themselves: the pause doubles up to its bound. Two do not, and end
+the run with an instruction: at a start, an instrument that nobody knows; at any time, a client id that stays in use,
+because orders belong to their id and no other one may be tried. A question too many is answered by a minute of silence.
+"""
+
+from __future__ import annotations
+
+from live.config import ConfigError, Timeouts
+from live.ib import ClientIdInUse, GatewayError, NoSuchStock, TooFast
+from live.link import back_off_s
+
+SECOND_NS = 1_000_000_000
+AFTER_TOO_FAST_S = 60.0
+
+
+class Patience:
+    """What is remembered between attempts."""
+
+    def __init__(self, client_id: int, waits: Timeouts) -> None:
+        self._client_id, self._waits = client_id, waits
+        self._taken_ns = 0
+
+    def pause_s(self, error: GatewayError, failures: int, chance: float, now_ns: int, starting: bool) -> float:
+        """Return the seconds until the next attempt.
+
+        Args:
+            failures: attempts in a row that came to nothing. chance: 0..1. starting: no book is open yet.
+        Raises:
+            ConfigError: trying again mends nothing; the message says what does.
+        """
+        if isinstance(error, NoSuchStock) and starting:
+            raise ConfigError(str(error)) from error
+        self._taken_ns = (self._taken_ns or now_ns) if isinstance(error, ClientIdInUse) else 0
+        if self._taken_ns and now_ns - self._taken_ns >= self._waits.client_id_in_use * SECOND_NS:
+            raise ConfigError(
+                f"client id {self._client_id} has been in use for {self._waits.client_id_in_use:.0f} s: another program has it, or the "
+                "gateway keeps a dead connection. End that program, or restart the gateway; orders belong to their client id, so no "
+                "other one is tried"
+            ) from error
+        pause = back_off_s(failures, chance, self._waits.back_off_most)
+        return max(pause, AFTER_TOO_FAST_S) if isinstance(error, TooFast) else pause
