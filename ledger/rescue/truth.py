@@ -27,6 +27,7 @@ from ledger.book import (
     I_QTY_EXP,
     I_REALIZED,
     L_ENTRY,
+    L_INSTRUMENT,
     N_ID,
     N_KIND,
     N_VALUE,
@@ -57,6 +58,8 @@ class Truth:
     open_cost_e8: Int64s
     realized_e8: Int64s
     fees_e8: Int64s
+    open_fees_e8: Int64s
+    """Of each symbol, the fees of what is still open."""
     lots: Int64s
     """int64[n, 4]: of each allocation the opening trade, the closing trade, the quantity and the profit."""
 
@@ -83,7 +86,7 @@ def truth_of(legacy: Legacy, method: Method = Method.FIFO) -> Truth:
     symbol = legacy.trades.symbol
     gross = allocs[:, A_SIDE] * (allocs[:, A_PROCEEDS] - allocs[:, A_COST])
     qty = allocs[:, A_QTY] * scale[symbol[closer]] if len(allocs) else np.zeros(0, np.int64)
-    opening, closing, _ = fee_shares(book.arena)
+    opening, closing, left = fee_shares(book.arena)
     short = place[entries[unmatched[:, U_ENTRY], N_ID]]
     missing = unmatched[:, U_QTY] * scale[symbol[short]] if len(unmatched) else np.zeros(0, np.int64)
     numbers = book.instruments[1 : count + 1]
@@ -101,6 +104,7 @@ def truth_of(legacy: Legacy, method: Method = Method.FIFO) -> Truth:
         numbers[:, I_OPEN_COST].copy(),
         numbers[:, I_REALIZED].copy(),
         numbers[:, I_FEES].copy(),
+        _sums(book.lots[:, L_INSTRUMENT] - 1, left, count),
         np.column_stack([opener, closer, qty, gross]) if len(allocs) else np.zeros((0, 4), np.int64),
     )
 

@@ -9,7 +9,7 @@ Only the newest version of a sale's allocations is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -128,14 +128,10 @@ def profit(case: Case) -> Iterator[Finding]:
     covered &= truth.closers & (truth.unmatched_e8 == 0)
     allowed = 100 + truth.value_e8 // 10**9
     meanings = (truth.gross_e8 - truth.open_fee_e8 - truth.close_fee_e8, truth.gross_e8)
-    wrong = min((covered & (np.abs(stored - true) > allowed) for true in meanings), key=lambda rows: int(rows.sum()))
+    true = min(meanings, key=lambda one: int((covered & (np.abs(stored - one) > allowed)).sum()))
+    wrong = covered & (np.abs(stored - true) > allowed)
     at = np.flatnonzero(wrong)
     if len(at):
-        true = (
-            meanings[0]
-            if abs(total(stored[at] - meanings[0][at])) <= abs(total(stored[at] - meanings[1][at]))
-            else meanings[1]
-        )
         amount = total(stored[at] - true[at])
         yield Finding(
             "allocation-profit-differs",
@@ -191,12 +187,15 @@ def parents(case: Case) -> Iterator[Finding]:
     if names is None:
         return
     known = {ident: at for at, ident in enumerate(trades.ident)}
-    left, exhausted = trades.qty_e8.copy(), []
-    for at in case.legacy.in_order().tolist():
+    order = case.legacy.in_order()
+    rank = np.zeros(len(trades), np.int64)
+    rank[order] = np.arange(len(order))
+    left, exhausted, spent = trades.qty_e8.copy(), [], _spent(case, rank)
+    for at in order.tolist():
         parent = known.get(str(names[at])) if names[at] is not None else None
         if trades.side[at] > 0 or parent is None or trades.side[parent] < 0:
             continue
-        if left[parent] + DUST_E8 < trades.qty_e8[at] or trades.time_ns[parent] > trades.time_ns[at]:
+        if left[parent] <= DUST_E8 or rank[parent] > rank[at] or spent(parent, at):
             exhausted.append(at)
         left[parent] = max(0, left[parent] - trades.qty_e8[at])
     if exhausted:
@@ -205,7 +204,7 @@ def parents(case: Case) -> Iterator[Finding]:
         yield Finding(
             "parent-exhausted",
             ERROR,
-            f"{len(exhausted)} sales are matched with a purchase that had too little left, or came later",
+            f"{len(exhausted)} sales are matched with a purchase that had nothing left, or came later",
             stored - true,
             trades.rows(exhausted),
             f"inline profit {text(stored)}, true {text(true)} (FIFO, before fees); the sale was imported before its "
@@ -221,6 +220,19 @@ def parents(case: Case) -> Iterator[Finding]:
                 for n in exhausted[:50]
             ),
         )
+
+
+def _spent(case: Case, rank: Int64s) -> Callable[[int, int], bool]:
+    """Return what says whether, first in first out, earlier sales had used up a purchase."""
+    uses: dict[int, list[tuple[int, int]]] = {}
+    for opener, closer, qty, _ in case.truth.lots.tolist():
+        uses.setdefault(opener, []).append((int(rank[closer]), qty))
+
+    def spent(buy: int, sale: int) -> bool:
+        before = sum(qty for when, qty in uses.get(buy, ()) if when < rank[sale])
+        return before >= int(case.legacy.trades.qty_e8[buy]) - DUST_E8
+
+    return spent
 
 
 def remaining(case: Case) -> Iterator[Finding]:

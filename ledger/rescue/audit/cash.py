@@ -79,12 +79,11 @@ def identity(case: Case) -> Iterator[Finding]:
         if costs is None:
             continue
         cost, value = costs
-        found = min(
-            (_residual(case, account, start, cost, truth) for truth in _methods(case, account.portfolio)), key=abs
-        )
+        residuals = list(_residuals(case, account, start, cost))
+        found = residuals[0]
         realized, fees = _realized(case, account.portfolio, case.truth)
         gross = total(case.truth.value_e8[case.legacy.of(account.portfolio)])
-        if abs(found) <= slack(gross, 1 + len(case.legacy.positions or [])):
+        if min(map(abs, residuals)) <= slack(gross, 1 + len(case.legacy.positions or [])):
             continue
         yield Finding(
             "phantom-cash",
@@ -101,24 +100,23 @@ def identity(case: Case) -> Iterator[Finding]:
         )
 
 
-def _methods(case: Case, portfolio: str) -> Iterator[Truth]:
-    """Yield the books under which the stored costs may have been kept: FIFO, then the running average."""
-    yield case.truth
+def _residuals(case: Case, account: StoredAccount, start: int, cost: int) -> Iterator[int]:
+    """Yield the residual under each way in which stored costs are kept: FIFO or running average, without fees or with them."""
+    yield from _residual(case, account, start, cost, case.truth)
     for position in case.legacy.positions or []:
-        stored, at = stored_cost(position), position.symbol
-        if (
-            case.legacy.symbols[at].portfolio == portfolio
-            and stored is not None
-            and abs(stored - int(case.truth.open_cost_e8[at])) > slack(stored)
-        ):
-            yield case.under(Method.AVERAGE)
+        stored, at = stored_cost(case, position), position.symbol
+        mine = case.legacy.symbols[at].portfolio == account.portfolio and stored is not None
+        if mine and abs((stored or 0) - int(case.truth.open_cost_e8[at])) > slack(stored or 0):
+            yield from _residual(case, account, start, cost, case.under(Method.AVERAGE))
             return
 
 
-def _residual(case: Case, account: StoredAccount, start: int, cost: int, truth: Truth) -> int:
+def _residual(case: Case, account: StoredAccount, start: int, cost: int, truth: Truth) -> Iterator[int]:
     realized, fees = _realized(case, account.portfolio, truth)
     unmatched = _unmatched_proceeds(case, account.portfolio, truth)
-    return (account.cash_e8 or 0) + cost - start - case.moved_e8(account.portfolio) - realized - unmatched + fees
+    residual = (account.cash_e8 or 0) + cost - start - case.moved_e8(account.portfolio) - realized - unmatched + fees
+    yield residual
+    yield residual - total(truth.open_fees_e8[case.symbols_of(account.portfolio)])
 
 
 def _realized(case: Case, portfolio: str, truth: Truth) -> tuple[int, int]:
@@ -143,7 +141,7 @@ def _stored_costs(case: Case, portfolio: str) -> tuple[int, int] | None:
     for position in case.legacy.positions or []:
         if case.legacy.symbols[position.symbol].portfolio != portfolio:
             continue
-        stored = stored_cost(position)
+        stored = stored_cost(case, position)
         if stored is None and position.qty_e8:
             return None
         cost += stored or 0

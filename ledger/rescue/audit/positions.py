@@ -28,9 +28,13 @@ def held_by_symbol(case: Case) -> dict[int, int] | None:
     return held
 
 
-def stored_cost(position: StoredPosition) -> int | None:
+def stored_cost(case: Case, position: StoredPosition) -> int | None:
     """Return what a stored position says that it cost."""
-    return None if position.avg_cost_e8 is None else int(muldiv(position.avg_cost_e8, position.qty_e8, MONEY_SCALE))
+    if position.avg_cost_e8 is None:
+        return None
+    return int(muldiv(position.avg_cost_e8, position.qty_e8, MONEY_SCALE)) * case.legacy.multiplier.get(
+        position.symbol, 1
+    )
 
 
 def footing(case: Case) -> Iterator[Finding]:
@@ -38,7 +42,7 @@ def footing(case: Case) -> Iterator[Finding]:
     held = held_by_symbol(case)
     if held is None:
         return
-    costs = {position.symbol: stored_cost(position) for position in case.legacy.positions or []}
+    costs = {position.symbol: stored_cost(case, position) for position in case.legacy.positions or []}
     trades, truth = case.legacy.trades, case.truth
     for symbol in range(len(case.legacy.symbols)):
         stored, summed = held.get(symbol, 0), int(truth.position_e8[symbol])
@@ -87,14 +91,12 @@ def cost(case: Case) -> Iterator[Finding]:
     """Find positions of the right size whose average cost is neither that of the open lots nor the running average."""
     held = held_by_symbol(case) or {}
     for position in case.legacy.positions or []:
-        stored, qty = stored_cost(position), position.qty_e8
+        stored, qty = stored_cost(case, position), position.qty_e8
         if stored is None or qty == 0 or held[position.symbol] != int(case.truth.position_e8[position.symbol]):
             continue
         true = int(case.truth.open_cost_e8[position.symbol])
-        allowed = _allowed(position, qty)
-        if abs(stored - true) <= allowed:
-            continue
-        if abs(stored - int(case.under(Method.AVERAGE).open_cost_e8[position.symbol])) <= allowed:
+        allowed = _allowed(case, position, qty)
+        if any(abs(stored - one) <= allowed for one in costs_of(case, position.symbol)):
             continue
         label = case.legacy.label(position.symbol)
         yield Finding(
@@ -111,8 +113,16 @@ def cost(case: Case) -> Iterator[Finding]:
         )
 
 
-def _allowed(position: StoredPosition, qty_e8: int) -> int:
+def costs_of(case: Case, symbol: int) -> Iterator[int]:
+    """Yield what a symbol's open shares can be said to cost: FIFO or running average, without fees and with them."""
+    for method in (Method.FIFO, Method.AVERAGE):
+        truth = case.under(method)
+        yield int(truth.open_cost_e8[symbol])
+        yield int(truth.open_cost_e8[symbol] + truth.open_fees_e8[symbol])
+
+
+def _allowed(case: Case, position: StoredPosition, qty_e8: int) -> int:
     """Return the difference that the rounding of an average explains: half its last decimal on each share."""
     places = decimals(np.array([position.avg_cost_e8 or 0], np.int64))
     half = 0 if places > 6 else MONEY_SCALE // 10**places // 2 if places > 1 else CENT_E8 // 2
-    return slack(stored_cost(position) or 0) + abs(int(muldiv(half, qty_e8, MONEY_SCALE)))
+    return slack(stored_cost(case, position) or 0) + abs(int(muldiv(half, qty_e8, MONEY_SCALE)))

@@ -76,7 +76,10 @@ def wrong(case: Case) -> Iterator[Finding]:
     left = found.wrong.copy()
     guesses = averages(case) if left.any() else {}
     while guesses:
-        hits = {name: left & (np.abs(trades.pnl_e8 - guess) <= np.maximum(found.slack_e8, 10**6)) for name, guess in guesses.items()}
+        hits = {
+            name: left & (np.abs(trades.pnl_e8 - guess) <= np.maximum(found.slack_e8, 10**6))
+            for name, guess in guesses.items()
+        }
         name = max(hits, key=lambda one: int(hits[one].sum()))
         del guesses[name]
         # One fitting row among many may be chance; a form that explains few of them is not the one.
