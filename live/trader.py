@@ -27,7 +27,7 @@ from ledger.vocabulary import EventKind, Gate, OrderFlag, OrderStatus, OrderType
 from live import link as links
 from live.broker.facts import CommissionSeen, ExecutionSeen, Fact, OrderSeen, PositionSeen, words
 from live.broker.fold import Contract, Fold, Said
-from live.broker.reconcile import APART_NS, Comparison, Difference, Snapshot, absent, compare, facts, live_of, unlisted
+from live.broker.reconcile import APART_NS, Comparison, Difference, Snapshot, absent, compare, facts, live_of, unfilled, unlisted
 from live.broker.refs import order_ref
 from live.outbox import Outbox
 from live.pacer import Pacer
@@ -232,7 +232,8 @@ class Trader:
         for fact in facts(now):
             if self._is_news(fact):
                 self._take(self._fold.add(fact))
-        for report in absent(self.session.book, before, now, self.tag, self._order_ids):
+        book = self.session.book
+        for report in [*absent(book, before, now, self.tag, self._order_ids), *unfilled(book, before, now, self.tag)]:
             self._carry(self._oms.on_report(report))
         for key in unlisted(self.session.book, now, self.tag):
             self._carry(self._oms.on_doubt(key, now.time_ns, "in none of the broker's lists"))

@@ -7,6 +7,7 @@ fold, so that lost executions are booked before anything is compared. Then
   - an order the book holds for live and no list knows is UNKNOWN, and ABSENT only when
     every list was answered twice, far enough apart, and the broker's next order id shows
     that it never saw the order's id;
+  - an order that is listed as filled, twice, and that its executions do not fill is ended;
   - a position that differs closes its instrument and is shown; nothing is made to fit;
   - an instrument that agrees again is not opened by this file: that is a person's word.
 A snapshot with a missing list proves nothing and opens nothing.
@@ -19,7 +20,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ledger.book import I_POSITION, O_INSTRUMENT, O_KEY, O_STATUS, Book
-from ledger.port import Absent, Report
+from ledger.port import Absent, Ended, Fate, Report
 from ledger.vocabulary import OrderStatus
 from live.broker.facts import ExecutionSeen, Fact, OrderSeen, PositionSeen
 from live.broker.fold import Contract, Fold
@@ -117,6 +118,22 @@ def absent(
             text = f"in no list twice, {(now.time_ns - before.time_ns) // 10**9} s apart; next order id {now.next_order_id} <= {order_id}"
             reports.append(Absent(now.time_ns, key, text))
     return reports
+
+
+def unfilled(book: Book, before: Snapshot | None, now: Snapshot, tag: str) -> list[Report]:
+    """Return Ended for live orders that two complete looks list as filled, although every execution there is does not fill them.
+
+    A busted execution leaves such an order: the broker is done with it, and would be waited for without end.
+    """
+    if before is None or before.unanswered() or now.unanswered() or now.time_ns - before.time_ns < APART_NS:
+        return []
+    done = _filled_keys(before, tag) & _filled_keys(now, tag)
+    text = "in the completed orders as Filled, twice; its executions do not fill it"
+    return [Ended(now.time_ns, key, Fate.CANCELED, text) for key in live_keys(book) if key in done]
+
+
+def _filled_keys(snapshot: Snapshot, tag: str) -> set[int]:
+    return {key_of(fact.order_ref, tag) for fact in snapshot.completed or () if fact.status == "Filled"} - {0}
 
 
 def compare(book: Book, snapshot: Snapshot, fold: Fold, contracts: Iterable[Contract], account: str, tag: str) -> Comparison:

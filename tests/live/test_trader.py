@@ -168,6 +168,21 @@ def test_a_lost_fill_is_booked_from_the_list_before_positions_are_compared(tmp_p
         assert found.agrees and not found.differences and d.status == OrderStatus.FILLED
 
 
+def test_an_order_listed_as_filled_whose_execution_was_taken_back_ends_after_two_looks(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        d.buy(10)
+        d.pump()
+        d.trader.on_fact(status_seen(1, "Submitted"))
+        done = (order_seen(d.ref(), 0, "Filled", completed=True),)
+        busted = (execution(d.ref(), 1, "0001.01.02", 0),)
+        looks = []
+        for _ in range(3):
+            looks.append(lists(d, executions=busted, completed=done, next_id=2))
+            d.trader.look(looks[-2] if len(looks) > 1 else None, looks[-1])
+            d.clock.ns += (5 if len(looks) == 1 else 20) * 10**9
+            assert d.status == (OrderStatus.CANCELED if len(looks) == 3 else OrderStatus.SUBMITTED)
+
+
 def test_lists_that_repeat_themselves_add_nothing_to_the_journal(tmp_path: Path) -> None:
     with desk(tmp_path) as d:
         d.buy(10)

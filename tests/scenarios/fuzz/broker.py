@@ -1,0 +1,272 @@
+"""A broker as IB is one, small: orders by reference, executions with revisions, lists that can be asked for, facts that get lost.
+
+Theory of operation. Everything between a runner and the broker is an event of the fuzzer's world: a request is
+under way in the lane `net`, facts and answers come back in the lane `facts` of the connection, in the
+order in which the broker said them unless a fault bends that. The broker's truth is in
+`orders` and `executions`; what it does with an order (fill, fill in parts, reject, cancel, never tell)
+is drawn, 0 being the friendly way. Requests on the wire outlive their process; a connection does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from live.broker.facts import CommissionSeen, ExecutionSeen, Fact, MessageSeen, OrderSeen, PositionSeen, StatusSeen
+from live.broker.reconcile import Snapshot
+from sim.fuzz import World
+from tests.live.fakes import AAPL, ACCOUNT, CLIENT, MSFT
+
+CONTRACTS = {"AAPL": AAPL, "MSFT": MSFT}
+PRICE = Decimal(230)
+TO_BROKER = ("late",)
+"""A connection loses no request but by breaking."""
+TO_RUNNER = ("lost", "late", "dup", "reorder")
+WAYS = ("fill", "fill", "parts", "part and cancel", "reject", "cancel", "silent fill", "correct", "bust")
+"""What may become of an order; the first is friendly."""
+
+
+class Order:
+    """One order at the broker."""
+
+    def __init__(self, ticket: Any, perm: int) -> None:
+        self.ticket, self.perm, self.status, self.filled = ticket, perm, "Submitted", Decimal(0)
+        self.asked_to_cancel = False
+
+    @property
+    def works(self) -> bool:
+        return self.status == "Submitted"
+
+    def fact(self, time_ns: int, completed: bool = False) -> OrderSeen:
+        t = self.ticket
+        con_id = CONTRACTS[t.symbol].con_id
+        client, number = (-1, 0) if completed else (CLIENT, t.order_id)
+        return OrderSeen(
+            time_ns, t.order_ref, number, client, self.perm, ACCOUNT, con_id, t.symbol, t.action, t.quantity, t.order_type, self.status,
+            self.filled, completed,
+        )  # fmt: skip
+
+
+class Sent:
+    """A ticket as the broker got it."""
+
+    def __init__(self, ticket: Any, contract: str) -> None:
+        self.order_id, self.order_ref, self.action = ticket.order_id, ticket.order_ref, ticket.action
+        self.quantity, self.order_type, self.symbol = ticket.quantity, ticket.order_type, contract
+
+
+class Connection:
+    """One runner's connection: what `live.trader.Wire` asks for, and the broker's lists."""
+
+    def __init__(self, broker: Broker, process: Any, tell: Callable[[Fact], None], closed: Callable[[int], None]) -> None:
+        self.broker, self.process, self.tell, self.closed_told = broker, process, tell, closed
+        self.open, self.broke, self.number = True, False, len(broker.connections)
+        self._net, self._facts = f"net.{self.number}", f"facts.{self.number}"
+        self._next = broker.next_order_id
+
+    def reserve_order_id(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+    def _request(self, label: str, act: Callable[[], None]) -> None:
+        if not self.open:
+            raise ConnectionError("the socket is closed")
+        self.broker.coming += 1
+
+        def arrive() -> None:
+            self.broker.coming -= 1
+            if not self.broke:
+                act()
+
+        self.broker.world.post(self._net, label, arrive, faults=TO_BROKER, resource="broker")
+
+    def place(self, ticket: Any, contract: str) -> None:
+        sent = Sent(ticket, contract)
+        self._request("order", lambda: self.broker.on_order(sent, self))
+
+    def cancel(self, order_id: int) -> None:
+        self._request("cancel", lambda: self.broker.on_cancel(order_id))
+
+    def say(self, label: str, fact: Fact) -> None:
+        """Let a fact be under way to the runner."""
+        if self.open:
+            self.broker.world.post(
+                self._facts, label, lambda: self.tell(fact), to=self.process, faults=TO_RUNNER, resource=f"queue.{self.process.letter}"
+            )
+
+    async def ask(self, label: str, answer: Callable[[], Any]) -> Any:
+        """Ask for a list; None when no answer came in time."""
+        future = asyncio.get_running_loop().create_future()
+
+        def reply() -> None:
+            found = answer()
+            if self.open:
+                self.broker.world.post(self._facts, label, lambda: future.done() or future.set_result(found), to=self.process,
+                                       faults=("lost", "late"), resource=f"queue.{self.process.letter}")  # fmt: skip
+
+        try:
+            self._request(f"ask {label}", reply)
+            async with asyncio.timeout(20.0):
+                return await future
+        except (TimeoutError, ConnectionError):
+            return None
+
+    async def snapshot(self) -> Snapshot:
+        """Return every list, as the adapter asks for them one after the other; positions are told as they change."""
+        broker = self.broker
+        own = await self.ask("open orders", broker.open_orders)
+        executions = await self.ask("executions", broker.execution_list)
+        completed = await self.ask("completed orders", lambda: (broker.completed(), broker.positions()))
+        done, held = completed if completed else (None, None)
+        return Snapshot(broker.world.now_ns(), self._next, held, own, own, executions, done)
+
+
+class Broker:
+    """The broker's truth."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.coming = 0
+        """What is on its way to the broker, or will happen there without anybody's asking."""
+        self.orders: list[Order] = []
+        self.by_ref: Counter[str] = Counter()
+        self.executions: dict[str, tuple[int, ExecutionSeen]] = {}
+        """By id without its revision: the latest one."""
+        self.connections: list[Connection] = []
+        self.next_order_id, self.doubled = 1, ""
+        self._perm = 100
+
+    # Connections.
+
+    def connect(self, process: Any, tell: Callable[[Fact], None], closed: Callable[[int], None]) -> Connection:
+        """Let a runner in; the client id it uses throws out who used it before."""
+        for old in self.connections:
+            self.cut(old)
+        self.connections.append(Connection(self, process, tell, closed))
+        return self.connections[-1]
+
+    def cut(self, connection: Connection) -> None:
+        """Close a connection, with or without what is on its way to the broker; the runner hears of it if it lives."""
+        if connection.open:
+            connection.open, connection.broke = False, self.world.draw("lost with the line", 2) == 1
+            self.world.post(connection._facts, "closed", lambda: connection.closed_told(connection.number), to=connection.process, resource="broker")
+
+    def cut_last(self) -> None:
+        """Close the connection that is open, if there is one."""
+        if self.connections:
+            self.cut(self.connections[-1])
+
+    def _say(self, label: str, fact: Fact) -> None:
+        if self.connections:
+            self.connections[-1].say(label, fact)
+
+    # Requests.
+
+    def on_order(self, sent: Sent, connection: Connection) -> None:
+        """Take an order, as often as it comes: nothing here protects a runner from sending twice."""
+        self.by_ref[sent.order_ref] += 1
+        if self.by_ref[sent.order_ref] > 1:
+            self.doubled = sent.order_ref
+        self.next_order_id = max(self.next_order_id, sent.order_id + 1)
+        self._perm += 1
+        order = Order(sent, self._perm)
+        self.orders.append(order)
+        way = WAYS[self.world.draw("order", len(WAYS))]
+        if way == "reject":
+            order.status = "Inactive"
+            self._say("error", MessageSeen(self.world.now_ns(), sent.order_id, 201, "Order rejected - reason: margin"))
+            self._say("order", order.fact(self.world.now_ns()))
+            order.status = "Cancelled"
+            return
+        if way != "silent fill":
+            self._say("order", order.fact(self.world.now_ns()))
+        self._plan(order, way)
+
+    def _plan(self, order: Order, way: str) -> None:
+        whole, half = order.ticket.quantity, order.ticket.quantity // 2
+        steps: list[tuple[str, Callable[[], None]]] = [("fill", lambda: self.fill(order, whole))]
+        if way == "parts":
+            steps = [("fill", lambda: self.fill(order, half)), ("fill", lambda: self.fill(order, whole - half))]
+        elif way == "part and cancel":
+            steps = [("fill", lambda: self.fill(order, half)), ("cancel", lambda: self.end(order))]
+        elif way == "cancel":
+            steps = [("cancel", lambda: self.end(order))]
+        elif way in ("correct", "bust"):
+            steps.append((way, lambda: self.correct(order, bust=way == "bust")))
+        for label, act in steps:
+            self.coming += 1
+            self.world.post(f"venue.{order.perm}", label, lambda act=act: self._happen(act), resource="broker")
+
+    def _happen(self, act: Callable[[], None]) -> None:
+        self.coming -= 1
+        act()
+
+    def on_cancel(self, order_id: int) -> None:
+        """Cancel an order that works."""
+        for order in self.orders:
+            if order.ticket.order_id == order_id:
+                self.end(order)
+
+    # What happens to orders.
+
+    def fill(self, order: Order, shares: Decimal) -> None:
+        """Execute a part of an order."""
+        if not order.works or shares <= 0:
+            return
+        order.filled += shares
+        base = f"0000e.{order.perm}.{len(self.executions) + 1}"
+        contract = CONTRACTS[order.ticket.symbol]
+        fact = ExecutionSeen(
+            self.world.now_ns(), f"{base}.01", order.ticket.order_ref, order.ticket.order_id, CLIENT, order.perm, ACCOUNT,
+            contract.con_id, contract.symbol, "BOT" if order.ticket.action == "BUY" else "SLD", shares, PRICE, order.filled,
+        )  # fmt: skip
+        self.executions[base] = 1, fact
+        if order.filled >= order.ticket.quantity:
+            order.status = "Filled"
+        self._say("execution", fact)
+        self._say("commission", CommissionSeen(self.world.now_ns(), fact.exec_id, Decimal(1), "USD"))
+        self._say("status", StatusSeen(self.world.now_ns(), order.ticket.order_id, CLIENT, order.perm, order.status, order.filled))
+
+    def correct(self, order: Order, bust: bool) -> None:
+        """Correct the price of an order's last execution, or take it back."""
+        mine = [base for base, (_, fact) in self.executions.items() if fact.perm_id == order.perm]
+        if mine:
+            revision, fact = self.executions[mine[-1]]
+            changed = {"shares": Decimal(0)} if bust else {"price": fact.price - 1}
+            fact = fact._replace(exec_id=f"{mine[-1]}.{revision + 1:02}", **changed)
+            self.executions[mine[-1]] = revision + 1, fact
+            self._say("correction", fact)
+
+    def end(self, order: Order) -> None:
+        """Close an order that works."""
+        if order.works:
+            order.status = "Cancelled"
+            self._say("status", StatusSeen(self.world.now_ns(), order.ticket.order_id, CLIENT, order.perm, "Cancelled", order.filled))
+
+    # Lists.
+
+    def open_orders(self) -> tuple[OrderSeen, ...]:
+        """Return the orders that work."""
+        return tuple(order.fact(self.world.now_ns()) for order in self.orders if order.works)
+
+    def completed(self) -> tuple[OrderSeen, ...]:
+        """Return the orders that are closed."""
+        return tuple(order.fact(self.world.now_ns(), completed=True) for order in self.orders if not order.works)
+
+    def execution_list(self) -> tuple[ExecutionSeen, ...]:
+        """Return every execution in its latest revision."""
+        return tuple(fact for _, fact in self.executions.values())
+
+    def held(self, symbol: str) -> int:
+        """Return the shares held: the sum of all executions."""
+        return sum(int(fact.shares) * (1 if fact.side == "BOT" else -1) for _, fact in self.executions.values() if fact.symbol == symbol)
+
+    def positions(self) -> tuple[PositionSeen, ...]:
+        """Return what is held."""
+        now = self.world.now_ns()
+        return tuple(
+            PositionSeen(now, ACCOUNT, c.con_id, c.symbol, Decimal(self.held(c.symbol)), PRICE) for c in CONTRACTS.values()
+        )

@@ -1,0 +1,210 @@
+"""One life of a runner made of the real parts: journal session, order manager, trader, outbox, pacer and link.
+
+Theory of operation. `live/runner.py` joins these parts with a gateway, a market and a clock; this file joins the same
+parts, in the same way, with the fuzzer's broker, so that a schedule costs a millisecond. One consumer takes
+facts and wishes from one queue and touches the book without an await; the main coroutine connects,
+compares, connects again when the link breaks, and at the end looks at the broker's lists until they agree. What a
+process knows dies with it; what it committed is in the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ledger.journal import JournalHalted, JournalLocked
+from ledger.journal.replay import session_row
+from live import link as links
+from live.broker.facts import Fact
+from live.broker.refs import book_tag
+from live.pacer import Pacer
+from live.trader import Trader
+from sim.fuzz import Dead
+from tests.live.fakes import AAPL, ACCOUNT, CLIENT, MSFT, wish
+
+if TYPE_CHECKING:
+    from tests.scenarios.fuzz.broker import Connection
+    from tests.scenarios.fuzz.runner import Burst
+
+LOOKS_MAX, SECOND_LOOK_S, RECONNECT_S = 12, 12.0, 1.0
+
+
+class Wish(NamedTuple):
+    """A signal of the strategy, by its number in the burst."""
+
+    number: int
+
+
+class Closed(NamedTuple):
+    """A connection is gone, by its number."""
+
+    number: int
+
+
+class Desk:
+    """One process of the runner, alive from `live` until it ends or is killed."""
+
+    def __init__(self, burst: Burst) -> None:
+        self.burst, self.world = burst, burst.world
+        self.link = links.Link()
+        self.queue: asyncio.Queue[Fact | Wish | Closed] = asyncio.Queue()
+        self.wire: Connection | None = None
+        self.trader: Trader
+        self._before: Any = None
+        self._lost = asyncio.Event()
+        self._asked: set[int] = set()
+
+    async def live(self) -> None:
+        """Run until everything is answered and the broker agrees."""
+        await self._mortal(self._live)
+
+    async def _mortal(self, work: Callable[[], Any]) -> None:
+        """Let a process that was killed inside a step stand still; one whose journal failed it ends, and is started again."""
+        try:
+            await work()
+            return
+        except JournalHalted:
+            if self.process.alive:
+                self.world.kill(self.process)
+        except Dead:
+            pass
+        await asyncio.get_running_loop().create_future()
+
+    async def _live(self) -> None:
+        self.process = self.world.here()
+        await self.world.io("open journal", faults=("slow",), resource="db")
+        try:
+            self._open()
+        except JournalLocked:
+            self.burst.locked_out += 1
+            return  # somebody else trades this account
+        consumer = asyncio.get_running_loop().create_task(self._mortal(self._consume))
+        signals = [asyncio.get_running_loop().create_task(self._signal(n)) for n in range(self.burst.signals)]
+        try:
+            await self._trade(signals, consumer)
+        finally:
+            consumer.cancel()
+            for task in signals:
+                task.cancel()
+
+    def _open(self) -> None:
+        burst = self.burst
+        self.opened = burst.storage.take_over(burst.session, self._at, self.world.now_ns)
+        session = self.opened.session
+        burst.took_over(self, session)
+        tag = book_tag(session_row(self.opened.journal.connection, session.id))
+        pacer = Pacer(40, 40, self.world.now_ns())
+        self.trader = Trader(session, tag, CLIENT, ACCOUNT, (AAPL, MSFT), pacer, burst.said, self.world.now_ns)
+        self.trader.handles = {1: "AAPL", 2: "MSFT"}
+        self.trader.on_start()
+
+    def _at(self, point: str) -> None:
+        """Pass a named point of a write; the process may be killed right there."""
+        self.burst.passed(self, point)
+
+    async def _signal(self, number: int) -> None:
+        """Let the strategy see a bar and want something."""
+        await self.world.io("bar", resource="bars")
+        self.queue.put_nowait(Wish(number))
+
+    # The main coroutine.
+
+    async def _trade(self, signals: list[Any], consumer: Any) -> None:
+        for look in range(LOOKS_MAX):
+            if self.link.state is links.State.DOWN:
+                await self._connect()
+            elif look:
+                await self._pause()
+            if consumer.done():
+                consumer.result()
+            settled = self.burst.broker.coming == 0
+            if self.link.state in (links.State.SYNCING, links.State.READY) and await self._look() and settled and self._is_quiet(signals):
+                break
+        self.burst.finished(self)
+
+    async def _pause(self) -> None:
+        """Wait for the next look, or for the connection to break."""
+        try:
+            async with asyncio.timeout(SECOND_LOOK_S):
+                await self._lost.wait()
+        except TimeoutError:
+            pass
+
+    def _is_quiet(self, signals: list[Any]) -> bool:
+        return all(task.done() for task in signals) and self.queue.empty() and not self.trader.live_orders() and len(self._asked) == len(signals)
+
+    async def _connect(self) -> None:
+        self.link = links.connecting(self.link, self.world.now_ns()).link
+        await self.world.io("connect", faults=("slow",), resource="broker")
+        self._lost.clear()
+        self.wire = self.burst.broker.connect(self.world.here(), self.queue.put_nowait, self._closed)
+        self._before = None
+        self.trader.on_connected(self.wire)
+        self._change(links.connected(self.link, self.world.now_ns()))
+
+    def _closed(self, number: int) -> None:
+        self.queue.put_nowait(Closed(number))
+
+    async def _look(self) -> bool:
+        """Compare with every list of the broker; return whether book and broker agree."""
+        assert self.wire is not None
+        now = await self.wire.snapshot()
+        self._drain()
+        if self.link.state not in (links.State.SYNCING, links.State.READY):
+            return False
+        found = self.trader.look(self._before, now)
+        self._before = now
+        if found.agrees:
+            self._change(links.reconciled(self.link, self.world.now_ns()))
+            self._wish_again()
+        self._send()
+        return found.agrees
+
+    def _wish_again(self) -> None:
+        """Let the strategy repeat what was refused because the link was not ready, as it does with its next answer."""
+        for number in self.burst.unanswered(self._asked):
+            self.queue.put_nowait(Wish(number))
+
+    # The consumer.
+
+    async def _consume(self) -> None:
+        while True:
+            self._handle(await self.queue.get())
+            self._drain()
+            self._send()
+
+    def _drain(self) -> None:
+        while not self.queue.empty():
+            self._handle(self.queue.get_nowait())
+
+    def _handle(self, item: Fact | Wish | Closed) -> None:
+        if isinstance(item, Closed):
+            if self.wire is None or item.number == self.wire.number:
+                self._change(links.closed(self.link, self.world.now_ns()))
+        elif isinstance(item, Wish):
+            self._asked.add(item.number)
+            instrument, shares, bar = self.burst.wishes[item.number]
+            self.burst.answered(item.number, self.trader.on_wish(wish(instrument, shares, bar)))
+        else:
+            self.trader.on_fact(item)
+        self.burst.acked(self)
+
+    def _send(self) -> None:
+        """Hand the wire what may leave now."""
+        while links.may_send(self.link):
+            try:
+                self.trader.pump(self.link)
+            except ConnectionError:
+                self._change(links.closed(self.link, self.world.now_ns()))
+            return
+
+    def _change(self, change: links.Change) -> None:
+        self.link = change.link
+        for todo in change.todo:
+            if todo is links.Todo.CLOSE_GATE and self.trader.wire is not None:
+                self.trader.on_disconnected()
+            elif todo is links.Todo.CONNECT:
+                self._lost.set()
+
+
