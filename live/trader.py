@@ -27,7 +27,18 @@ from ledger.vocabulary import EventKind, Gate, OrderFlag, OrderStatus, OrderType
 from live import link as links
 from live.broker.facts import CommissionSeen, ExecutionSeen, Fact, OrderSeen, PositionSeen, words
 from live.broker.fold import Contract, Fold, Said
-from live.broker.reconcile import APART_NS, Comparison, Difference, Snapshot, absent, compare, facts, live_of, unfilled, unlisted
+from live.broker.reconcile import (
+    APART_NS,
+    Comparison,
+    Difference,
+    Snapshot,
+    absent,
+    compare,
+    facts,
+    live_of,
+    unfilled,
+    unlisted,
+)
 from live.broker.refs import order_ref
 from live.outbox import Outbox
 from live.pacer import Pacer
