@@ -1,7 +1,7 @@
 """The only file that knows ib_async: one connection to a gateway, its raw callbacks as facts.
 
 Theory of operation. ib_async parses the wire and keeps pictures of orders and fills of its
-own. The pictures lose, merge and invent states (`tests/scenarios/test_ib_pitfalls.py` pins
+own. The pictures lose, merge and invent states (`tests/scenarios/pitfalls/test_ib_pitfalls.py` pins
 how), so they are not looked at. A tap sits on the wrapper's methods, below the pictures:
 each callback first becomes a Fact and goes to `on_fact`, then the library may have it.
 Handlers of the library swallow exceptions; the tap hands them to `on_fault`, and a frame

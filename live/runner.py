@@ -88,10 +88,11 @@ class Runner:
         self.queue: asyncio.Queue[Fact | Piece | Tick | Closed] = asyncio.Queue()
         self.gateway: Gateway | None = None
         self._journal: Journal | None = None
-        self._lost, self._stop, self._look_now = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._lost, self._stop, self.look_now = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._pacer = Pacer(config.messages_per_s, config.messages_per_s, self.clock.now_ns())
         self._feeds = AsyncExitStack()
         self._feed_lost = False
+        self._looked_ns = 0
         self._patience = Patience(config.client_id, config.timeouts)
         self.no_data: dict[str, str] = {}
         """Why no bars come, by symbol."""
@@ -217,7 +218,7 @@ class Runner:
             held.quantity for held in now.positions or ()
         ), self.clock.now_ns()):  # fmt: skip
             self.say(f"first deposit: {trader.session.book.valuation().cash / 1e8:,.2f} {self.config.currency}, told by the broker")
-        found = trader.look(self._before, now)
+        found, self._looked_ns = trader.look(self._before, now), self.clock.now_ns()
         self._before, self.comparison = now, found
         if found.agrees:
             self.change(links.reconciled(self.link, self.clock.now_ns()))
@@ -297,6 +298,8 @@ class Runner:
     def _on_tick(self, trader: Trader, now_ns: int) -> None:
         """Give finished bars away, take what people ask for, and say how things stand."""
         self.market.on_tick(now_ns, trader, links.may_send(self.link))
+        if trader.look_wanted and now_ns - self._looked_ns >= self.config.timeouts.second_look * SECOND_NS:
+            self.look_now.set()
         for wish in self.folder.take():
             self.say(f"{wish.do.upper()} asked for by {wish.who or 'somebody'}: {wish.why}")
             obey(self, wish)
@@ -341,8 +344,8 @@ class Runner:
             syncing = self.link.state is links.State.SYNCING or (self.trader is not None and self.trader.look_wanted)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.config.timeouts.second_look if syncing else self.config.timeouts.reconcile_every):
-                    await self._look_now.wait()
-            self._look_now.clear()
+                    await self.look_now.wait()
+            self.look_now.clear()
             if self.link.state in (links.State.SYNCING, links.State.READY) and self.gateway is not None:
                 try:
                     await self._look()
@@ -366,7 +369,7 @@ class Runner:
                 self.trader.halt(self.link.reason)
             elif todo in (links.Todo.RECONCILE, links.Todo.SUBSCRIBE) and before.state is not links.State.CONNECTING:
                 self._feed_lost |= todo is links.Todo.SUBSCRIBE
-                self._look_now.set()
+                self.look_now.set()
             elif todo in (links.Todo.DISCONNECT, links.Todo.CONNECT):
                 self._lost.set()
 

@@ -28,7 +28,7 @@ def obey(runner: Runner, wish: Wish) -> None:
     elif wish.do == "flat":
         runner.say(f"FLAT: {', '.join(answer.name for answer in trader.flat(runner.market.worst_prices(trader))) or 'no position'}")
     elif wish.do == "look":
-        trader.look_wanted = True
+        runner.look_now.set()
     elif wish.do == "open":
         number = {contract.symbol: n for n, contract in trader.contracts.items()}.get(wish.symbol)
         runner.say(f"OPEN {wish.symbol}: {trader.open_instrument(number, who).name if number else 'not traded here'}")

@@ -36,6 +36,10 @@ class Day:
         self.lines: list[str] = []
         self.task: asyncio.Task[None] | None = None
 
+    def change(self, **changes: Any) -> None:
+        """Let the next runner have another configuration."""
+        self.config = msgspec.structs.replace(self.config, **changes)
+
     def begin(self) -> Runner:
         """Start a runner as a task of the loop."""
         runner = Runner(self.config, "127.0.0.1", PORT, self._fee_of, self.lines.append, clock=self.clock, simulated=True)
@@ -70,8 +74,8 @@ class Day:
     def agree(self) -> None:
         """Require that the book is what the broker holds, to the last unit."""
         book, broker = self.book(), self.broker()
-        held = {symbol: int(book.instruments[n, I_POSITION]) for n, symbol in enumerate(SYMBOLS, 1)}
-        assert held == {symbol: broker["positions"].get(symbol, 0) for symbol in SYMBOLS}
+        held = {symbol: int(book.instruments[n, I_POSITION]) for n, symbol in enumerate(self.config.symbols, 1)}
+        assert held == {symbol: broker["positions"].get(symbol, 0) for symbol in self.config.symbols}
         assert book.valuation().cash == broker["cash"]
 
 

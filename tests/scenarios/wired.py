@@ -53,6 +53,8 @@ class Wired:
             with Journal.open(self._path, clock=self.clock.now_ns) as journal:
                 self._open(journal)
                 await story()
+                for ib in self.world.clients:
+                    ib.disconnect()
                 self.gateway.close()
                 await asyncio.sleep(1)
 
