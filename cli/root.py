@@ -25,6 +25,7 @@ from cli.honesty import overfit, walkforward
 from cli.output import Voice, table, voice
 from cli.paper import paper
 from cli.parity import parity
+from cli.report import report
 from cli.rescue import audit, import_
 from cli.runs import backtest
 from cli.strategy import check, new_strategy, strategies
@@ -88,6 +89,7 @@ root.add_command(gateway)
 root.add_command(overfit)
 root.add_command(paper)
 root.add_command(parity)
+root.add_command(report)
 root.add_command(strategies)
 root.add_command(sweep)
 root.add_command(walkforward)

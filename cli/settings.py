@@ -37,6 +37,10 @@ DEFAULTS: dict[str, str | bool] = {
     "participation": "none",
     "out": "runs",
     "picture": True,
+    "smtp": "none",
+    "smtp_user": "",
+    "mail_from": "",
+    "mail_to": "",
 }
 MEANING: dict[str, str] = {
     "book": "the journal that runs are stored in and read from",
@@ -58,6 +62,10 @@ MEANING: dict[str, str] = {
     "participation": "most of a bar's volume that fills may take, in percent, or none",
     "out": "folder that pictures and tear sheets go to",
     "picture": "draw the equity curve",
+    "smtp": "mail server of reports: host:port for STARTTLS, tls:host:port, plain:host:port (this machine only), or none",
+    "smtp_user": "name to log in with; the password is ONEBOOK_SMTP_PASSWORD and stands in no file",
+    "mail_from": "address that reports come from",
+    "mail_to": "addresses that reports go to, joined by commas",
 }
 
 

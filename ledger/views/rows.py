@@ -99,6 +99,12 @@ def instruments(journal: Journal, session_id: int) -> list[InstrumentRow]:
     return [InstrumentRow(*line) for line in journal.connection.execute(sql, (session_id,))]
 
 
+def instrument_flags(journal: Journal, session_id: int) -> dict[int, int]:
+    """Return the InstrumentFlag bits of every instrument."""
+    found = journal.connection.execute("SELECT number, flags FROM instrument WHERE session_id = ?", (session_id,))
+    return dict(found.fetchall())
+
+
 def orders(journal: Journal, session_id: int) -> list[OrderRecord]:
     """Return every order of a session, in the order of their claims."""
     sql = (

@@ -1,0 +1,5 @@
+"""`onebook report daily`."""
+
+from cli.report.command import report
+
+__all__ = ["report"]
