@@ -36,6 +36,8 @@ CODES: dict[str, Code] = {
     "sim.StoreError": Code.USAGE,
     "sim.JournalFileError": Code.USAGE,
     "sim.ParityError": Code.USAGE,
+    "sim.TokenError": Code.USAGE,
+    "sim.Diverged": Code.FAILED,
     "sim.VectorbtError": Code.ENVIRONMENT,
     "live.ConfigError": Code.USAGE,
     "live.GatewayError": Code.ENVIRONMENT,

@@ -20,6 +20,7 @@ from cli.common import leaf
 from cli.compare import compare
 from cli.data import data
 from cli.exits import Code, code_of
+from cli.fuzz import fuzz
 from cli.gateway import gateway
 from cli.honesty import overfit, walkforward
 from cli.output import Voice, table, voice
@@ -85,6 +86,7 @@ book.add_command(import_)
 book.add_command(audit)
 root.add_command(compare)
 root.add_command(data)
+root.add_command(fuzz)
 root.add_command(gateway)
 root.add_command(overfit)
 root.add_command(paper)

@@ -6,9 +6,11 @@ two amounts, no float. What nobody knows is None. Profit functions return every 
 take a page and say how many rows there are in all. Give them a journal opened with `Journal.read`.
 
 `lists` has the tables as they stand, `wishes` every wish with its answer, refusals by reason, remarks and ages, `profit`
-the groups and the leaderboard, `risk` the limits and their use, `rows` the raw rows that comparisons are made of.
+the groups and the leaderboard, `risk` the limits and their use, `fuzz` the report of a fuzz session, `rows` the raw rows
+that comparisons are made of.
 """
 
+from ledger.views.fuzz import FUZZ_SOURCE, fuzz_report
 from ledger.views.lists import (
     DayProfit,
     EquityPoint,
@@ -46,6 +48,7 @@ __all__ = [
     "DayProfit",
     "EquityPoint",
     "FORMULA",
+    "FUZZ_SOURCE",
     "GROUPS",
     "Intent",
     "LimitUse",
@@ -66,6 +69,7 @@ __all__ = [
     "age",
     "behind",
     "equity",
+    "fuzz_report",
     "intents",
     "leaderboard",
     "limits",

@@ -155,6 +155,11 @@ def _unpacked(text: str) -> tuple[str, ...]:
     return tuple(steps)
 
 
+def failure_of_token(token: Token) -> Failure:
+    """Return the schedule of a token as a failure whose words are not known yet."""
+    return Failure("", "", token.steps, token.dials, token.draws)
+
+
 def other_code(token: Token, scenario: Scenario) -> str:
     """Return a sentence when a token was made with other code or another Python than are running, else ""."""
     made, now = (token.python, token.code), (python_version(), code_version(scenario))

@@ -60,6 +60,7 @@ class World(Moves):
         self.checks: list[tuple[str, Check]] = []
         self.ends: list[tuple[str, Check]] = []
         self.shared: list[Any] = []
+        self.noted: list[tuple[int, str]] = []
         self.shown: list[tuple[str, Callable[[], object]]] = []
         self.crashed: list[Callable[[Process, str], None]] = []
         self.watch: Callable[[str, Lane | None], None] | None = None
@@ -102,6 +103,10 @@ class World(Moves):
     def show(self, name: str, value: Callable[[], object]) -> None:
         """Show a state beside the lanes of a failure."""
         self.shown.append((name, value))
+
+    def note(self, code: str) -> None:
+        """Note a refusal or another answer by its code, for coverage."""
+        self.noted.append((len(self.trace), code))
 
     def share(self, *things: Any) -> None:
         """Name objects whose state belongs to the world's; the exhaustive search looks into them."""

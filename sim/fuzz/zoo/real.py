@@ -141,6 +141,7 @@ class Bot:
         wish = event(EventKind.SIGNAL, time_ns=self.now(), key=key, instrument=number, target_lots=target * SHARE, price_ticks=limit)
         effects = self.manager.on_signal(wish)
         answered = self.manager.answered.name
+        self.desk.world.note(answered)
         self.disk.refused[answered] = self.disk.refused.get(answered, 0) + 1
         for effect in effects:
             await self.carry(effect)

@@ -1,0 +1,127 @@
+"""`onebook fuzz`: a failure has a token, a picture and a place in the book, and every command agrees about it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import document, invoke
+
+DOC = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+BOT = '''
+import asyncio
+from sim.fuzz.ports import Desk
+
+def scenario(world):
+    """A bot that looks, waits and buys."""
+    desk = Desk(world)
+    async def main():
+        held = set()
+        async def handle(symbol):
+            if symbol not in held:
+                await desk.quote(symbol)
+                await desk.broker.place(symbol, 100)
+                held.add(symbol)
+        await desk.burst(handle, ["AAPL"] * world.dial("signals", 6, 1))
+    world.process("bot", main)
+    desk.demand_at_most(100, ["AAPL"])
+'''
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory):
+    """One failed run, stored."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    result = invoke("fuzz", "run", "zoo.send_then_record", "--book", folder / "b.db", "--html", "--out", folder, "--json")
+    assert result.exit_code == 3, result.output
+    return folder, json.loads(result.stdout)
+
+
+def test_a_failure_is_a_finding_with_a_token_and_every_key_is_documented(failed):
+    folder, found = failed
+    assert found["verdict"] == "failed" and found["schedules"] <= 200
+    first = found["failures"][0]
+    assert first["invariant"] == "bought once" and len(first["token"]) <= 80 and "VIOLATION" in first["text"]
+    keys = {*found, *first, *found["scenarios"][0], *found["coverage"][0], *first["after"]}
+    assert {key for key in keys if f"`{key}`" not in DOC} == set()
+    html = Path(found["files"]["lanes"]).read_text()
+    assert first["token"] in html and "http" not in html and "<script" not in html
+
+
+def test_the_report_is_in_the_book_and_a_view_gives_it_back(failed):
+    from ledger import views
+    from ledger.journal import Journal
+
+    folder, found = failed
+    with Journal.read(folder / "b.db") as journal:
+        info = journal.sessions()[-1]
+        report = views.fuzz_report(journal, info.id)
+        assert journal.verify(info.id).ok
+    assert (info.kind, info.scope, info.id) == ("fuzz", "zoo.send_then_record", found["session"])
+    assert report == {key: value for key, value in found.items() if key not in ("session",)}
+
+
+def test_the_token_replays_and_is_explained(failed):
+    token = failed[1]["failures"][0]["token"]
+    result = invoke("fuzz", "replay", token, "--json")
+    again = json.loads(result.stdout)
+    assert result.exit_code == 3 and again["fails"] and again["invariant"] == "bought once" and again["other_code"] is None
+    drawn = document("fuzz", "explain", token)
+    assert drawn["lanes"]["violation"].startswith("bought once") and drawn["about"].startswith("The order is sent before")
+    assert "!! crash.A" in invoke("fuzz", "explain", token).stdout
+
+
+def test_a_token_that_does_not_fit_fails_loudly(failed):
+    from sim.fuzz import tokens
+    from sim.fuzz.explore import Failure
+
+    wrong = tokens.make("zoo.no_lock", tokens.resolve("zoo.no_lock"), Failure("", "", ("A", "B7"), {"signals": 2}))
+    result = invoke("fuzz", "replay", wrong)
+    assert result.exit_code == 1 and "move 2 of 2 is 'B7'" in result.stderr
+    assert invoke("fuzz", "replay", wrong[:-1] + "x").exit_code == 2
+    assert invoke("fuzz", "run", "zoo.nothing").exit_code == 2
+
+
+def test_a_strangers_module_in_the_current_folder_is_searched(elsewhere):
+    (elsewhere / "my_bot.py").write_text(BOT)
+    result = invoke("fuzz", "run", "my_bot:scenario", "--no-store", "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 3 and found["failures"][0]["token"].startswith("fz1:my_bot/scenario:")
+    assert found["failures"][0]["after"]["signals"] == 2 and found["session"] is None
+    assert invoke("fuzz", "replay", found["failures"][0]["token"]).exit_code == 3
+
+
+def test_faults_and_dials_can_be_named():
+    found = document("fuzz", "run", "zoo.send_then_record", "--fault", "none", "--schedules", 50, "--no-store")
+    assert found["verdict"] == "cut" and found["failures"] == [] and found["schedules"] == 50
+    assert document("fuzz", "run", "zoo.no_lock", "--dial", "signals=1", "--schedules", 20, "--no-store")["verdict"] == "cut"
+    wrong = invoke("fuzz", "run", "zoo.no_lock", "--fault", "thunder")
+    assert wrong.exit_code == 2 and "the kinds are slow," in wrong.stderr
+    assert invoke("fuzz", "run", "zoo.no_lock", "--dial", "signals=x").exit_code == 2
+
+
+def test_the_zoo_is_a_table_in_the_book(tmp_path):
+    found = document("fuzz", "zoo", "--seeds", 2, "--guard", "no_lock", "--schedules", 40, "--book", tmp_path / "z.db")
+    assert [line["guard"] for line in found["zoo"]] == ["no_lock", "real"] and found["zoo"][0]["found"] == 2
+    assert {key for key in found["zoo"][0] if f"`{key}`" not in DOC} == set()
+    shown = invoke("fuzz", "zoo", "--seeds", 1, "--guard", "no_lock", "--schedules", 20, "--no-store")
+    assert shown.exit_code == 0 and "no_lock" in shown.stdout and "Eight tasks look" in shown.stdout
+    assert invoke("fuzz", "zoo", "--guard", "tiger").exit_code == 2
+
+
+def test_a_campaign_on_two_cores_gives_what_one_core_gives():
+    from time import perf_counter
+
+    from sim.fuzz.campaign import campaign
+
+    reports = [campaign(["zoo.real"], clock=perf_counter, schedules=300, cores=cores) for cores in (1, 2)]
+    assert [report.lines for report in reports] == [reports[0].lines] * 2 and reports[0].schedules == 300
+    assert reports[0].coverage.rows() == reports[1].coverage.rows()
+
+
+def test_a_campaign_ends_in_time_and_says_what_never_happened():
+    found = document("fuzz", "campaign", "--minutes", "0.01", "--cores", "1", "--no-store")
+    assert found["verdict"] == "cut" and {line["scenario"] for line in found["scenarios"]} == {"zoo.real", "zoo.real_cash"}
+    assert found["per_second"] > 0 and len({row["fault"] for row in found["coverage"]}) >= 16
