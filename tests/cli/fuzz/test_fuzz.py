@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import document, invoke
 
-DOC = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+DOC = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
 BOT = '''
 import asyncio
 from sim.fuzz.ports import Desk
