@@ -21,11 +21,16 @@ PAGES: dict[str, list[tuple[str, str, str]]] = {
     "One session": [
         ("positions", "Positions & lots", ":material/inventory_2:"),
         ("orders", "Orders", ":material/receipt_long:"),
+        ("trades", "Trades", ":material/candlestick_chart:"),
         ("pnl", "P&L", ":material/calendar_month:"),
         ("performance", "Performance", ":material/show_chart:"),
         ("risk", "Risk", ":material/shield:"),
     ],
-    "All sessions": [("runs", "Runs", ":material/list:"), ("leaderboard", "Leaderboard", ":material/leaderboard:")],
+    "All sessions": [
+        ("runs", "Runs", ":material/list:"),
+        ("leaderboard", "Leaderboard", ":material/leaderboard:"),
+        ("backtest", "Backtest", ":material/play_circle:"),
+    ],
 }
 """Every page: its file, its name, its icon."""
 
@@ -64,6 +69,10 @@ def _page(name: str, title: str, icon: str) -> st.Page:
 def _choice() -> None:
     """Let the reader choose a book and a session; both stand in the address bar."""
     found = books.books()
+    number = st.session_state.pop("go", 0)
+    if number:
+        st.session_state["session"] = number
+        st.query_params["session"] = str(number)
     names = {path.name: path for path in found}
     asked = st.query_params.get("book")
     at = list(names).index(asked) if asked in names else 0

@@ -131,7 +131,7 @@ def of_session(journal: Journal, info: SessionInfo, *, bars: bool = True) -> Evi
     values, book = np.array(rows, np.int64).reshape(len(rows), 6), journal.book(info.id)
     found = journal.connection.execute(_ROWS, (info.id, *(int(kind) for kind in KINDS))).fetchall()
     symbols = [row["symbol"] for row in config["instruments"]]
-    histories, missing = _bars_again(config) if bars else (None, "the bars were not read again")
+    histories, missing = bars_again(config) if bars else (None, "the bars were not read again")
     nothing: Any = None
     setting = setting_of(config)
     sim = runs.Simulation(book, nothing, values, (), nothing, nothing, setting)
@@ -173,7 +173,7 @@ def _track(rows: Ints, symbol: str, qty_exp: int) -> Track:
     return Track(symbol, times, ticks * columns[:, 3], columns[:, 2], ticks, filled[:, 0], filled[:, 1], filled[:, 2], qty_exp)
 
 
-def _bars_again(config: Mapping[str, Any]) -> tuple[tuple[History, ...] | None, str]:
+def bars_again(config: Mapping[str, Any]) -> tuple[tuple[History, ...] | None, str]:
     """Return the histories a session was made from, or None and the reason why they cannot be had."""
     rows = config["instruments"]
     if any("start_ns" not in row for row in rows):
