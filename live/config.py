@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -55,14 +56,38 @@ class RiskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     burst_count: int | None = 10
     burst_window_s: int = 60
     max_repeat: int | None = 3
-    price_collar_bps: int | None = 500
+    price_collar_bps: int | None = 2_000
+    """How far from the last price an order may be priced; guards and worst prices count too, so it is wider than a day's move."""
     allow_short: bool = False
+
+
+class Passive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How entries are quoted instead of sent to the market."""
+
+    lifetime_s: float = 30.0
+    """How long a quote works before it is cancelled."""
+    offset_bps: int = 0
+    """How far from the last price: below it for a buyer, above it for a seller."""
+    requotes: int = 3
+    """How often a quote that ended is made anew, 0 to 13."""
+    then: Literal["market", "give up"] = "market"
+    """What becomes of the rest after the last quote."""
+
+
+class SecondNet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a position is left by an order of ours, because the broker's stop is not there or does not work."""
+
+    on: bool = True
+    unprotected_s: float = 60.0
+    through_s: float = 10.0
 
 
 class PaperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A paper session. Without `host` the embedded gateway is started and traded."""
 
     strategy: str = "sma_cross"
+    also: tuple[str, ...] = ()
+    """Further strategies that share the account, each as `name` or `name fast=5 slow=20`."""
     symbols: tuple[str, ...] = ("AAPL", "MSFT")
     params: dict[str, float | int] = {}
     bar: str = "1m"
@@ -80,6 +105,10 @@ class PaperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exchange: str = "SMART"
     alert_command: str | None = None
     limits: RiskLimits = RiskLimits()
+    brackets: bool = True
+    """Guards whose prices are known go to the broker together with the entry."""
+    passive: Passive | None = None
+    second_net: SecondNet = SecondNet()
     timeouts: Timeouts = Timeouts()
 
 
@@ -103,6 +132,8 @@ def checked(config: PaperConfig) -> PaperConfig:
         raise ConfigError(f"client_id {config.client_id}: 1 to 2147483647; 0 would bind orders that people enter by hand")
     if not 1 <= config.tasks <= 64:
         raise ConfigError(f"tasks {config.tasks}: 1 to 64 symbols at a time")
+    if config.passive is not None and not (config.passive.lifetime_s > 0 and 0 <= config.passive.requotes <= 13):
+        raise ConfigError("passive: lifetime_s above 0 and requotes from 0 to 13, because a decision has 16 keys")
     if config.host is not None:
         require_paper_port(config.port)
     return config

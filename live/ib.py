@@ -36,6 +36,7 @@ from live.broker.facts import (
 )  # fmt: skip
 from live.broker.heard import DecoderFaults, HistoryBar, history_bar, live_bar, moment_ns, order_fact
 from live.broker.reconcile import Snapshot
+from live.broker.tickets import Ticket
 
 TAPPED = ("openOrder", "orderStatus", "execDetails", "commissionReport", "completedOrder", "position", "error")
 ABSENT_ORDER_ID = 2_147_483_647
@@ -72,24 +73,6 @@ class Listing(NamedTuple):
     contract: Any
 
 
-class Ticket(NamedTuple):
-    """An order as the wire needs it."""
-
-    order_id: int
-    order_ref: str
-    account: str
-    action: str
-    quantity: Decimal
-    order_type: str
-    limit: Decimal | None
-    aux: Decimal | None
-    tif: str
-    outside_rth: bool
-    parent_id: int = 0
-    oca_group: str = ""
-    transmit: bool = True
-
-
 class Gateway:
     """One connection. Open it, use it, close it; a broken one is thrown away."""
 
@@ -109,6 +92,8 @@ class Gateway:
         self.turn = _at_once
         """Awaited before every question, so that whoever counts messages counts these as well."""
         self._decoder = DecoderFaults(on_fault)
+        self._told_id = 0
+        """The next order id as the gateway told it when this connection began; the library's own count runs ahead of it."""
         self._tap()
 
     # The connection.
@@ -205,7 +190,7 @@ class Gateway:
             everyone = await self._orders_of(self._ib.reqAllOpenOrdersAsync, timeout)
             executions = await self._executions_of(account, timeout)
             completed = await self._completed_of(timeout)
-            next_id = self._ib.client._reqIdSeq
+            next_id = self._told_id
         held = tuple(self._positions.values()) if positions else None
         return Snapshot(self._now_ns(), next_id, held, own, everyone, executions, completed)
 
@@ -313,6 +298,8 @@ class Gateway:
         for name in TAPPED:
             original, said = getattr(self._ib.wrapper, name), getattr(self, f"_said_{name}")
             setattr(self._ib.wrapper, name, self._before(original, said))
+        client: Any = self._ib.client
+        client.updateReqId = self._before(client.updateReqId, self._said_next_id)
 
     def _before(self, original: Callable[..., None], said: Callable[..., None]) -> Callable[..., None]:
         def callback(*arguments: Any) -> None:
@@ -328,6 +315,9 @@ class Gateway:
         except Exception as error:
             self._on_fault(f"{type(error).__name__}: {error}")
             raise
+
+    def _said_next_id(self, order_id: int) -> None:
+        self._told_id = self._told_id or order_id
 
     def _said_openOrder(self, order_id: int, contract: Any, order: Any, state: Any) -> None:
         if order.whatIf:

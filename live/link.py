@@ -161,6 +161,11 @@ def may_send(link: Link) -> bool:
     return link.state is State.READY
 
 
+def may_cancel(link: Link) -> bool:
+    """Say whether a cancel may leave."""
+    return link.state in (State.READY, State.SYNCING)
+
+
 def back_off_s(failures: int, jitter: float, most_s: float = 60.0) -> float:
     """Return the seconds to wait before the next attempt: 1, 2, 4 ... `most_s`, and up to a quarter more.
 

@@ -2,9 +2,10 @@
 
 Theory of operation. The order manager records SENDING and returns a Submit; that Submit
 goes into the outbox and out of it at most once. `due` gives what may leave now:
-nothing while the link is not READY, orders before cancels, and as many as the pacer has
-turns for. A Submit that is still here when the link breaks never reached the socket; its
-order becomes UNKNOWN at the next start like any other that may have been sent, and
+no order while the link is not READY, orders before cancels, and as many as the pacer has
+turns for. A cancel leaves while broker and book are compared as well: it can make nothing worse.
+A Submit that is still here when the link breaks never reached the socket; its order
+becomes UNKNOWN at the next start like any other that may have been sent, and
 the broker's lists say that it never was. So nothing here is ever sent again.
 
 Line by line, with what a crash after it leaves behind:
@@ -51,21 +52,23 @@ class Outbox:
     def due(self, link: links.Link, now_ns: int) -> list[Sending]:
         """Return what leaves now, in this order; each is counted as gone."""
         found: list[Sending] = []
-        while links.may_send(link):
-            if self._submits and self._pacer.wait_ns(now_ns, Rank.ORDER) == 0:
-                submit = self._submits.popleft()
+        while links.may_cancel(link):
+            orders = self._submits if links.may_send(link) else None
+            if orders and self._pacer.wait_ns(now_ns, Rank.ORDER) == 0:
+                submit = orders.popleft()
                 self._left.add(submit.key)
                 found.append(submit)
-            elif self._cancels and not self._submits and self._pacer.wait_ns(now_ns, Rank.CANCEL) == 0:
+            elif self._cancels and not orders and self._pacer.wait_ns(now_ns, Rank.CANCEL) == 0:
                 found.append(self._cancels.popleft())
             else:
                 break
             self._pacer.take(now_ns)
         return found
 
-    def wait_ns(self, now_ns: int) -> int | None:
-        """Return how long until something may be due, None when nothing waits."""
-        return self._pacer.wait_ns(now_ns) if self._submits or self._cancels else None
+    def wait_ns(self, link: links.Link, now_ns: int) -> int | None:
+        """Return how long until something may be due, None when nothing waits that may leave."""
+        waits = self._cancels or (self._submits and links.may_send(link))
+        return self._pacer.wait_ns(now_ns) if waits and links.may_cancel(link) else None
 
     def drop(self) -> list[int]:
         """Forget what waits, because the link broke; return the keys of the orders that were never sent."""

@@ -284,13 +284,13 @@ class Runner:
     async def _send(self) -> None:
         """Hand the wire what may leave now, and wait for turns while something is due."""
         trader = self.trader
-        while trader is not None and links.may_send(self.link):
+        while trader is not None and links.may_cancel(self.link):
             try:
                 trader.pump(self.link)
             except ConnectionError as error:
                 self._closed(f"writing an order failed: {error}")
                 return
-            wait_ns = trader.wait_ns()
+            wait_ns = trader.wait_ns(self.link)
             if wait_ns is None:
                 return
             await self.clock.sleep(max(wait_ns, 1_000_000) / SECOND_NS)
@@ -341,7 +341,7 @@ class Runner:
     async def _looks(self) -> None:
         """Compare again: soon while something is in doubt, and on a timer."""
         while True:
-            syncing = self.link.state is links.State.SYNCING or (self.trader is not None and self.trader.look_wanted)
+            syncing = self.link.state is not links.State.READY or (self.trader is not None and self.trader.look_wanted)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.config.timeouts.second_look if syncing else self.config.timeouts.reconcile_every):
                     await self.look_now.wait()

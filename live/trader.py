@@ -14,16 +14,14 @@ recorded with SENDING, so a restart knows it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ledger.book import I_POSITION, N_INSTRUMENT, N_TIME, O_KEY, O_STATUS, Row, event
-from ledger.keys import make
+from ledger.book import E_INSTRUMENT, E_KEY, N_INSTRUMENT, N_TIME, O_KEY, O_PARENT, O_STATUS, Row, event
+from ledger.keys import purpose_of
 from ledger.oms import OrderManager
 from ledger.port import Alert, Cancel, Effect, Executed, Query, Submit
-from ledger.units import decimal_text
-from ledger.vocabulary import EventKind, Gate, OrderFlag, OrderStatus, OrderType, Outcome, Purpose, Side
+from ledger.vocabulary import EventKind, Gate, OrderStatus, Outcome, Purpose, Side
 from live import link as links
 from live.broker.facts import CommissionSeen, ExecutionSeen, Fact, OrderSeen, PositionSeen, words
 from live.broker.fold import Contract, Fold, Said
@@ -39,18 +37,14 @@ from live.broker.reconcile import (
     unfilled,
     unlisted,
 )
-from live.broker.refs import order_ref
+from live.broker.tickets import Way, decimals, ticket
 from live.outbox import Outbox
 from live.pacer import Pacer
+from strategies.api import DAY, GTC
 
 if TYPE_CHECKING:
     from ledger.journal.session import Session
-    from live.ib import Ticket
-
-ORDER_TYPES = {
-    OrderType.MARKET: "MKT", OrderType.LIMIT: "LMT", OrderType.STOP: "STP", OrderType.STOP_LIMIT: "STP LMT", OrderType.TRAIL: "TRAIL",
-}  # fmt: skip
-
+    from live.broker.tickets import Ticket
 
 STRATEGY_ID = 1
 
@@ -81,13 +75,16 @@ class Trader:
         self.handles: dict[int, Any] = {}
         """The broker's own contract objects, by instrument."""
         self.look_wanted = False
-        self._alert, self._now_ns = alert, now_ns
+        self._alert, self.now_ns = alert, now_ns
         self._fold = Fold(tag, client_id, account, self.contracts.values())
         self._oms = OrderManager(session, {n: c.symbol for n, c in self.contracts.items()}, self._reserve)
         self._outbox = Outbox(pacer)
         self._order_ids: dict[int, int] = {}
         self._unsettled: dict[Difference, int] = {}
         """When each difference of the last look was first seen."""
+        self._new: set[int] = set()
+        """Keys whose order id was reserved on this connection: what the gateway said when it began proves nothing of them."""
+        self._ways: dict[int, Way] = {}
         self._heard: dict[tuple[type, object], Fact] = {}
         """The last fact of each execution, fee, position and closed order, since the connection began."""
         for key, way in session.remarks(EventKind.SENDING):
@@ -105,6 +102,7 @@ class Trader:
             raise RuntimeError("an order was claimed without a connection; the gate DISCONNECTED must have been open")
         order_id = self.wire.reserve_order_id()
         self._order_ids[key] = order_id
+        self._new.add(key)
         return f"{self.client_id}:{order_id}"
 
     # In.
@@ -142,17 +140,51 @@ class Trader:
 
     def _fill_line(self, fill: Executed) -> str:
         contract = self.contracts[fill.instrument]
-        qty, price = _decimals(contract.qty_exp)(fill.qty_lots), _decimals(contract.price_exp)(fill.price_ticks)
+        qty, price = decimals(contract.qty_exp)(fill.qty_lots), decimals(contract.price_exp)(fill.price_ticks)
         return f"FILLED: {'BUY' if fill.side > 0 else 'SELL'} {qty.normalize():f} {contract.symbol} at {price}"
 
-    def on_wish(self, signal: Row) -> Outcome:
-        """Hand a wish to the gate; an order that passes waits in the outbox."""
+    def on_wish(self, signal: Row, time_in_force: int = DAY) -> Outcome:
+        """Hand a wish to the gate; an order that passes waits in the outbox.
+
+        Args:
+            time_in_force: a word of `strategies.api`; the row's GTC flag says the rest.
+        """
+        if time_in_force not in (GTC, DAY):
+            self._ways[int(signal[E_KEY])] = Way(time_in_force)
         self._carry(self._oms.on_signal(signal))
+        if self._oms.answered != Outcome.APPLIED:
+            self._ways.pop(int(signal[E_KEY]), None)
         return self._oms.answered
+
+    def on_bracket(self, entry: Row, children: Callable[[], list[Row]], time_in_force: int = DAY) -> Outcome:
+        """Hand an entry and its guards to the gate as one: the broker holds them back until the last one is there.
+
+        Args:
+            children: makes the guards' wishes once the entry is claimed. A guard that is refused is left out.
+        Returns:
+            The gate's answer to the entry.
+        """
+        outcome, key = self.on_wish(entry, time_in_force), int(entry[E_KEY])
+        if outcome != Outcome.APPLIED:
+            return outcome
+        family = [key, *(int(child[E_KEY]) for child in children() if self.on_guard(child) == Outcome.APPLIED)]
+        for member in family:
+            way = self._ways.get(member, Way())
+            parent = self._order_ids[key] if member != key else 0
+            self._ways[member] = way._replace(transmit=member == family[-1], parent_id=parent)
+        return outcome
+
+    def on_guard(self, signal: Row) -> Outcome:
+        """Hand a guard to the gate; a refused one leaves a position less protected, so it is said."""
+        outcome = self.on_wish(signal)
+        if outcome != Outcome.APPLIED:
+            symbol, purpose = self.contracts[int(signal[E_INSTRUMENT])].symbol, Purpose(int(purpose_of(signal[E_KEY])))
+            self._alert(f"GUARD REFUSED: {symbol} {purpose.name}: {outcome.name}")
+        return outcome
 
     def cancel(self, key: int) -> bool:
         """Ask for a cancel of one of our orders; return whether that is news."""
-        effects = self._oms.cancel(key, self._now_ns())
+        effects = self._oms.cancel(key, self.now_ns())
         self._carry(effects)
         return bool(effects)
 
@@ -173,7 +205,7 @@ class Trader:
         Raises:
             ConnectionError: the socket is closed; what was not written stays in doubt.
         """
-        due = self._outbox.due(link, self._now_ns())
+        due = self._outbox.due(link, self.now_ns())
         for effect in due:
             if isinstance(effect, Submit):
                 self._place(effect)
@@ -181,32 +213,19 @@ class Trader:
                 self._cancel(effect)
         return len(due)
 
-    def wait_ns(self) -> int | None:
-        """Return how long until `pump` may have something, None when nothing waits."""
-        return self._outbox.wait_ns(self._now_ns())
+    def wait_ns(self, link: links.Link) -> int | None:
+        """Return how long until `pump` may have something, None when nothing waits that may leave."""
+        return self._outbox.wait_ns(link, self.now_ns())
 
     def _place(self, submit: Submit) -> None:
-        from live.ib import Ticket
-
         if self.wire is None:
             raise ConnectionError("there is no connection")
         order_id, contract = self._order_ids[submit.key], self.contracts[submit.instrument]
         self._fold.sent(order_id, submit.key)
-        price = _decimals(contract.price_exp)
-        kind = OrderType(submit.order_type)
-        aux = submit.trail_ticks if kind is OrderType.TRAIL else submit.stop_ticks
-        ticket = Ticket(
-            order_id=order_id, order_ref=order_ref(self.tag, submit.key), account=self.account,
-            action="BUY" if submit.side > 0 else "SELL", quantity=_decimals(contract.qty_exp)(submit.qty_lots),
-            order_type=ORDER_TYPES[kind],
-            limit=price(submit.price_ticks) if kind in (OrderType.LIMIT, OrderType.STOP_LIMIT) else None,
-            aux=price(aux) if kind in (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL) else None,
-            tif="GTC" if submit.flags & OrderFlag.GTC else "DAY",
-            outside_rth=bool(submit.flags & OrderFlag.OUTSIDE_RTH),
-            oca_group=_group(self.tag, submit.parent),
-        )  # fmt: skip
-        self.wire.place(ticket, self.handles[submit.instrument])
-        self._alert(f"SENT: {ticket.action} {ticket.quantity.normalize():f} {contract.symbol} {ticket.order_type} as {ticket.order_ref}")
+        written = ticket(submit, contract, order_id, self.tag, self.account, self._ways.pop(submit.key, Way()))
+        self.wire.place(written, self.handles[submit.instrument])
+        told = f"{written.action} {written.quantity.normalize():f} {contract.symbol} {written.order_type}"
+        self._alert(f"SENT: {told} as {written.order_ref}")
 
     def _cancel(self, effect: Cancel) -> None:
         order_id = self._order_ids.get(effect.key)
@@ -220,21 +239,24 @@ class Trader:
 
     def on_start(self) -> None:
         """Take up after a start: what was never sent is released, what may have been is UNKNOWN, entries stay closed."""
-        self._carry(self._oms.on_start(self._now_ns()))
+        self._carry(self._oms.on_start(self.now_ns()))
 
     def on_connected(self, wire: Wire) -> None:
         """Use a connection; entries stay closed until the lists agree."""
         self.wire = wire
         self._heard.clear()
         self._fold.connected()
-        self._carry(self._oms.on_connected(self._now_ns()))
+        self._carry(self._oms.on_connected(self.now_ns()))
+        self._new.clear()
+        self._carry(self._oms.on_connected(self.now_ns()))
 
     def on_disconnected(self) -> None:
         """Close the gate; what waits in the outbox never left and is not sent later."""
         self.wire = None
-        self._carry(self._oms.on_disconnected(self._now_ns()))
+        self._carry(self._oms.on_disconnected(self.now_ns()))
         for key in self._outbox.drop():
-            self._carry(self._oms.on_doubt(key, self._now_ns(), "the connection broke while the order waited to be sent"))
+            self._ways.pop(key, None)
+            self._carry(self._oms.on_doubt(key, self.now_ns(), "the connection broke while the order waited to be sent"))
 
     def look(self, before: Snapshot | None, now: Snapshot) -> Comparison:
         """Book what the broker's lists say, resolve what they prove, close what differs, and open when all agrees."""
@@ -243,11 +265,15 @@ class Trader:
         for fact in facts(now):
             if self._is_news(fact):
                 self._take(self._fold.add(fact))
+        known = {key: order_id for key, order_id in self._order_ids.items() if key not in self._new}
         book = self.session.book
-        for report in [*absent(book, before, now, self.tag, self._order_ids), *unfilled(book, before, now, self.tag)]:
+        for report in [*absent(book, before, now, self.tag, known), *unfilled(book, before, now, self.tag)]:
             self._carry(self._oms.on_report(report))
         for key in unlisted(self.session.book, now, self.tag):
             self._carry(self._oms.on_doubt(key, now.time_ns, "in none of the broker's lists"))
+            if self._in_bracket(key):
+                # A member that was written and never let go stands in no list; asking for its cancel gives the evidence.
+                self.cancel(key)
         found = compare(self.session.book, now, self._fold, self.contracts.values(), self.account, self.tag)
         settled = [difference for difference in found.differences if self._is_settled(difference, now.time_ns)]
         for difference in settled:
@@ -272,52 +298,30 @@ class Trader:
 
     def _close(self, instrument: int, why: str) -> None:
         """Close an instrument for entries until a person looked at it."""
-        if self._oms.block(instrument, self._now_ns(), why) == Outcome.APPLIED:
+        if self._oms.block(instrument, self.now_ns(), why) == Outcome.APPLIED:
             self._alert(f"POSITION DIFFERS: {self.contracts[instrument].symbol}: {why}; entries are closed, see `onebook paper reconcile`")
 
     def halt(self, reason: str) -> None:
         """Trip the kill switch and ask for the cancel of every live order."""
-        self._carry(self._oms.halt(self._now_ns(), reason))
+        self._carry(self._oms.halt(self.now_ns(), reason))
 
     def resume(self, who: str) -> Outcome:
         """Release the kill switch in a person's name."""
-        return self._oms.resume(self._now_ns(), who)
+        return self._oms.resume(self.now_ns(), who)
 
     def open_instrument(self, instrument: int, who: str) -> Outcome:
         """Let an instrument trade again, in the name of the person who looked at it."""
         line = event(
-            EventKind.GATE, time_ns=self._now_ns(), side=Side.SELL, reason=Gate.BLOCKED, instrument=instrument,
+            EventKind.GATE, time_ns=self.now_ns(), side=Side.SELL, reason=Gate.BLOCKED, instrument=instrument,
             ref=self.session.name(who),
         )  # fmt: skip
         return self.session.record(line)
 
-    def flat(self, prices: Mapping[int, int]) -> list[Outcome]:
-        """Ask for the cancel of every live order and for no position anywhere; return the gate's answers.
-
-        Args:
-            prices: ticks that each sale or cover is reserved at, by instrument.
-        """
-        for key in self.live_orders():
-            self.cancel(key)
-        now, answers = self._now_ns(), []
-        for number, row in enumerate(self.session.book.instruments):
-            if number == 0 or row[I_POSITION] == 0:
-                continue
-            key = make(STRATEGY_ID, number, Purpose.LIQUIDATE, now // 1_000_000_000)
-            wish = event(EventKind.SIGNAL, time_ns=now, key=key, instrument=number, price_ticks=prices[number])
-            answers.append(self.on_wish(wish))
-        return answers
+    def _in_bracket(self, key: int) -> bool:
+        """Say whether an order is a guard that hangs on an entry, or an entry that guards hang on."""
+        orders = self.session.book.orders
+        return bool(((orders[:, O_KEY] == key) & (orders[:, O_PARENT] > 0)).any() or (orders[:, O_PARENT] == key).any())
 
     def live_orders(self) -> list[int]:
         """Return the keys of orders that are not closed."""
         return [int(o[O_KEY]) for o in self.session.book.orders if 1 <= o[O_STATUS] <= OrderStatus.UNKNOWN]
-
-
-def _decimals(exp: int) -> Callable[[int], Decimal]:
-    """Return the function from whole units of 10**-exp to the exact decimal."""
-    return lambda units: Decimal(decimal_text(units, exp))
-
-
-def _group(tag: str, parent: int) -> str:
-    """Return the one-cancels-all group of the guards of an entry, none for an order without a parent."""
-    return f"{order_ref(tag, parent)}.oca" if parent else ""

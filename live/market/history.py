@@ -78,16 +78,11 @@ class Past:
 class Asker:
     """A strategy and what it has seen."""
 
-    def __init__(self, strategy: Strategy, params: Any, price_exps: Sequence[int]) -> None:
-        self.strategy, self.params = strategy, params
-        self.pasts = [Past(price_exp) for price_exp in price_exps]
-        self._states = [np.zeros(max(1, strategy.state_size)) for _ in price_exps]
-        self._asked = [0] * len(price_exps)
-
-    def load(self, index: int, bars: Sequence[Bar]) -> None:
-        """Add bars of before the start, without asking."""
-        for bar in bars:
-            self.pasts[index].add(bar)
+    def __init__(self, strategy: Strategy, params: Any, pasts: Sequence[Past]) -> None:
+        """Look at these pasts; strategies of one account share them."""
+        self.strategy, self.params, self.pasts = strategy, params, pasts
+        self._states = [np.zeros(max(1, strategy.state_size)) for _ in pasts]
+        self._asked = [0] * len(pasts)
 
     def ask(self, index: int) -> Signal | None:
         """Ask for every bar of an instrument not asked for yet; return the newest answer, None without bars.

@@ -2,36 +2,41 @@
 
 Theory of operation. All of this runs inside the runner's one consumer, without an await. A
 bar does the same things in the same order as in a backtest: the day begins, the
-instrument is marked, the strategy is asked, and a new target becomes a wish. While the
-link is not READY the strategy is asked all the same, because its state must not miss a
-bar, and its answer makes no order.
+instrument is marked, the strategies are asked, and what is news becomes a wish. While the
+link is not READY the strategies are asked all the same, because their state must not miss a
+bar, and their answers make no order. `guard` runs after everything that may have changed the book.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ledger.book import E_TARGET, H_DAY, I_POSITION, Row, event
+from ledger.book import H_DAY, I_POSITION, event
 from ledger.journal.days import trading_days
 from ledger.units import UnitError, to_grid
-from ledger.vocabulary import EventKind, Outcome
+from ledger.vocabulary import EventKind
 from live import opening
+from live.broker.fold import Contract
 from live.broker.heard import HistoryBar
 from live.config import PaperConfig
+from live.market.desk import Desk
+from live.market.exits import Exits
 from live.market.feed import SECOND_NS, Gatherer, bar_ns
 from live.market.guards import Guards, working
-from live.market.history import Asker, Bar, OldBar
-from live.market.wishes import FeeOf, NotTradable, Sizing, Wishes
+from live.market.history import Asker, Bar, OldBar, Past
+from live.market.holdings import live
+from live.market.stops import Net, Price
+from live.market.wishes import FeeOf, Maker, NotTradable
 from live.trader import STRATEGY_ID, Trader
 from strategies import get
-from strategies.api import Signal, parse_params
+from strategies.api import Strategy, parse_params
 from strategies.sizing import parse_rule, weights
 from strategies.sizing.weights import bars_per_year
 
-WORST_BPS = 400
 EPOCH_ORDINAL = 719_163
 PIECE_NS = 5 * SECOND_NS
 LATENESS_NS = 2 * SECOND_NS
@@ -47,21 +52,27 @@ BAR_SIZES = {
 
 
 class Market:
-    """The bars of all instruments of a session, and the strategy that looks at them. Instruments by place, from 0."""
+    """The bars of all instruments of a session, and the strategies that look at them. Instruments by place, from 0."""
 
     def __init__(self, config: PaperConfig, fee_of: FeeOf, zone: ZoneInfo, say: Callable[[str], None]) -> None:
         self.config, self._zone, self._say = config, zone, say
-        strategy = get(config.strategy)
-        params = parse_params(strategy, [f"{name}={value:g}" for name, value in config.params.items()])
-        self._asker = Asker(strategy, params, [opening.PRICE_EXP] * len(config.symbols))
+        team = team_of(config)
         self._rule = parse_rule(config.size)
-        # Targets of a strategy that sees all its instruments are weights of the whole account already, as in a backtest.
-        self._sharing = 1 if strategy.prepare_universe is not None else len(config.symbols)
-        self._wishes = Wishes(Sizing(STRATEGY_ID, self._rule.size(self._sharing), WORST_BPS, fee_of))
+        # Targets of strategies that see all their instruments are weights of the whole account already, as in a backtest.
+        wide = all(strategy.prepare_universe is not None for strategy, _ in team)
+        self._sharing = len(team) * (1 if wide else len(config.symbols))
+        self.pasts = [Past(opening.PRICE_EXP) for _ in config.symbols]
+        self.guards, self.exits = Guards(), Exits(say)
+        self.net = Net(config.second_net, self.guards)
+        maker, ids = Maker(self._rule.size(self._sharing), fee_of), range(STRATEGY_ID, STRATEGY_ID + len(team))
+        self.desks = [
+            Desk(number, Asker(strategy, params, self.pasts), maker, self.guards, ids, say, config.passive, config.brackets)
+            for number, (strategy, params) in zip(ids, team, strict=True)
+        ]
         self.length_ns = bar_ns(config.bar)
         bar_size(self.length_ns)
-        self.guards = Guards()
-        self._deferred: dict[int, tuple[Row, Signal]] = {}
+        self._prices: list[Price | None] = [None] * len(config.symbols)
+        self._complaints: dict[tuple[int, int], str] = {}
         self._waiting: dict[int, dict[int, Bar]] = {}
         self._gatherers = [Gatherer(self.length_ns) for _ in config.symbols]
         self.bars_seen = 0
@@ -72,29 +83,34 @@ class Market:
         return sum(gatherer.late for gatherer in self._gatherers)
 
     def duration(self) -> str:
-        """Return how much past the strategy needs for its first opinion, in IBKR's words."""
-        need_s = (self._asker.strategy.warmup(self._asker.params) + 2) * self.length_ns // SECOND_NS
+        """Return how much past the strategies need for their first opinion, in IBKR's words."""
+        warmup = max(desk.asker.strategy.warmup(desk.asker.params) for desk in self.desks)
+        need_s = (warmup + 2) * self.length_ns // SECOND_NS
         return f"{max(1, -(-need_s // SESSION_S))} D"
 
     def load(self, place: int, past: Sequence[HistoryBar], now_ns: int) -> bool:
         """Take an instrument's past; return whether there was any."""
         bars = [bar for bar in (in_ticks(piece, self.length_ns) for piece in past) if bar.end_ns <= now_ns]
-        self._asker.load(place, bars)
+        for bar in bars:
+            self.pasts[place].add(bar)
         if bars:
             self._gatherers[place].start_after(bars[-1].end_ns)
+            self._prices[place] = Price(bars[-1].close, bars[-1].end_ns)
         return bool(bars)
 
     def adopt(self, trader: Trader) -> None:
-        """Ask for all of the past, and take the last targets for being in force where the book's position agrees."""
-        for place, number in enumerate(trader.contracts):
-            said = self._asker.in_force(place) if len(self._asker.pasts[place]) else None
-            if said is not None:
-                self._wishes.adopt(trader.session.book, number, said.target)
-                self.guards.want(number, said)
+        """Ask for all of the past, and take the last answers for acted upon where the book says that they were."""
+        for place, contract in enumerate(trader.contracts.values()):
+            for desk in self.desks:
+                said = desk.asker.in_force(place) if len(self.pasts[place]) else None
+                if said is not None:
+                    desk.adopt(trader.session.book, contract, said)
 
     def on_piece(self, place: int, piece: HistoryBar, trader: Trader, may_send: bool) -> None:
         """Take a five-second bar."""
-        self._take(place, self._gatherers[place].add(in_ticks(piece, PIECE_NS)))
+        bar = in_ticks(piece, PIECE_NS)
+        self._prices[place] = Price(bar.close, bar.end_ns)
+        self._take(place, self._gatherers[place].add(bar))
         self._release(None, trader, may_send)
 
     def on_tick(self, now_ns: int, trader: Trader, may_send: bool) -> None:
@@ -102,6 +118,8 @@ class Market:
         for place, gatherer in enumerate(self._gatherers):
             self._take(place, gatherer.flush(now_ns - LATENESS_NS))
         self._release(now_ns, trader, may_send)
+        if not may_send:
+            self.net.forget()
 
     def _take(self, place: int, bar: Bar | None) -> None:
         if bar is not None:
@@ -124,7 +142,7 @@ class Market:
     def _add(self, place: int, bar: Bar, trader: Trader) -> bool:
         """Add a bar to the past and mark its instrument; False when it came too late."""
         try:
-            self._asker.pasts[place].add(bar)
+            self.pasts[place].add(bar)
         except OldBar as error:
             self._say(f"LATE BAR: {self.config.symbols[place]}: {error}")
             return False
@@ -142,59 +160,80 @@ class Market:
             trader.session.record(event(EventKind.DAY, time_ns=start_ns, revision=day))
 
     def _ask(self, place: int, bar: Bar, trader: Trader, may_send: bool) -> None:
-        """Ask the strategy, and hand its wish to the gate."""
-        symbol, number, session = self.config.symbols[place], list(trader.contracts)[place], trader.session
-        said = self._asker.ask(place)
-        if said is None or not may_send:
-            return
-        try:
-            wish = self._wishes.wish(session.book, number, bar, self._weight(place), said)
-        except NotTradable as error:
-            self._say(f"{symbol}: {error}")
-            return
-        if wish is None:
-            return
-        self._deferred.pop(number, None)
-        position, target = int(session.book.instruments[number, I_POSITION]), int(wish[E_TARGET])
-        if abs(target) < abs(position) or target * position < 0:
-            # Guards hold the quantity; they are withdrawn before the strategy's own exit asks for it.
-            self.guards.withdraw(number)
-            self._deferred[number] = (wish, said)
-        else:
-            self._hand_over(trader, number, wish, said)
+        """Ask the strategies, and hand their wishes to the gate."""
+        contract = list(trader.contracts.values())[place]
+        for desk in self.desks:
+            said = desk.asker.ask(place)
+            if said is None or not may_send or self.exits.leaving(contract.number):
+                continue
+            try:
+                desk.consider(trader, contract, bar, self._weight(place), said)
+            except NotTradable as error:
+                self._complain(desk.number, place, str(error))
 
-    def _hand_over(self, trader: Trader, number: int, wish: Row, said: Signal) -> None:
-        """Hand a wish to the gate; from here on its guards are the instrument's."""
-        self.guards.want(number, said)
-        outcome = trader.on_wish(wish)
-        if outcome not in (Outcome.APPLIED, Outcome.AT_TARGET):
-            self._wishes.forget(number)
-            self._say(f"{trader.contracts[number].symbol}: wish refused: {outcome.name}")
+    def _complain(self, strategy: int, place: int, text: str) -> None:
+        """Say what is wrong with a strategy's wishes, once for each sentence."""
+        if self._complaints.get((strategy, place)) != text:
+            self._complaints[strategy, place] = text
+            self._say(f"{self.config.symbols[place]}: {text}")
 
     def guard(self, trader: Trader, now_ns: int) -> None:
-        """Bring the guards of every instrument into line with its position; hand over exits whose guards are gone."""
-        for contract in trader.contracts.values():
-            if contract.number in self._deferred and not working(trader.session.book, contract.number):
-                self._hand_over(trader, contract.number, *self._deferred.pop(contract.number))
+        """Go on with every instrument: what is to be left, what waits, and guards in line with positions."""
+        for place, contract in enumerate(trader.contracts.values()):
+            price = self._prices[place]
+            reason = self.net.watch(trader.session.book, contract, price, now_ns)
+            if reason:
+                self.leave(contract, reason)
+            self.exits.step(trader, contract, price.ticks if price else 0, now_ns)
+            leaving = self.exits.leaving(contract.number)
+            for desk in self.desks:
+                if not leaving:
+                    desk.settle(trader, contract, price.ticks if price else 0, now_ns)
             for _ in range(CORRECTIONS_MAX):
-                if not self.guards.sync(trader, contract, now_ns):
+                if not self.guards.sync(trader, contract, now_ns, may_claim=not leaving):
                     break
 
-    def worst_prices(self, trader: Trader) -> dict[int, int]:
-        """Return the price at which leaving each position is reserved, by instrument; 1 tick where no bar was seen."""
-        prices = {}
-        for place, number in enumerate(trader.contracts):
-            last = self._asker.pasts[place].last
-            position = int(trader.session.book.instruments[number, I_POSITION])
-            close = last.close if last is not None else 1
-            prices[number] = max(1, close - (1 if position > 0 else -1) * (close * WORST_BPS // 10_000))
-        return prices
+    def leave(self, contract: Contract, why: str) -> None:
+        """Leave an instrument at once: cancel what works for it, then close what is held."""
+        if self.exits.leave(contract.number, why):
+            self._say(f"LEAVING: {contract.symbol}: {why}")
+            for desk in self.desks:
+                desk.drop(contract.number)
+
+    def flat(self, trader: Trader, why: str) -> list[str]:
+        """Leave every instrument that has a position or a live order; return their symbols."""
+        book = trader.session.book
+        busy = [c for c in trader.contracts.values() if book.instruments[c.number, I_POSITION] != 0 or live(book, c.number)]
+        for contract in busy:
+            self.leave(contract, why)
+        return [contract.symbol for contract in busy]
+
+    def without_exit_rule(self, trader: Trader) -> list[str]:
+        """Return the symbols of positions that no order at the broker and no wanted guard would ever close."""
+        book = trader.session.book
+        held = [c for c in trader.contracts.values() if book.instruments[c.number, I_POSITION] != 0]
+        return [c.symbol for c in held if not working(book, c.number) and not self.guards.wanted(c.number)]
 
     def _weight(self, place: int) -> int:
         if not self._rule.statistical:
             return self._rule.size(self._sharing).amount
-        universe = [past.bars() for past in self._asker.pasts]
+        universe = [past.bars() for past in self.pasts]
         return int(weights(self._rule, universe, bars_per_year(self.config.bar), self._sharing)[place][-1])
+
+
+def team_of(config: PaperConfig) -> list[tuple[Strategy, Any]]:
+    """Return the strategies of a session with their parameters, in the order of their ids.
+
+    Raises:
+        strategies.api.StrategyError: a name or a parameter that does not exist.
+    """
+    texts = [" ".join([config.strategy, *(f"{name}={value:g}" for name, value in config.params.items())]), *config.also]
+    found = []
+    for text in texts:
+        name, *words = text.split()
+        chosen = get(name)
+        found.append((chosen, parse_params(chosen, words)))
+    return found
 
 
 def in_ticks(bar: HistoryBar, length_ns: int) -> Bar:

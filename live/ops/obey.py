@@ -26,7 +26,7 @@ def obey(runner: Runner, wish: Wish) -> None:
         trader.resume(who)
         runner.change(links.resumed(runner.link, runner.clock.now_ns()))
     elif wish.do == "flat":
-        runner.say(f"FLAT: {', '.join(answer.name for answer in trader.flat(runner.market.worst_prices(trader))) or 'no position'}")
+        runner.say(f"FLAT: {', '.join(runner.market.flat(trader, who)) or 'no position and no order'}")
     elif wish.do == "look":
         runner.look_now.set()
     elif wish.do == "open":

@@ -23,6 +23,9 @@ def standing(runner: Runner) -> dict[str, Any]:
         "bars": runner.market.bars_seen, "late_pieces": runner.market.late, "no_data": dict(runner.no_data),
         "account": trader.account if trader else None, "session": trader.session.id if trader else None,
         "live_orders": len(trader.live_orders()) if trader else None,
+        "strategies": {str(desk.number): desk.asker.strategy.name for desk in runner.market.desks},
+        "without_exit_rule": runner.market.without_exit_rule(trader) if trader else None,
+        "leaving": {trader.contracts[n].symbol: why for n, why in runner.market.exits.reasons().items()} if trader else None,
         "without_guard": [trader.contracts[n].symbol for n in runner.market.guards.bare(trader.session.book)] if trader else None,
         "reconciled": None if found is None else {
             "complete": found.complete, "missing": list(found.missing_lists), "in_doubt": [str(key) for key in found.doubtful],

@@ -30,9 +30,9 @@ def test_the_strategy_is_asked_when_all_bars_of_a_moment_are_there_or_waited_for
 
         def ask(place: int) -> None:
             marks = d.session.book.instruments[1:, I_MARK].tolist()
-            seen.append((place, [len(past) for past in market._asker.pasts], marks))
+            seen.append((place, [len(past) for past in market.pasts], marks))
 
-        market._asker.ask = ask  # type: ignore[method-assign, assignment]
+        market.desks[0].asker.ask = ask  # type: ignore[method-assign, assignment]
         for second in range(0, 60, 5):
             market.on_piece(0, piece(second, "230"), d.trader, True)
             if not late:
