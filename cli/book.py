@@ -21,7 +21,6 @@ from cli.exits import Code
 from cli.output import UNKNOWN, facts, moment, table, voice
 from cli.settings import Settings
 
-METHODS = ("FIFO", "LIFO", "HIFO", "AVERAGE")
 LEFT = frozenset(
     {"symbol", "strategy", "status", "side", "open_time", "close_time", "time", "day", "reason", "order_type", "key"}
 )
@@ -253,12 +252,16 @@ def explain(settings: Settings, session_id: int | None, since: str, until: str) 
     A moment is a date (its end), a time as 2018-06-29T20:00:00Z, `start` or `end`.
     """
     from cli.explain import explain as split
+    from cli.rescue.explaining import stored_explanation
     from cli.stored import open_session
     from ledger.explain import events_of
     from ledger.units import decimal_text
 
     with open_session(settings, session_id) as (journal, info):
-        found = split(events_of(journal, info.id), info.method, since, until)
+        if info.kind == "import" and (stored := stored_explanation(journal, info.id, since, until)) is not None:
+            found = stored
+        else:
+            found = split(events_of(journal, info.id), info.method, since, until)
 
     def text(amount_e8: int | None) -> str | None:
         return None if amount_e8 is None else decimal_text(amount_e8)
@@ -342,43 +345,3 @@ def backup(settings: Settings, path: str, force: bool) -> None:
     speaker = voice()
     speaker.document({"path": path, "sessions": sessions, "bytes": size})
     speaker.show(f"{sessions} sessions of {settings('book')} copied to {path} ({size:,} bytes)")
-
-
-@book.command()
-@click.option("--method", type=click.Choice(METHODS, case_sensitive=False), required=True, help="The other lot method.")
-@stored
-@leaf
-def rebook(settings: Settings, session_id: int | None, method: str) -> None:
-    """Show what realized profit would be under another lot method; changes nothing."""
-    from cli.stored import open_session
-    from ledger import views
-    from ledger.explain import events_of
-    from ledger.explain import rebook as compare
-    from ledger.units import decimal_text
-    from ledger.vocabulary import Method
-
-    other = Method[method.upper()]
-    with open_session(settings, session_id) as (journal, info):
-        symbols = {row.instrument: row.symbol for row in views.positions(journal, info.id)}
-        rows = compare(events_of(journal, info.id), info.method, other, symbols)
-    own = Method(info.method).name
-    lines = [
-        (r.symbol, decimal_text(r.was_e8), decimal_text(r.would_be_e8), decimal_text(r.difference_e8)) for r in rows
-    ]
-    sums = [
-        decimal_text(sum(getattr(row, name) for row in rows)) for name in ("was_e8", "would_be_e8", "difference_e8")
-    ]
-    keys = ("symbol", "was", "would_be", "difference")
-    speaker = voice()
-    documents = [dict(zip(keys, line, strict=True)) for line in lines]
-    total = dict(zip(keys[1:], sums, strict=True))
-    speaker.document({"session": info.id, "method": own, "other": other.name, "total": total, "symbols": documents})
-    title = f"Realized profit before fees, session {info.id}: booked {own}, shown beside {other.name}"
-    speaker.show(
-        table(
-            title,
-            ("symbol", own, other.name, "difference"),
-            [*lines, ("all", *sums)],
-            numbers=(own, other.name, "difference"),
-        )
-    )

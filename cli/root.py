@@ -27,7 +27,7 @@ from cli.output import Voice, table, voice
 from cli.paper import paper
 from cli.parity import parity
 from cli.report import report
-from cli.rescue import audit, import_
+from cli.rescue import audit, import_, rebook, repair
 from cli.runs import backtest
 from cli.strategy import check, new_strategy, strategies
 from cli.sweep import sweep
@@ -82,8 +82,8 @@ def root(ctx: click.Context) -> None:
 root.add_command(app)
 root.add_command(backtest)
 root.add_command(book)
-book.add_command(import_)
-book.add_command(audit)
+for rescue in (import_, audit, rebook, repair):
+    book.add_command(rescue)
 root.add_command(compare)
 root.add_command(data)
 root.add_command(fuzz)

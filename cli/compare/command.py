@@ -34,8 +34,14 @@ def compare(
     """Say in which decisions sessions differ, why, and what each cause cost, to the last unit.
 
     A, B and C are session numbers (`3`), books (`runs/paper.db`: its last session) or both (`runs/paper.db#3`). The second and the third
-    are held against the first. Exit code 3 with --assert-equal when they are not equal.
+    are held against the first. Exit code 3 with --assert-equal when they are not equal. `compare legacy rebooked` shows the
+    profits that the newest import stored beside the true ones.
     """
+    if sessions == ("legacy", "rebooked"):
+        from cli.rescue.rebooking import compare_stored
+
+        compare_stored(settings, None, "FIFO", "symbol")
+        return
     if not 2 <= len(sessions) <= 3:
         raise click.UsageError("name two or three sessions, as in `onebook compare 1 2` or `onebook compare 1 runs/paper.db#1`")
     from ledger.compare import compare_many

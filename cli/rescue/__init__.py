@@ -2,5 +2,7 @@
 
 from cli.rescue.auditing import audit
 from cli.rescue.importing import import_
+from cli.rescue.rebooking import rebook
+from cli.rescue.repairing import repair
 
-__all__ = ["audit", "import_"]
+__all__ = ["audit", "import_", "rebook", "repair"]

@@ -116,7 +116,7 @@ def last_import(journal: Any) -> int:
     Raises:
         click.UsageError: there is none.
     """
-    found = [info.id for info in journal.sessions() if info.kind == "import"]
+    found = [info.id for info in journal.sessions() if info.kind == "import" and info.status == "done"]
     if not found:
         raise click.UsageError(f"{journal.path} has no import session; `onebook book import FILE` makes one")
     return int(found[-1])

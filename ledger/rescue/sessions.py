@@ -149,6 +149,8 @@ def described(journal: Journal, session_id: int) -> dict[str, Any]:
             f"session {session_id} is of kind {info.kind} and holds no foreign file; `onebook book import FILE` "
             f"makes one that does"
         )
+    if info.status == "repaired":
+        raise RescueError(f"session {session_id} is repaired from session {info.parent}, which holds the file; name that one")
     if info.status != DONE:
         raise RescueError(f"session {session_id} is {info.status}: its import did not finish; import the file again")
     return found

@@ -23,13 +23,15 @@ def e8(amount) -> int:
 
 def disaster(generation: str = "G2") -> tuple[Robo, dict[str, Decimal]]:
     """Return an hour in which one purchase of each symbol happened and many were recorded, and the phantom cash of each."""
-    bot, phantom = Robo(generation, "10000000"), {}
+    bot, phantom, recorded = Robo(generation, "10000000"), {}, []
     for place, (symbol, (orders, shares, held, price)) in enumerate(TABLE.items()):
         sizes = [held] + [(shares - held) // (orders - 1)] * (orders - 2)
         sizes.append(shares - sum(sizes))
         for n, size in enumerate(sizes):
-            bot.trade(f"2026-01-26 18:{19 + n // 2:02d}:{(n % 2) * 30 + place:02d}", "BUY", symbol, size, price)
+            recorded.append((f"2026-01-26 18:{19 + n // 2:02d}:{(n % 2) * 30 + place:02d}", symbol, size, price))
         phantom[symbol] = (shares - held) * Decimal(price)
+    for time, symbol, size, price in sorted(recorded):
+        bot.trade(time, "BUY", symbol, size, price)
     bot.settle()
     for row in bot.positions:
         row["quantity"] = TABLE[row["symbol"]][2]

@@ -68,30 +68,46 @@ def method_used(case: Case) -> Method:
     return next((method for method in OTHER_METHODS if not compared(case, case.under(method)).wrong.any()), Method.FIFO)
 
 
-def wrong(case: Case) -> Iterator[Finding]:
-    """Find stored profits that are not the true ones, by the way in which they came about."""
-    if not case.legacy.trades.has_pnl or method_used(case) != Method.FIFO:
-        return
-    found, trades = compared(case), case.legacy.trades
-    left = found.wrong.copy()
+class Group(NamedTuple):
+    """Closers whose stored profit is wrong in one way."""
+
+    audit: str
+    rows: Bools
+    why: str
+    sure: str
+
+
+def groups(case: Case, found: Conventions) -> Iterator[Group]:
+    """Sort the wrong stored profits by the way in which they came about."""
+    trades, left = case.legacy.trades, found.wrong.copy()
     guesses = averages(case) if left.any() else {}
     while guesses:
-        hits = {
-            name: left & (np.abs(trades.pnl_e8 - guess) <= np.maximum(found.slack_e8, 10**6))
-            for name, guess in guesses.items()
-        }
+        hits = {name: left & _near(trades.pnl_e8, guess, found) for name, guess in guesses.items()}
         name = max(hits, key=lambda one: int(hits[one].sum()))
         del guesses[name]
         # One fitting row among many may be chance; a form that explains few of them is not the one.
         if hits[name].sum() >= max(1, int(left.sum()) // 4):
-            why = f"Each is the profit against {name}."
-            yield _finding(case, found, hits[name], "pnl-average-of-all-buys", why, LIKELY)
+            yield Group("pnl-average-of-all-buys", hits[name], f"Each is the profit against {name}.", LIKELY)
             left &= ~hits[name]
     zero = left & (trades.pnl_e8 == 0)
     if zero.any():
-        yield _finding(case, found, zero, "pnl-fabricated", "The stored value is 0, which nobody worked out.", LIKELY)
+        yield Group("pnl-fabricated", zero, "The stored value is 0, which nobody worked out.", LIKELY)
     if (left := left & ~zero).any():
-        yield _finding(case, found, left, "pnl-differs", _reason(case, left, found), CERTAIN)
+        yield Group("pnl-differs", left, _reason(case, left, found), CERTAIN)
+
+
+def _near(stored: Int64s, guess: Int64s, found: Conventions) -> Bools:
+    near: Bools = np.abs(stored - guess) <= np.maximum(found.slack_e8, 10**6)
+    return near
+
+
+def wrong(case: Case) -> Iterator[Finding]:
+    """Find stored profits that are not the true ones, by the way in which they came about."""
+    if not case.legacy.trades.has_pnl or method_used(case) != Method.FIFO:
+        return
+    found = compared(case)
+    for group in groups(case, found):
+        yield _finding(case, found, group.rows, group.audit, group.why, group.sure)
 
 
 def _finding(case: Case, found: Conventions, rows: Bools, audit: str, why: str, sure: str) -> Finding:
