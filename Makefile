@@ -12,8 +12,8 @@ help: ## list the targets
 setup: ## make .venv from requirements.lock (the other targets do this by themselves)
 	@.ci/setup $(MAKECMDGOALS)
 
-demo: setup ## back-test a moving-average crossover on bundled S&P 500 prices and draw it
-	@$(PY) onebook.py backtest run sma_cross
+demo: setup ## a backtest on real prices, a simulated paper day, a fuzz campaign, and why paper differed
+	@$(PY) onebook.py demo
 
 lint: setup ## ruff and mypy
 	@$(PY) -m ruff check .

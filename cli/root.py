@@ -19,6 +19,7 @@ from cli.book import book
 from cli.common import leaf
 from cli.compare import compare
 from cli.data import data
+from cli.demo import demo
 from cli.exits import Code, code_of
 from cli.fuzz import fuzz
 from cli.gateway import gateway
@@ -86,6 +87,7 @@ for rescue in (import_, audit, rebook, repair):
     book.add_command(rescue)
 root.add_command(compare)
 root.add_command(data)
+root.add_command(demo)
 root.add_command(fuzz)
 root.add_command(gateway)
 root.add_command(overfit)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ledger import views
-from ledger.book import E_TIME, EVENT_WIDTH, H_CASH, H_UNMARKED, H_VALUE, Book
+from ledger.book import E_TIME, EVENT_WIDTH, H_CASH, H_DEPOSITS, H_UNMARKED, H_VALUE, Book
 from ledger.compare.model import Curves, Flags, Ints
 from ledger.core import apply_all
 from ledger.journal import Journal
@@ -23,6 +23,7 @@ from ledger.vocabulary import Method
 REPLAYED_MOST = 20_000
 """Points that are read from a replay; moments between them are left out, the last one never."""
 _MILLION = 1_000_000
+_SMALL = (2**63 - 1) // _MILLION
 
 
 def curves(sources: Sequence[tuple[Journal, int]]) -> Curves:
@@ -70,11 +71,14 @@ def _replayed(journal: Journal, session_id: int) -> tuple[Ints, Ints, Flags]:
     clock = np.maximum.accumulate(events[:, E_TIME])
     ends = np.flatnonzero(np.append(clock[1:] != clock[:-1], True)) + 1
     ends = np.unique(np.append(ends[:: -(-len(ends) // REPLAYED_MOST)], ends[-1]))
-    rows, done = [], 0
+    rows, done, begun = [], 0, False
     for end in ends.tolist():
         apply_all(book, events[done:end])
         done = end
-        rows.append((int(book.arena[H_CASH]) + int(book.arena[H_VALUE]), int(book.arena[H_UNMARKED]) == 0))
+        value = int(book.arena[H_CASH]) + int(book.arena[H_VALUE])
+        # Before the first deposit there is no account to be worth anything.
+        begun = begun or bool(value or book.arena[H_DEPOSITS])
+        rows.append((value, begun and int(book.arena[H_UNMARKED]) == 0))
     return clock[ends - 1], np.array([value for value, _ in rows], np.int64), np.array([sure for _, sure in rows], np.bool_)
 
 
@@ -83,7 +87,8 @@ def _drawdowns(equity: Ints, known: Flags) -> tuple[Ints, Ints]:
     low = np.iinfo(np.int64).min
     peak = np.maximum.accumulate(np.where(known, equity, low), axis=1)
     drawdown = np.where(known, equity - np.where(known, peak, equity), 0)
-    # drawdown * 10**6 may leave int64 for accounts above 92 billion, so whole and rest are scaled apart.
-    above = np.where(known & (peak > 0), peak, 1)
-    share = -((-drawdown // above) * _MILLION + (-drawdown % above) // np.maximum(1, above // _MILLION))
+    above, size = np.where(known & (peak > 0), peak, 1), -drawdown
+    # size * 10**6 leaves int64 for falls of 92,000 and more of the currency; there the peak is divided instead.
+    small = size < _SMALL
+    share = -np.where(small, np.where(small, size, 0) * _MILLION // above, size // np.maximum(1, above // _MILLION))
     return drawdown, np.where(known & (peak > 0), share, 0)
