@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from cli.api import market, performance, pnl, serve, status
 from cli.app import app
 from cli.book import book
 from cli.common import leaf
@@ -81,6 +82,8 @@ def root(ctx: click.Context) -> None:
 
 
 root.add_command(app)
+for asked in (status, market, pnl, performance, serve):
+    root.add_command(asked)
 root.add_command(backtest)
 root.add_command(book)
 for rescue in (import_, audit, rebook, repair):

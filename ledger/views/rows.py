@@ -143,6 +143,29 @@ def span(journal: Journal, session_id: int) -> tuple[int, int] | None:
     return None if first is None else (first, last)
 
 
+class EventRecord(NamedTuple):
+    """One event as it was stored, in the columns that are told to other programs."""
+
+    seq: int
+    time_ns: int
+    kind: int
+    instrument: int
+    side: int
+    qty_lots: int
+    price_ticks: int
+    cash_e8: int
+    fee_e8: int
+
+
+def events_after(journal: Journal, session_id: int, seq: int, most: int) -> list[EventRecord]:
+    """Return up to `most` events behind a sequence number, in their order."""
+    sql = (
+        "SELECT seq, time_ns, kind, instrument, side, qty_lots, price_ticks, cash_e8, fee_e8 FROM event"
+        " WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+    )
+    return [EventRecord(*line) for line in journal.connection.execute(sql, (session_id, seq, most))]
+
+
 def names(journal: Journal, session_id: int) -> dict[int, str]:
     """Return the texts that a session's events carry as numbers."""
     found: Iterator[tuple[int, str]] = journal.connection.execute("SELECT number, text FROM name WHERE session_id = ?", (session_id,))
