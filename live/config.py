@@ -101,6 +101,9 @@ class PaperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tasks: int = 8
     messages_per_s: int = 40
     allow_delayed: bool = False
+    """Decide on data that is a quarter of an hour old; it is flagged wherever it is shown."""
+    calendar: str = "auto"
+    """Whose hours entries keep: `auto` (New York for a real gateway, none for the embedded one), `none`, or a name such as XLON."""
     currency: str = "USD"
     exchange: str = "SMART"
     alert_command: str | None = None

@@ -17,9 +17,8 @@ from typing import Any, NamedTuple
 
 from ledger.journal.store.locks import FileLock
 
-WORDS = ("halt", "resume", "flat", "look", "stop", "open", "settle")
-"""What a person may ask a runner for: `open` lets an instrument trade again that was closed, `settle` ends an order
-that no list of the broker knows (its key stands in `symbol`)."""
+WORDS = ("halt", "resume", "flat", "look", "stop", "open")
+"""What a person may ask a runner for: `open` lets an instrument trade again that was closed."""
 
 
 class Wish(NamedTuple):

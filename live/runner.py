@@ -37,8 +37,10 @@ from live.broker.refs import book_tag
 from live.clock import Clock, MachineClock
 from live.config import ConfigError, PaperConfig, require_paper_accounts
 from live.control import Folder
+from live.feeds import Feeds
 from live.ib import Gateway, GatewayError, Listing
-from live.market.market import Market, bar_size
+from live.market.hours import calendar_of
+from live.market.market import Market
 from live.market.wishes import FeeOf
 from live.ops.duties import DUTIES, Tick
 from live.ops.obey import obey
@@ -83,21 +85,17 @@ class Runner:
         self.trader: Trader | None = None
         self.comparison: Comparison | None = None
         self._dial, self._chance, self._on_ready = dial, chance, on_ready
-        self.market = Market(config, fee_of, zone_of({}), say)
+        self.market = Market(config, fee_of, zone_of({}), say, calendar_of(config.calendar, simulated))
         self._listings: list[Listing] = []
         self.queue: asyncio.Queue[Fact | Piece | Tick | Closed] = asyncio.Queue()
         self.gateway: Gateway | None = None
         self._journal: Journal | None = None
         self._lost, self._stop, self.look_now = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._pacer = Pacer(config.messages_per_s, config.messages_per_s, self.clock.now_ns())
-        self._feeds = AsyncExitStack()
-        self._feed_lost = False
         self._looked_ns = 0
         self._patience = Patience(config.client_id, config.timeouts)
-        self.no_data: dict[str, str] = {}
-        """Why no bars come, by symbol."""
+        self.feeds = Feeds(config, self.market, self.clock.now_ns, say, lambda place, bar: self.queue.put_nowait(Piece(place, bar)))
         self._before: Snapshot | None = None
-        self._loaded = False
         self.code = source_hash()
         self.stale_code = False
         self._told_ns = 0
@@ -176,9 +174,7 @@ class Runner:
         for _ in range(STARTUP_MESSAGES):
             self._pacer.take(self.clock.now_ns())
         account = require_paper_accounts(accounts, self.config.account)
-        self._listings = [
-            await gateway.listing(symbol, self.config.exchange, self.config.currency, waits.request) for symbol in self.config.symbols
-        ]
+        self._listings = await self.feeds.listings(gateway)
         trader = self.trader or self._open_book(account)
         if trader.account != account:
             raise ConfigError(f"the gateway now manages {account} and this session trades {trader.account}; start anew")
@@ -187,8 +183,8 @@ class Runner:
         trader.on_connected(gateway)
         self.change(links.connected(self.link, self.clock.now_ns()))
         await self._look()
-        self._feeds = await life.enter_async_context(AsyncExitStack())
-        await self._subscribe(gateway)
+        await self.feeds.begin(life)
+        await self.feeds.subscribe(gateway, self._listings, trader)
         self._on_ready()
 
     def _open_book(self, account: str) -> Trader:
@@ -228,34 +224,6 @@ class Runner:
             self.say(f"NOT RECONCILED: {'; '.join(text for text in (missing, doubt) if text)}; entries stay closed")
         for held in found.not_ours:
             self.say(f"POSITION NOT TRADED HERE: {held.symbol} {held.quantity} is on the account and in no symbol of this session")
-
-    async def _subscribe(self, gateway: Gateway) -> None:
-        """Load the past, once, and have live pieces put on the queue."""
-        trader, _ = self._required()
-        market, size = self.market, bar_size(self.market.length_ns)
-        self._feed_lost = False
-        for place, listing in enumerate(self._listings):
-            if not self._loaded:
-                past = await gateway.history(listing.contract, market.duration(), size, self.config.timeouts.history)
-                if not market.load(place, past, self.clock.now_ns()):
-                    self.say(f"NO HISTORY: {listing.symbol}: the strategy has no opinion before enough bars were seen")
-            await self._feeds.enter_async_context(gateway.live_bars(listing.contract, self._hear(place), self._refusal(listing.symbol)))
-        if not self._loaded:
-            market.adopt(trader)
-        self._loaded = True
-
-    def _hear(self, place: int) -> Callable[[HistoryBar], None]:
-        """Return what puts an instrument's pieces on the queue."""
-        return lambda bar: self.queue.put_nowait(Piece(place, bar))
-
-    def _refusal(self, symbol: str) -> Callable[[int, str], None]:
-        """Return what says that an instrument gets no bars; nothing is decided for it then."""
-
-        def refused(code: int, text: str) -> None:
-            self.no_data[symbol] = f"{code}: {text}"
-            self.say(f"NO DATA: {symbol}: {code}: {text}; nothing is decided for it until bars come")
-
-        return refused
 
     async def _turn(self) -> None:
         """Wait until a question may go, and count it: orders go first."""
@@ -317,7 +285,7 @@ class Runner:
         elif self.trader is None:
             return
         elif isinstance(item, Piece):
-            self.no_data.pop(self.config.symbols[item.place], None)
+            self.feeds.no_data.pop(self.config.symbols[item.place], None)
             self.market.on_piece(item.place, item.bar, self.trader, links.may_send(self.link))
         elif isinstance(item, Tick):
             self._on_tick(self.trader, item.now_ns)
@@ -349,9 +317,8 @@ class Runner:
             if self.link.state in (links.State.SYNCING, links.State.READY) and self.gateway is not None:
                 try:
                     await self._look()
-                    if self._feed_lost:
-                        await self._feeds.aclose()
-                        await self._subscribe(self.gateway)
+                    if self.feeds.lost and self.trader is not None:
+                        await self.feeds.again(self.gateway, self._listings, self.trader)
                 except GatewayError as error:
                     self._closed(str(error))
 
@@ -368,7 +335,7 @@ class Runner:
             elif todo is links.Todo.HALT and self.trader is not None:
                 self.trader.halt(self.link.reason)
             elif todo in (links.Todo.RECONCILE, links.Todo.SUBSCRIBE) and before.state is not links.State.CONNECTING:
-                self._feed_lost |= todo is links.Todo.SUBSCRIBE
+                self.feeds.lost |= todo is links.Todo.SUBSCRIBE
                 self.look_now.set()
             elif todo in (links.Todo.DISCONNECT, links.Todo.CONNECT):
                 self._lost.set()

@@ -67,11 +67,11 @@ class Exits:
         """Return why each instrument is being left."""
         return {number: leaving.why for number, leaving in self._leaving.items()}
 
-    def step(self, trader: Trader, contract: Contract, close: int, now_ns: int) -> None:
+    def step(self, trader: Trader, contract: Contract, close: int, now_ns: int, is_open: bool = True) -> None:
         """Take the next step of an instrument, if it is being left.
 
         Args:
-            close: the last price in ticks, 0 when none is known.
+            close: the last price in ticks, 0 when none is known. is_open: what is held can be sold now.
         """
         here, book, number = self._leaving.get(contract.number), trader.session.book, contract.number
         if here is None:
@@ -84,7 +84,7 @@ class Exits:
         if others and not here.doubted and any(int(order[O_STATUS]) == OrderStatus.UNKNOWN for order in others):
             self._leaving[number] = here._replace(doubted=True)
             self._say(f"EXIT WAITS: {contract.symbol}: an order of it is UNKNOWN; what may still sell must be known before more is sold")
-        if not working:
+        if not working and (is_open or book.instruments[number, I_POSITION] == 0):
             self._close(trader, contract, close, now_ns, here)
 
     def _close(self, trader: Trader, contract: Contract, close: int, now_ns: int, here: Leaving) -> None:

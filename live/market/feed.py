@@ -45,6 +45,8 @@ class Gatherer:
     def start_after(self, end_ns: int) -> None:
         """Give no bar that ended by this time: history has it."""
         self._given_end_ns = end_ns
+        if self._open is not None and self._open.end_ns <= end_ns:
+            self._open = None
 
     def add(self, piece: Bar) -> Bar | None:
         """Take a piece; return the bar that it shows to be complete."""

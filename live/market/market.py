@@ -10,15 +10,16 @@ bar, and their answers make no order. `guard` runs after everything that may hav
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ledger.book import H_DAY, I_POSITION, event
+from ledger.book import H_DAY, H_GATES, I_POSITION, event
 from ledger.journal.days import trading_days
 from ledger.units import UnitError, to_grid
-from ledger.vocabulary import EventKind
+from ledger.vocabulary import EventKind, Gate, Side
 from live import opening
 from live.broker.fold import Contract
 from live.broker.heard import HistoryBar
@@ -29,6 +30,7 @@ from live.market.feed import SECOND_NS, Gatherer, bar_ns
 from live.market.guards import Guards, working
 from live.market.history import Asker, Bar, OldBar, Past
 from live.market.holdings import live
+from live.market.hours import AlwaysOpen, Calendar
 from live.market.stops import Net, Price
 from live.market.wishes import FeeOf, Maker, NotTradable
 from live.trader import STRATEGY_ID, Trader
@@ -41,6 +43,8 @@ EPOCH_ORDINAL = 719_163
 PIECE_NS = 5 * SECOND_NS
 LATENESS_NS = 2 * SECOND_NS
 """How long after its end a bar is still waited for."""
+AGAIN_NS = 20 * SECOND_NS
+"""Gateways refuse the same question about the past within fifteen seconds."""
 SESSION_S = 6 * 3600
 CORRECTIONS_MAX = 8
 """Corrections of one instrument's guards at a time; three guards need six at most."""
@@ -54,8 +58,12 @@ BAR_SIZES = {
 class Market:
     """The bars of all instruments of a session, and the strategies that look at them. Instruments by place, from 0."""
 
-    def __init__(self, config: PaperConfig, fee_of: FeeOf, zone: ZoneInfo, say: Callable[[str], None]) -> None:
-        self.config, self._zone, self._say = config, zone, say
+    def __init__(
+        self, config: PaperConfig, fee_of: FeeOf, zone: ZoneInfo, say: Callable[[str], None], calendar: Calendar | None = None
+    ) -> None:  # fmt: skip
+        self.config, self._zone, self._say, self.calendar = config, zone, say, calendar or AlwaysOpen()
+        self.delayed: set[str] = set()
+        """Symbols whose data the gateway calls delayed; nothing is decided for them unless the configuration allows it."""
         team = team_of(config)
         self._rule = parse_rule(config.size)
         # Targets of strategies that see all their instruments are weights of the whole account already, as in a backtest.
@@ -74,6 +82,8 @@ class Market:
         self._prices: list[Price | None] = [None] * len(config.symbols)
         self._complaints: dict[tuple[int, int], str] = {}
         self._waiting: dict[int, dict[int, Bar]] = {}
+        self._missed: dict[int, dict[int, Bar]] = {}
+        self._asked_ns = [0] * len(config.symbols)
         self._gatherers = [Gatherer(self.length_ns) for _ in config.symbols]
         self.bars_seen = 0
 
@@ -98,6 +108,32 @@ class Market:
             self._prices[place] = Price(bars[-1].close, bars[-1].end_ns)
         return bool(bars)
 
+    def has_hole(self, place: int, now_ns: int) -> bool:
+        """Say whether a whole bar of an instrument has passed unseen, so that history should be asked for it."""
+        last = self.pasts[place].last
+        return last is not None and self.calendar.at(now_ns).is_open and now_ns >= max(
+            last.end_ns + self.length_ns + LATENESS_NS, self._asked_ns[place] + AGAIN_NS
+        )  # fmt: skip
+
+    def fill(self, place: int, past: Sequence[HistoryBar], now_ns: int) -> int:
+        """Take the bars of a stretch in which nobody listened; return how many there are. `catch_up` works them off."""
+        self._asked_ns[place] = now_ns
+        last = self.pasts[place].last
+        bars = [bar for bar in (in_ticks(piece, self.length_ns) for piece in past) if bar.end_ns <= now_ns]
+        missed = [bar for bar in bars if last is None or bar.start_ns >= last.end_ns]
+        for bar in missed:
+            self._missed.setdefault(bar.end_ns, {})[place] = bar
+            self._gatherers[place].start_after(bar.end_ns)
+        return len(missed)
+
+    def catch_up(self, trader: Trader) -> None:
+        """Add and mark the bars that were missed, and ask the strategies about them: their state sees every bar, no order is made."""
+        for end_ns in sorted(self._missed):
+            bars = self._missed.pop(end_ns)
+            added = [place for place in sorted(bars) if self._add(place, bars[place], trader)]
+            for place in added:
+                self._ask(place, bars[place], trader, may_send=False)
+
     def adopt(self, trader: Trader) -> None:
         """Ask for all of the past, and take the last answers for acted upon where the book says that they were."""
         for place, contract in enumerate(trader.contracts.values()):
@@ -107,19 +143,33 @@ class Market:
                     desk.adopt(trader.session.book, contract, said)
 
     def on_piece(self, place: int, piece: HistoryBar, trader: Trader, may_send: bool) -> None:
-        """Take a five-second bar."""
+        """Take a five-second bar; a delayed one only where that is allowed."""
+        if self.config.symbols[place] in self.delayed and not self.config.allow_delayed:
+            return
         bar = in_ticks(piece, PIECE_NS)
         self._prices[place] = Price(bar.close, bar.end_ns)
         self._take(place, self._gatherers[place].add(bar))
         self._release(None, trader, may_send)
 
     def on_tick(self, now_ns: int, trader: Trader, may_send: bool) -> None:
-        """Give away the bars whose end has passed."""
+        """Give away the bars whose end has passed, and keep the exchange's hours."""
+        self._keep_hours(now_ns, trader)
         for place, gatherer in enumerate(self._gatherers):
             self._take(place, gatherer.flush(now_ns - LATENESS_NS))
         self._release(now_ns, trader, may_send)
         if not may_send:
             self.net.forget()
+
+    def _keep_hours(self, now_ns: int, trader: Trader) -> None:
+        """Raise or lower the gate MARKET_CLOSED when the exchange closed or opened."""
+        hours, session = self.calendar.at(now_ns), trader.session
+        closed = bool(session.book.arena[H_GATES] & Gate.MARKET_CLOSED)
+        if closed == hours.is_open:
+            side = Side.SELL if hours.is_open else Side.BUY
+            session.record(event(EventKind.GATE, time_ns=now_ns, side=side, reason=Gate.MARKET_CLOSED))
+            moment = hours.next_close_ns if hours.is_open else hours.next_open_ns
+            until = f" until {utc(moment)}" if moment is not None else ""
+            self._say(f"MARKET {'OPEN' if hours.is_open else 'CLOSED'}{until}: {self.calendar.name}")
 
     def _take(self, place: int, bar: Bar | None) -> None:
         if bar is not None:
@@ -179,18 +229,21 @@ class Market:
 
     def guard(self, trader: Trader, now_ns: int) -> None:
         """Go on with every instrument: what is to be left, what waits, and guards in line with positions."""
+        is_open = not trader.session.book.arena[H_GATES] & Gate.MARKET_CLOSED
+        if not is_open:
+            self.net.forget()
         for place, contract in enumerate(trader.contracts.values()):
             price = self._prices[place]
-            reason = self.net.watch(trader.session.book, contract, price, now_ns)
+            reason = self.net.watch(trader.session.book, contract, price, now_ns) if is_open else ""
             if reason:
                 self.leave(contract, reason)
-            self.exits.step(trader, contract, price.ticks if price else 0, now_ns)
+            self.exits.step(trader, contract, price.ticks if price else 0, now_ns, is_open)
             leaving = self.exits.leaving(contract.number)
             for desk in self.desks:
                 if not leaving:
                     desk.settle(trader, contract, price.ticks if price else 0, now_ns)
             for _ in range(CORRECTIONS_MAX):
-                if not self.guards.sync(trader, contract, now_ns, may_claim=not leaving):
+                if not self.guards.sync(trader, contract, now_ns, may_claim=is_open and not leaving):
                     break
 
     def leave(self, contract: Contract, why: str) -> None:
@@ -234,6 +287,11 @@ def team_of(config: PaperConfig) -> list[tuple[Strategy, Any]]:
         chosen = get(name)
         found.append((chosen, parse_params(chosen, words)))
     return found
+
+
+def utc(time_ns: int) -> str:
+    """Return a moment as people read it."""
+    return datetime.fromtimestamp(time_ns // SECOND_NS, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def in_ticks(bar: HistoryBar, length_ns: int) -> Bar:

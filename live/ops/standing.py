@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from live.market.market import utc
+
 if TYPE_CHECKING:
     from live.runner import Runner
 
@@ -20,9 +22,10 @@ def standing(runner: Runner) -> dict[str, Any]:
         "pid": os.getpid(), "written_ns": runner.clock.now_ns(), "simulated": runner.simulated, "host": runner.host, "port": runner.port,
         "link": runner.link.state.value, "reason": runner.link.reason, "since_ns": runner.link.since_ns,
         "data_stale": runner.link.data_stale, "stale_code": runner.stale_code,
-        "bars": runner.market.bars_seen, "late_pieces": runner.market.late, "no_data": dict(runner.no_data),
+        "bars": runner.market.bars_seen, "late_pieces": runner.market.late, "no_data": dict(runner.feeds.no_data),
         "account": trader.account if trader else None, "session": trader.session.id if trader else None,
         "live_orders": len(trader.live_orders()) if trader else None,
+        "delayed_data": sorted(runner.market.delayed), "hours": _hours(runner),
         "strategies": {str(desk.number): desk.asker.strategy.name for desk in runner.market.desks},
         "without_exit_rule": runner.market.without_exit_rule(trader) if trader else None,
         "leaving": {trader.contracts[n].symbol: why for n, why in runner.market.exits.reasons().items()} if trader else None,
@@ -34,3 +37,10 @@ def standing(runner: Runner) -> dict[str, Any]:
             "foreign_orders": [f"{o.symbol} {o.action} {o.quantity}" for o in found.foreign_orders],
         },
     }  # fmt: skip
+
+
+def _hours(runner: Runner) -> dict[str, Any]:
+    """Return the calendar's name, whether it is open, and when it opens and closes next; None where it never closes."""
+    hours = runner.market.calendar.at(runner.clock.now_ns())
+    opens, closes = (None if at is None else utc(at) for at in (hours.next_open_ns, hours.next_close_ns))
+    return {"calendar": runner.market.calendar.name, "open": hours.is_open, "next_open": opens, "next_close": closes}

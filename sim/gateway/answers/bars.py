@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sim.gateway.answers.registry import Answers, Values, answer
+from sim.gateway.answers.ticks import DELAY_NS, DELAYED, granted
 from sim.gateway.core.config import SECOND_NS
 from sim.gateway.desk import checks, words
 from sim.gateway.desk.amounts import text
@@ -122,12 +123,16 @@ def real_time(answers: Answers, session: Session, values: Values) -> None:
     if what not in ("TRADES", "MIDPOINT", "BID", "ASK") or (contract.sec_type == "CASH" and what == "TRADES"):
         session.error(number, 420, "Invalid Real-time Query: no such bars for this contract.")
         return
-    market = answers.gateway.market
+    market, kind = answers.gateway.market, granted(answers, session, number, contract)
+    if not kind:
+        return
+    delay_ns = DELAY_NS if kind >= DELAYED else 0
 
     def send() -> None:
-        if not market.open(contract, answers.now_ns - FIVE_NS, outside=not values["useRTH"]):
+        now_ns = answers.now_ns - delay_ns
+        if not market.open(contract, now_ns - FIVE_NS, outside=not values["useRTH"]):
             return
-        for each in (bars(market, contract, answers.now_ns, Span(seconds=5), 5, values["useRTH"]) or [])[-1:]:
+        for each in (bars(market, contract, now_ns, Span(seconds=5), 5, values["useRTH"]) or [])[-1:]:
             row = numbers(contract, each, what)
             session.send("realtimeBar", {**row, "reqId": number, "time": each.time_ns // SECOND_NS, "count": row["barCount"]})
 

@@ -201,7 +201,7 @@ DATA_ROWS = [
     (10090, {"name": "error", "message": "reqRealTimeBars", "code": 10090}, S.READY, "NO DATA"),
     (10168, {"name": "error", "message": "reqRealTimeBars", "code": 10168}, S.READY, "NO DATA"),
     (10186, {"name": "error", "message": "reqRealTimeBars", "code": 10186}, S.READY, "NO DATA"),
-    (10167, {"name": "error", "message": "reqRealTimeBars", "code": 10167}, S.READY, "NO DATA"),
+    (10167, {"name": "error", "message": "reqRealTimeBars", "code": 10167}, S.READY, "DELAYED DATA: AAPL"),
     (366, {"name": "notice", "code": 366, "after": 60}, S.READY, "READY"),
     (300, {"name": "notice", "code": 300, "after": 60}, S.READY, "READY"),
 ]
