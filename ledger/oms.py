@@ -234,9 +234,13 @@ class OrderManager:
         self._gate(Gate.DISCONNECTED, Side.SELL, time_ns)
         return self._ask_about_live_orders()
 
-    def on_reconciled(self, time_ns: int, evidence: str) -> Outcome:
-        """Open for entries when the broker's lists agree with the book and no order is UNKNOWN."""
-        if any(order[O_STATUS] == OrderStatus.UNKNOWN for order in self._ledger.book.orders):
+    def on_reconciled(self, time_ns: int, evidence: str, set_aside: frozenset[int] = frozenset()) -> Outcome:
+        """Open for entries when the broker's lists agree with the book and no order is UNKNOWN.
+
+        Args:
+            set_aside: keys that may stay UNKNOWN, because the caller has closed their instruments.
+        """
+        if any(order[O_STATUS] == OrderStatus.UNKNOWN and int(order[O_KEY]) not in set_aside for order in self._ledger.book.orders):
             return Outcome.NOT_RECONCILED
         return self._gate(Gate.NOT_RECONCILED, Side.SELL, time_ns, evidence)
 

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 from ledger.journal.store.locks import FileLock
 
-WORDS = ("halt", "resume", "flat", "look", "stop", "open")
-"""What a person may ask a runner for: `open` lets an instrument trade again that was closed."""
+WORDS = ("halt", "resume", "flat", "look", "stop", "open", "settle")
+"""What a person may ask a runner for: `open` lets an instrument trade again that was closed, `settle` ends an order
+that no list of the broker knows (its key stands in `symbol`)."""
 
 
 class Wish(NamedTuple):

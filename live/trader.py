@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ledger.book import E_INSTRUMENT, E_KEY, H_GATES, N_INSTRUMENT, N_TIME, O_KEY, O_PARENT, O_STATUS, Row, event
-from ledger.keys import purpose_of
+from ledger.keys import instrument_of, purpose_of
 from ledger.oms import OrderManager
-from ledger.port import Alert, Cancel, Effect, Executed, Query, Submit
+from ledger.port import Absent, Alert, Cancel, Effect, Executed, Query, Submit
 from ledger.vocabulary import EventKind, Gate, OrderStatus, Outcome, Purpose, Side
 from live import link as links
 from live.broker.facts import CommissionSeen, ExecutionSeen, Fact, OrderSeen, PositionSeen, words
@@ -29,6 +29,7 @@ from live.broker.reconcile import (
     APART_NS,
     Comparison,
     Difference,
+    Doubts,
     Snapshot,
     absent,
     compare,
@@ -37,6 +38,7 @@ from live.broker.reconcile import (
     unfilled,
     unlisted,
 )
+from live.broker.refs import order_ref
 from live.broker.tickets import Way, decimals, ticket
 from live.outbox import Outbox
 from live.pacer import Pacer
@@ -80,6 +82,7 @@ class Trader:
         self._oms = OrderManager(session, {n: c.symbol for n, c in self.contracts.items()}, self._reserve)
         self._outbox = Outbox(pacer)
         self._order_ids: dict[int, int] = {}
+        self._doubts = Doubts()
         self._unsettled: dict[Difference, int] = {}
         """When each difference of the last look was first seen."""
         self._new: set[int] = set()
@@ -284,11 +287,14 @@ class Trader:
                 # A member that was written and never let go stands in no list; asking for its cancel gives the evidence.
                 self.cancel(key)
         found = compare(self.session.book, now, self._fold, self.contracts.values(), self.account, self.tag)
+        found = self._doubts.sorted_out(found, now.time_ns)
+        for key in found.set_aside:
+            self._set_aside(key)
         settled = [difference for difference in found.differences if self._is_settled(difference, now.time_ns)]
         for difference in settled:
             self._close(difference.instrument, f"book {difference.book_lots}, broker {difference.broker_lots} lots")
         if found.agrees:
-            self._oms.on_reconciled(now.time_ns, f"lists of {now.time_ns} agree")
+            self._oms.on_reconciled(now.time_ns, f"lists of {now.time_ns} agree", frozenset(found.set_aside))
         self.look_wanted = not found.agrees or len(settled) < len(found.differences)
         self._unsettled = {difference: self._unsettled.get(difference, now.time_ns) for difference in found.differences}
         return found
@@ -309,6 +315,23 @@ class Trader:
         """Close an instrument for entries until a person looked at it."""
         if self._oms.block(instrument, self.now_ns(), why) == Outcome.APPLIED:
             self._alert(f"POSITION DIFFERS: {self.contracts[instrument].symbol}: {why}; entries are closed, see `onebook paper reconcile`")
+
+    def _set_aside(self, key: int) -> None:
+        """Close the instrument of an order that stays in doubt, so that the others need not wait for it."""
+        number = instrument_of(key)
+        if self._oms.block(number, self.now_ns(), f"order {key} is in doubt") == Outcome.APPLIED:
+            self._alert(
+                f"ORDER IN DOUBT: {self.contracts[number].symbol}: order {key} is in none of the broker's lists, and may have arrived; "
+                f"look for {order_ref(self.tag, key)} at the broker, then `onebook paper settle --order {key}`"
+            )
+
+    def settle(self, key: int, who: str) -> bool:
+        """Take a person's word that the broker never had an order, or has it no more; only for one that no list knows."""
+        if key not in self._doubts.orders():
+            return False
+        before = self.session.book.seq
+        self._carry(self._oms.on_report(Absent(self.now_ns(), key, f"no list has it, and {who}")))
+        return bool(self.session.book.seq > before)
 
     def halt(self, reason: str) -> None:
         """Trip the kill switch and ask for the cancel of every live order."""

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategies.api import Bars, StrategyError
-from strategies.indicators import TIE
+from strategies.indicators import TIE, sma, smas
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +32,11 @@ ABOVE, NOT_ABOVE, GREATER, AT_LEAST, LESS, AT_MOST = "above", "not above", ">", 
 COMPARISONS = (ABOVE, NOT_ABOVE, GREATER, AT_LEAST, LESS, AT_MOST)
 OPPOSITE = {ABOVE: NOT_ABOVE, NOT_ABOVE: ABOVE, GREATER: AT_MOST, AT_MOST: GREATER, AT_LEAST: LESS, LESS: AT_LEAST}
 """`above` calls a difference of rounding size a tie, as `indicators.above` does; the signs compare the floats as they are."""
+
+
+Many = Callable[[Floats, NDArray[np.int64], NDArray[np.int64], Floats], None]
+TOGETHER: dict[Any, Many] = {sma: smas}
+"""Functions `make(source, n)` that give the same bits for less when asked for many n at once: `many(source, ns, rows, sheet)`."""
 
 
 class Column(NamedTuple):

@@ -29,11 +29,12 @@ from numpy.typing import NDArray
 from ledger.kernel import jit, kernel
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 # About 45 units in the last place: far above the rounding of two means (a few units each),
 # far below the smallest true difference of two means of prices on a tick grid.
 TIE = 1e-14
-STRETCH = 2048
+STRETCH = 512
 NOT_NEGATIVE = 2**63 - 1
 """A mask that changes no index and shows the compiler that it is not negative, so that loops become vectors."""
 STILL = 1e-10
@@ -55,38 +56,79 @@ def sma(x: Floats, n: int) -> Floats:
     Sums of 1, 2, 4, 8, ... bars are built by doubling, and those that the binary digits
     of n name are laid end to end. The cost grows with log2(n), and so does the rounding:
     a mean of a thousand positive prices is right to six units in the last place.
+    """
+    out = np.empty((1, x.shape[0]))
+    smas(x, np.array([n]), np.zeros(1, np.int64), out)
+    return out[0]
+
+
+@jit
+def smas(x: Floats, windows: Ints, rows: Ints, out: Floats) -> None:
+    """Fill row rows[k] of out with `sma(x, windows[k])`, the same bits, for less: they share the sums of 1, 2, 4, ... bars.
+
     Stretches that fit the processor's cache are done one after the other; each value is
     made by the same additions wherever its stretch begins.
+
+    Args:
+        out: float64[rows, T or more], modified in place up to T.
     """
-    if n < 1:
+    if windows.min() < 1:
         raise ValueError("a window needs at least one bar")
-    out = np.empty(x.shape[0])
-    out[: n - 1] = np.nan
-    count = x.shape[0] - n + 1
-    if count < 1:
-        return out
-    size = min(count, max(STRETCH, 4 * n))
-    total, block, spare = np.empty(size), np.empty(size + n), np.empty(size + n)
-    for first in range(0, count, size):
-        part = min(size, count - first)
-        block[: part + n - 1] = x[first : first + part + n - 1]
-        _window_sums(block, spare, n, total[:part])
-        _divide(total, n, part, out[first + n - 1 :])
-    return out
+    size, levels, longest = x.shape[0], 0, min(windows.max(), x.shape[0])
+    while 2 ** (levels + 1) <= longest:
+        levels += 1
+    stretch = max(STRETCH, 2 * longest)
+    sums, total = np.empty((levels + 1, longest + stretch)), np.empty(stretch)
+    for k in range(windows.shape[0]):
+        out[rows[k], : min(windows[k] - 1, size)] = np.nan
+    for first in range(0, size, stretch):
+        last = min(first + stretch, size)
+        start = max(0, first - longest + 1)
+        _doubled(x[start:last], sums)
+        for k in range(windows.shape[0]):
+            n = windows[k]
+            since = max(first, n - 1)  # the first bar of this stretch that has a mean
+            if since < last:
+                _mean(sums, since - n + 1 - start, n, last - since, total, out[rows[k], since:last])
 
 
 @kernel
-def _divide(a: Floats, n: int, count: int, out: Floats) -> None:
-    """Write a[i] / n to out[i] for i < count (out modified in place)."""
+def _doubled(x: Floats, sums: Floats) -> None:
+    """Fill row j of sums with the sums of 2**j values from each place of x on (modified in place)."""
+    for i in range(x.shape[0]):
+        sums[0, i] = x[i]
+    for j in range(1, sums.shape[0]):
+        span = 2 ** (j - 1)
+        _sum(sums[j - 1], sums[j - 1], span, max(0, x.shape[0] - 2 * span + 1), sums[j])
+
+
+@kernel
+def _mean(sums: Floats, lead: int, n: int, count: int, total: Floats, out: Floats) -> None:
+    """Write the means of n values from each place lead + i on to out[i] for i < count (total, out modified in place)."""
     for i in range(count):
-        out[i] = np.divide(a[i], np.float64(n))
+        total[i] = 0.0
+    done, j = 0, 0
+    while n >> (j + 1):
+        if n >> j & 1:
+            _add(total, sums[j], lead + done, count)
+            done += 2**j
+        j += 1
+    _divide(total, sums[j], lead + done, n, count, out)
 
 
 @kernel
-def _add(out: Floats, b: Floats, lead: int) -> None:
+def _divide(a: Floats, b: Floats, lead: int, n: int, count: int, out: Floats) -> None:
+    """Write (a[i] + b[lead + i]) / n to out[i] for i < count (out modified in place)."""
+    base = lead & NOT_NEGATIVE
+    for i in range(count):
+        out[i] = np.divide(a[i] + b[base + i], np.float64(n))
+
+
+@kernel
+def _add(out: Floats, b: Floats, lead: int, count: int) -> None:
     """Add b[lead + i] to out[i] (modified in place); apart from `_sum` because vectors want out and b to be different memory."""
     base = lead & NOT_NEGATIVE
-    for i in range(out.shape[0]):
+    for i in range(count):
         out[i] += b[base + i]
 
 
@@ -96,22 +138,6 @@ def _sum(a: Floats, b: Floats, lead: int, count: int, out: Floats) -> None:
     base = lead & NOT_NEGATIVE
     for i in range(count):
         out[i] = a[i] + b[base + i]
-
-
-@kernel
-def _window_sums(block: Floats, spare: Floats, n: int, total: Floats) -> None:
-    """Fill total with the sums of n values from each place of block on (all three modified in place)."""
-    total[:] = 0.0
-    width, span, done = total.shape[0] + n - 1, 1, 0  # block[i] is the sum of `span` values; `done` of n are in total
-    while done < n:
-        if n & span:
-            _add(total, block, done)
-            done += span
-        if done < n:
-            width -= span
-            _sum(block, block, span, width, spare)
-            block, spare = spare, block
-            span *= 2
 
 
 @jit

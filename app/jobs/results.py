@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from app.draw import bars, heat
@@ -20,6 +21,7 @@ from app.shell.parts import Card
 from ledger.units import money
 from sim.metrics import DEFINITIONS, MONEY
 from sim.output.report import UNKNOWN, figure_text, label
+from sim.output.tables import Column, Frame
 
 FIRST = ("final_equity", "total_return", "sharpe", "max_drawdown", "trades")
 PANEL: tuple[tuple[str, str, str], ...] = (
@@ -46,14 +48,7 @@ def show(job: Job) -> None:
     if told is None:
         st.write("The command ended well and left no document.")
         return
-    {
-        "backtest": backtest,
-        "paper": paper,
-        "sweep": sweep,
-        "walkforward": walkforward,
-        "overfit": overfit,
-        "fuzz": fuzz,
-    }[job.kind](told, job)
+    SHOWN[job.kind](told, job)
 
 
 def figure_cards(told: dict[str, Any], names: tuple[str, ...] = FIRST) -> list[Card]:
@@ -282,5 +277,48 @@ def fuzz(told: dict[str, Any], job: Job) -> None:
     st.write(text.plain(f"{told.get('verdict')}: {told.get('schedules', 0):,} schedules, {len(failures)} failures"))
     open_session(told, job)
 
+
+def audit(told: dict[str, Any], job: Job) -> None:
+    """Draw the findings of an imported database: what is wrong, by how much, and how sure that is."""
+    findings = told.get("findings") or []
+    counts = {word: sum(one["severity"] == word for one in findings) for word in ("error", "warning", "suspicion")}
+    parts.cards(
+        [
+            Card("Trades", f"{told.get('trades', 0):,}", "Rows of the file that are trades."),
+            Card("Booked", f"{told.get('booked', 0):,}", "Trades that could be booked."),
+            Card("Errors", f"{counts['error']:,}", "Certainly wrong.", -counts["error"]),
+            Card("Warnings", f"{counts['warning']:,}", "Likely wrong.", -counts["warning"]),
+            Card("Suspicions", f"{counts['suspicion']:,}", "May have an innocent reason, which is named."),
+        ]
+    )
+    st.caption(text.plain(f"{told.get('file')}, read as {told.get('schema')} {told.get('generation') or ''}"))
+    columns = ("severity", "audit", "title", "symbol", "amount", "sure", "derivation")
+    words = [[str(one.get(name)) if one.get(name) is not None else "" for one in findings] for name in columns]
+    there = [np.array([one.get(name) is not None for one in findings], np.bool_) for name in columns]
+    shown = tuple(
+        Column(name, "text", values, 0, known) for name, values, known in zip(columns, words, there, strict=True)
+    )
+    if findings:
+        parts.table(
+            Frame(
+                "findings",
+                (*shown, Column("rows", "count", np.array([one["rows_total"] for one in findings], np.int64))),
+            ),
+            f"audit-{job.folder.name}",
+        )
+    for note in told.get("notes") or []:
+        st.caption(text.plain(note))
+
+
+SHOWN = {
+    "backtest": backtest,
+    "paper": paper,
+    "sweep": sweep,
+    "walkforward": walkforward,
+    "overfit": overfit,
+    "fuzz": fuzz,
+    "audit": audit,
+}
+"""What draws the document of each kind of job."""
 
 __all__ = ["figure_cards", "show"]

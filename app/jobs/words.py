@@ -15,8 +15,8 @@ from strategies import names
 NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,12})?")
 VALUES = re.compile(r"-?[\d.]{1,16}([:,]-?[\d.]{1,16}){0,40}")
 SYMBOL = re.compile(r"[A-Za-z0-9^][A-Za-z0-9._=^-]{0,31}")
+ZOO = re.compile(r"zoo\.[a-z][a-z_]{0,60}")
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .:,_=%+/-]{0,79}")
-KINDS = ("backtest", "sweep", "walkforward", "overfit", "paper", "fuzz")
 
 
 class WordError(ValueError):
@@ -90,6 +90,28 @@ def paper(
         f"--book={book}",
         "--json",
     ]
+
+
+def fuzz_run(scenario: str, schedules: int, book: str) -> list[str]:
+    """Return the words of `onebook fuzz run` for a scenario of the zoo; the page starts no other code by name."""
+    if not ZOO.fullmatch(scenario):
+        raise WordError(f"{scenario!r} is no scenario of the zoo, as zoo.no_lock")
+    return ["fuzz", "run", scenario, f"--schedules={int(schedules)}", f"--book={book}", "--json"]
+
+
+def fuzz_zoo(seeds: int, book: str) -> list[str]:
+    """Return the words of `onebook fuzz zoo`."""
+    return ["fuzz", "zoo", f"--seeds={int(seeds)}", f"--book={book}", "--json"]
+
+
+def fuzz_campaign(minutes: float, book: str) -> list[str]:
+    """Return the words of `onebook fuzz campaign` against the real guard."""
+    return ["fuzz", "campaign", f"--minutes={float(minutes):g}", "--cores=1", f"--book={book}", "--json"]
+
+
+def audit(session: int, book: str) -> list[str]:
+    """Return the words of `onebook book audit` for an import session."""
+    return ["book", "audit", str(int(session)), f"--book={book}", "--json"]
 
 
 def _strategy(name: str) -> str:

@@ -34,8 +34,7 @@ def draw() -> None:
             st.subheader(f"{one.a.info.id} → {one.b.info.id}", anchor=False)
         _why(one, place, chosen[place + 1])
         _decisions(one, place, chosen[0], chosen[place + 1])
-    books_named = [word for path in dict.fromkeys(one.path for one in chosen) for word in ("--book", path)]
-    parts.command(["compare", *(str(one.id) for one in chosen), *books_named])
+    parts.command(["compare", *(f"{one.path}#{one.id}" for one in chosen)])
 
 
 def _chosen() -> tuple[Picked, ...]:

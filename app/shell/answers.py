@@ -7,11 +7,16 @@ the same object each time: what is kept here is only read.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import streamlit as st
 
 from app.shell.books import KEPT, Picked, opened, session
 from ledger import views
 from ledger.explain import Explanation, explain_day
+from ledger.invariants import Invariant, check
+from ledger.journal import JournalError
+from ledger.journal.verification import Verification
 from sim.output.sheet import Sheet
 
 kept = st.cache_resource(max_entries=KEPT, show_spinner="Reading the book ...")
@@ -106,6 +111,32 @@ def age(at: Picked) -> views.Age:
     """Return how old everything is."""
     with opened(at.path) as journal:
         return views.age(journal, at.id)
+
+
+@kept
+def fuzz_report(at: Picked) -> dict[str, Any] | None:
+    """Return what a fuzz campaign stored, or None."""
+    with opened(at.path) as journal:
+        return views.fuzz_report(journal, at.id)
+
+
+class Soundness(NamedTuple):
+    """What verifying a session found, and which invariant of its replayed book is broken."""
+
+    verification: Verification
+    broken: Invariant
+
+
+@kept
+def soundness(at: Picked) -> Soundness:
+    """Replay, hash and compare everything of a session, and recount its invariants."""
+    with opened(at.path) as journal:
+        found = journal.verify(at.id)
+        try:
+            broken = check(journal.book(at.id))
+        except JournalError:  # the findings say why it cannot be replayed
+            broken = Invariant.HOLDS
+    return Soundness(found, broken)
 
 
 @kept

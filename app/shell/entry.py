@@ -30,6 +30,8 @@ PAGES: dict[str, list[tuple[str, str, str]]] = {
         ("runs", "Runs", ":material/list:"),
         ("leaderboard", "Leaderboard", ":material/leaderboard:"),
         ("backtest", "Backtest", ":material/play_circle:"),
+        ("fuzz", "Fuzz", ":material/bug_report:"),
+        ("audit", "Audit", ":material/fact_check:"),
     ],
 }
 """Every page: its file, its name, its icon."""

@@ -64,6 +64,7 @@ def _progress(say: Callable[[str], None]) -> Callable[[int, float, int], None]:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Names the schedules.")
 @click.option("--dial", "dials", multiple=True, metavar="NAME=N", help="A size of the scenario, such as signals=4; may be repeated.")
 @click.option("--fault", "faults", multiple=True, metavar="KIND[=N]", help="Only these faults, at most N times each; `none` for none.")
+@click.option("--exhaustive", is_flag=True, help="Try every interleaving (small sizes); --schedules is then the budget of runs.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first failure.")
 @click.option("--cores", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @click.option("--html", "page", is_flag=True, help="Write the lanes of each failure as one page to the folder --out.")
@@ -73,11 +74,11 @@ def _progress(say: Callable[[str], None]) -> Callable[[int, float, int], None]:
 @leaf
 def run(
     settings: Settings, scenario: str, schedules: int, seed: int, dials: tuple[str, ...], faults: tuple[str, ...],
-    keep_going: bool, cores: int, page: bool, no_store: bool,
+    exhaustive: bool, keep_going: bool, cores: int, page: bool, no_store: bool,
 ) -> None:  # fmt: skip
     """Search one SCENARIO: module:function of your own, or zoo.NAME. Exit code 3 when it fails.
 
-    A sample that finds nothing is `cut`: it proves nothing.
+    A sample that finds nothing is `cut`: it proves nothing. With --exhaustive the verdict may be `complete`.
     """
     speaker = voice()
     with speaker.progress() as say:
@@ -89,11 +90,18 @@ def run(
 
         resolve(scenario)
         told = Told(seed, _pairs(dials, "--dial"), _faults(faults))
-        report = search(
-            [scenario], clock=time.perf_counter, schedules=schedules, cores=cores, settings=told, stop_at_first=not keep_going,
-            told=_progress(say),
-        )  # fmt: skip
-        content = document(report)
+        if exhaustive:
+            from sim.fuzz.campaign.proof import prove
+
+            report, kind, bound = prove(scenario, told, schedules, time.perf_counter, _progress(say))
+            content = document(report, bound)
+            content["verdict"] = content["scenarios"][0]["verdict"] = kind.value
+        else:
+            report = search(
+                [scenario], clock=time.perf_counter, schedules=schedules, cores=cores, settings=told, stop_at_first=not keep_going,
+                told=_progress(say),
+            )  # fmt: skip
+            content = document(report)
     _finish(settings, content, scenario, seed, page, no_store)
 
 

@@ -114,6 +114,16 @@ def allow(settings: Settings, paper_book: str, symbol: str, why: str) -> None:
 
 
 @paper.command()
+@click.option("--order", "key", required=True, help="The order's key, as `onebook paper reconcile` shows it.")
+@click.option("--why", required=True, help="Where you looked; it is kept in the book.")
+@BOOK
+@leaf
+def settle(settings: Settings, paper_book: str, key: str, why: str) -> None:
+    """End an order in doubt that you looked for at the broker and did not find; no list of the broker may know it."""
+    _asked(paper_book, "settle", why, key)
+
+
+@paper.command()
 @click.option("--dry-run", is_flag=True, help="Only show what would be sold and covered.")
 @BOOK
 @leaf

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ledger import views
-from ledger.book import E_TIME, EVENT_WIDTH, H_CASH, H_DEPOSITS, H_UNMARKED, H_VALUE, Book
+from ledger.book import E_TIME, EVENT_WIDTH, H_CASH, H_DEPOSITS, H_OPEN, H_UNMARKED, H_VALUE, Book
 from ledger.compare.model import Curves, Flags, Ints
 from ledger.core import apply_all
 from ledger.journal import Journal
@@ -53,33 +53,38 @@ def points(journal: Journal, session_id: int) -> tuple[Ints, Ints, Flags]:
         values = np.array([point.equity_e8 or 0 for point in stored], np.int64)
         known = np.array([point.equity_e8 is not None for point in stored], np.bool_)
     else:
-        times, values, known = _replayed(journal, session_id)
+        rows = replayed(journal, session_id)
+        times, values, known = rows[:, 0], rows[:, 1] + rows[:, 2], (rows[:, 3] == 0) & (rows[:, 5] == 1)
     last = np.ones(len(times), np.bool_)
     last[:-1] = times[1:] != times[:-1]
     return times[last], values[last], known[last]
 
 
-def _replayed(journal: Journal, session_id: int) -> tuple[Ints, Ints, Flags]:
-    """Return the curve of a session that stored no points, from its events."""
+def replayed(journal: Journal, session_id: int) -> Ints:
+    """Return int64[n, 6] of a session that stored no points, one row a moment at which something was recorded, after its last event.
+
+    Columns: time_ns, cash_e8, positions_e8, positions without a price, open instruments, and 1 from the first deposit
+    on: before it there is no account to be worth anything.
+    """
     connection = journal.connection
     book = Book(method=Method(session_row(connection, session_id)["method"]))
     tables = [table[:, -EVENT_WIDTH:] for table, _ in slices(connection, session_id, 0, last_seq(connection, session_id))]
     if not tables:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_)
+        return np.zeros((0, 6), np.int64)
     events = np.ascontiguousarray(np.concatenate(tables))
     # The book's clock never runs back: what comes late belongs to the moment at which the book learned of it.
     clock = np.maximum.accumulate(events[:, E_TIME])
     ends = np.flatnonzero(np.append(clock[1:] != clock[:-1], True)) + 1
     ends = np.unique(np.append(ends[:: -(-len(ends) // REPLAYED_MOST)], ends[-1]))
-    rows, done, begun = [], 0, False
-    for end in ends.tolist():
+    rows = np.zeros((len(ends), 6), np.int64)
+    rows[:, 0] = clock[ends - 1]
+    done = 0
+    for place, end in enumerate(ends.tolist()):
         apply_all(book, events[done:end])
         done = end
-        value = int(book.arena[H_CASH]) + int(book.arena[H_VALUE])
-        # Before the first deposit there is no account to be worth anything.
-        begun = begun or bool(value or book.arena[H_DEPOSITS])
-        rows.append((value, begun and int(book.arena[H_UNMARKED]) == 0))
-    return clock[ends - 1], np.array([value for value, _ in rows], np.int64), np.array([sure for _, sure in rows], np.bool_)
+        rows[place, 1:] = book.arena[[H_CASH, H_VALUE, H_UNMARKED, H_OPEN, H_DEPOSITS]]
+    rows[:, 5] = np.logical_or.accumulate(rows[:, [1, 2, 5]].any(axis=1))
+    return rows
 
 
 def _drawdowns(equity: Ints, known: Flags) -> tuple[Ints, Ints]:

@@ -30,6 +30,10 @@ APART_NS = 10 * 10**9
 """Two looks at the lists must be this far apart before an order is held to be absent."""
 
 
+ASIDE_NS = 60 * 10**9
+"""An order in doubt keeps every entry closed for so long; after that its own instrument alone, until a person says what became of it."""
+
+
 class Snapshot(NamedTuple):
     """The broker's lists at one moment. None: the question was not answered."""
 
@@ -65,11 +69,31 @@ class Comparison(NamedTuple):
     doubtful: tuple[int, ...]
     """Keys of orders that no list knows and that cannot be proven absent yet."""
     foreign_orders: tuple[OrderSeen, ...]
+    set_aside: tuple[int, ...] = ()
+    """Those of the doubtful that have been so for long: their instruments are closed, and the others need not wait."""
 
     @property
     def agrees(self) -> bool:
-        """Say whether entries may be opened: everything answered, nothing in doubt. A difference closes its instrument only."""
-        return self.complete and not self.doubtful
+        """Say whether entries may be opened: everything answered, no new doubt. A difference closes its instrument only."""
+        return self.complete and set(self.doubtful) <= set(self.set_aside)
+
+
+class Doubts:
+    """Since when each order has been in doubt."""
+
+    def __init__(self) -> None:
+        self._since: dict[int, int] = {}
+
+    def sorted_out(self, found: Comparison, now_ns: int) -> Comparison:
+        """Return the comparison with what has been in doubt for long set aside; a look with a hole counts for nothing."""
+        if found.complete:
+            self._since = {key: self._since.get(key, now_ns) for key in found.doubtful}
+        old = (key for key in found.doubtful if now_ns - self._since.get(key, now_ns) >= ASIDE_NS)
+        return found._replace(set_aside=tuple(old))
+
+    def orders(self) -> frozenset[int]:
+        """Return the keys that the last complete look did not find."""
+        return frozenset(self._since)
 
 
 def facts(snapshot: Snapshot) -> list[Fact]:

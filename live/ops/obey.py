@@ -32,5 +32,8 @@ def obey(runner: Runner, wish: Wish) -> None:
     elif wish.do == "open":
         number = {contract.symbol: n for n, contract in trader.contracts.items()}.get(wish.symbol)
         runner.say(f"OPEN {wish.symbol}: {trader.open_instrument(number, who).name if number else 'not traded here'}")
+    elif wish.do == "settle":
+        done = wish.symbol.isdecimal() and trader.settle(int(wish.symbol), who)
+        runner.say(f"SETTLED: order {wish.symbol}" if done else f"NOT SETTLED: {wish.symbol} is no order in doubt")
     else:
         runner.stop()

@@ -61,6 +61,7 @@ class World(Moves):
         self.ends: list[tuple[str, Check]] = []
         self.shared: list[Any] = []
         self.noted: list[tuple[int, str]] = []
+        self.touched: set[tuple[str, bool]] = set()
         self.shown: list[tuple[str, Callable[[], object]]] = []
         self.crashed: list[Callable[[Process, str], None]] = []
         self.watch: Callable[[str, Lane | None], None] | None = None
@@ -107,6 +108,10 @@ class World(Moves):
     def note(self, code: str) -> None:
         """Note a refusal or another answer by its code, for coverage."""
         self.noted.append((len(self.trace), code))
+
+    def touch(self, what: str, write: bool = True) -> None:
+        """Say that the running code reads or writes something other tasks see, for the search that orders dependent moves."""
+        self.touched.add((what, write))
 
     def share(self, *things: Any) -> None:
         """Name objects whose state belongs to the world's; the exhaustive search looks into them."""

@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger import views
+from ledger.compare.curves import replayed
+from ledger.journal.days import trading_days, zone_of
+from ledger.journal.replay import session_row
 from ledger.units import money
 from ledger.vocabulary import EventKind
 from sim import metrics
@@ -29,26 +32,47 @@ Ints = NDArray[np.int64]
 def points(journal: Any, session_id: int) -> Ints:
     """Return the stored equity curve as int64[T, 6], days as ordinals."""
     # What a point holds is not stored; a position is worth something exactly while there is one.
-    rows = [
+    rows: Any = [
         (p.time_ns, p.day + EPOCH_ORDINAL, p.cash_e8, p.positions_e8 or 0, p.unmarked, int(bool(p.positions_e8)))
         for p in views.equity(journal, session_id)
     ]
+    if not rows:
+        return _replayed(journal, session_id)
     return np.array(rows, np.int64).reshape(len(rows), 6)
 
 
+def _replayed(journal: Any, session_id: int) -> Ints:
+    """Return the points of a session that stored none (paper trading records events): one a moment, from its first money on."""
+    found = replayed(journal, session_id)
+    rows = found[found[:, 5] == 1]
+    # Strictly rising times are what measures need: of several moments with one time the last is the state.
+    rows = rows[np.append(np.diff(rows[:, 0]) > 0, True)] if len(rows) else rows
+    config = json.loads(session_row(journal.connection, session_id)["config"])
+    day = trading_days(rows[:, 0], zone_of(config)) + EPOCH_ORDINAL
+    return np.column_stack((rows[:, 0], day, rows[:, 1], rows[:, 2], rows[:, 3], rows[:, 4])).astype(np.int64)
+
+
+def start_of(journal: Any, info: Any, config: dict[str, Any]) -> int:
+    """Return the money a session began with: what a backtest was told, else what was put in, e8."""
+    if "cash" in config.get("setting", {}):
+        return money(config["setting"]["cash"])
+    known = views.totals(journal, info.id)
+    return known.deposits_e8 if known else 0
+
+
 def from_journal(journal: Any, info: Any) -> Sheet:
-    """Return the sheet of a stored backtest.
+    """Return the sheet of a stored session of any kind; one that was no backtest counts what was put in as its start.
 
     Args:
         journal: opened to read; info: the session's `ledger.journal.SessionInfo`.
     """
     config = json.loads(info.config)
     values, book = points(journal, info.id), journal.book(info.id)
-    start = money(config["setting"]["cash"])
+    start = start_of(journal, info, config)
     symbols = tuple(row.symbol for row in views.positions(journal, info.id))
-    shown = ", ".join(f"{name}={value}" for name, value in config["params"].items())
+    shown = ", ".join(f"{name}={value}" for name, value in (config.get("params") or {}).items())
     return from_book(
-        book, values, symbols=symbols, strategy=f"{config['strategy']}({shown})", start_e8=start,
+        book, values, symbols=symbols, strategy=f"{config.get('strategy') or info.kind}({shown})", start_e8=start,
         figures=metrics.measure_book(book, values, start), benchmark_e8=_benchmark(journal, info.id, values[:, 0], start),
         notes=_notes(config, journal, info.id), provenance=provenance(config, info),
     )  # fmt: skip

@@ -125,7 +125,8 @@ def values(history: History, deal: Deal, record: Ints) -> Ints:
 
 def filled(record: Ints, bars: int) -> Ints:
     """Return int64[n, RECORD]: the decisions that were filled, each at the open after its bar."""
-    return np.asarray(record[(record[:, R_OUTCOME] == int(Outcome.APPLIED)) & (record[:, R_BAR] + 1 < bars)])
+    chosen = (record[:, R_OUTCOME] == int(Outcome.APPLIED)) & (record[:, R_BAR] + 1 < bars)
+    return record if chosen.all() else np.asarray(record[chosen])
 
 
 def stretches(fills: Ints, deal: Deal, bars: int) -> tuple[Ints, Ints, Ints]:
@@ -137,12 +138,19 @@ def stretches(fills: Ints, deal: Deal, bars: int) -> tuple[Ints, Ints, Ints]:
 
 
 @kernel
-def _equity(close: Ints, begins: Ints, cash: Ints, per_tick: Ints, out: Ints) -> None:
-    """Fill out with cash + per_tick x close, both constant within a stretch (out modified in place)."""
-    for k in range(cash.shape[0]):
-        money, each = cash[k], per_tick[k]
-        for t in range(np.uint64(begins[k]), np.uint64(begins[k + 1])):
-            out[t] = money + each * close[t]
+def _equity(close: Ints, fills: Ints, cash: int, multiply: int, out: Ints) -> None:
+    """Fill out with cash + position x close, both constant between two fills (out modified in place)."""
+    begins, held = np.int64(0), np.int64(0)
+    for k in range(fills.shape[0] + 1):
+        ends = fills[k, R_BAR] + 1 if k < fills.shape[0] else np.int64(close.shape[0])
+        each = held * multiply
+        for t in range(np.uint64(begins), np.uint64(ends)):
+            out[t] = cash + each * close[t]
+        if k < fills.shape[0]:
+            signed = fills[k, R_SIDE] * fills[k, R_QTY]
+            cash -= signed * fills[k, R_PRICE] * multiply + fills[k, R_FEE]
+            held += signed
+        begins = ends
 
 
 def _worth(deal: Deal, price: Ints, qty: Ints) -> Ints:
@@ -204,9 +212,8 @@ class KernelRun(runs.Simulation):
         if self.deal.divide != 1:
             return np.asarray(self.values[:, 2] + self.values[:, 3])
         close = np.ascontiguousarray(self.histories[0].close_ticks, np.int64)
-        begins, cash, lots = stretches(self.fills, self.deal, close.size)
         out = np.empty(close.size, np.int64)
-        _equity(close, begins, cash, lots * self.deal.multiply, out)
+        _equity(close, self.fills, self.deal.cash, self.deal.multiply, out)
         return out
 
     @cached_property

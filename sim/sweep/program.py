@@ -8,7 +8,7 @@ sweep takes as many combinations as its rows can serve, and keeps the rows that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from ledger.kernel import kernel
 from sim.data import History
 from sim.sweep.core.kernels import Program
-from sim.sweep.core.statistics import TILE
-from sim.sweep.core.words import ABOVE, AT_LEAST, GREATER, TESTS_MAX
+from sim.sweep.core.words import ABOVE, AT_LEAST, GREATER, TESTS_MAX, TILE
 from strategies import columnar
 from strategies.api import StrategyError
-from strategies.columnar import Column, Wish, compute
+from strategies.columnar import TOGETHER, Column, Wish, compute
 from strategies.sizing import fraction_e6
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 SHEET_BYTES = 56 * 2**20
+FAMILY = 32
+"""Columns that are made together: enough to share what they share, few enough that threads find work."""
 OPS: dict[str, tuple[int, bool]] = {
     columnar.ABOVE: (ABOVE, True), columnar.NOT_ABOVE: (ABOVE, False), columnar.GREATER: (GREATER, True),
     columnar.AT_MOST: (GREATER, False), columnar.AT_LEAST: (AT_LEAST, True), columnar.LESS: (AT_LEAST, False),
@@ -45,7 +46,7 @@ class Sight:
         if name in ("open", "high", "low", "close"):
             column = np.empty(self._history.end_ns.size)
             ticks, factor = getattr(self._history, f"{name}_ticks"), self._history.signal_factor
-            _scaled(np.ascontiguousarray(ticks, np.int64), np.ascontiguousarray(factor, np.float64), 10.0**self._history.price_exp, column)
+            scaled(np.ascontiguousarray(ticks, np.int64), np.ascontiguousarray(factor, np.float64), 10.0**self._history.price_exp, column)
         elif name == "volume":
             column = np.array(self._history.volume, np.float64)
         else:
@@ -55,26 +56,44 @@ class Sight:
 
 
 @kernel
-def _placed(column: Floats, row: Floats) -> tuple[int, bool]:
-    """Copy a column into the front of a row (modified in place), NaN behind it.
+def judged(row: Floats, count: int) -> tuple[int, bool]:
+    """Write NaN behind the first `count` values of a row (modified in place).
 
     Returns:
-        The bar from which it has no NaN, and whether it has no number below 0.
+        The bar from which they have no NaN, and whether there is no number below 0.
     """
     since, negative = np.int64(0), np.int64(0)
-    for t in range(column.shape[0]):
-        row[t] = column[t]
-        since = max(since, np.int64(t + 1) if column[t] != column[t] else np.int64(0))
-        negative |= np.int64(column[t] < 0.0)
-    row[column.shape[0] :] = np.nan
+    for t in range(np.uint64(count)):
+        since = max(since, np.int64(t + 1) if row[t] != row[t] else np.int64(0))
+        negative |= np.int64(row[t] < 0.0)
+    row[count:] = np.nan
     return int(since), bool(negative == 0)
 
 
 @kernel
-def _scaled(ticks: Ints, factor: Floats, unit: float, out: Floats) -> None:
+def scaled(ticks: Ints, factor: Floats, unit: float, out: Floats) -> None:
     """Fill out with ticks x (factor / unit), each rounded as `sim.engine.signals.seen` rounds it (modified in place)."""
+    different = np.int64(0)
     for t in range(ticks.shape[0]):
-        out[t] = ticks[t] * (factor[t] / unit)
+        different |= np.int64(factor[t] != factor[0])
+    if different or ticks.shape[0] == 0:
+        for t in range(ticks.shape[0]):
+            out[t] = ticks[t] * (factor[t] / unit)
+        return
+    each = factor[0] / unit
+    for t in range(ticks.shape[0]):
+        out[t] = ticks[t] * each
+
+
+class Rows(Protocol):
+    """Columns in rows, as `program` reads them."""
+
+    values: Floats
+    known_from: Ints
+    positive: NDArray[np.bool_]
+    rows: dict[Side, int]
+    width: int
+    count: int
 
 
 class Sheet:
@@ -90,7 +109,7 @@ class Sheet:
         self.known_from = np.full(1, count, np.int64)
         self.positive = np.zeros(0, np.bool_)
 
-    def hold(self, wanted: Iterable[Side], over: Callable[[Callable[[Side], None], list[Side]], Any]) -> None:
+    def hold(self, wanted: Iterable[Side], over: Callable[[Callable[[list[Side]], None], list[list[Side]]], Any]) -> None:
         """Make every wanted column present; `over(function, items)` may call the function from threads."""
         needed = dict.fromkeys(wanted)
         missing = [side for side in needed if side not in self.rows]
@@ -102,7 +121,7 @@ class Sheet:
         taken = set(self.rows.values())
         free = [row for row in range(len(self.values)) if row not in taken]
         self.rows.update(zip(missing, free, strict=False))
-        over(self._fill, missing)
+        over(self._fill, list(_families(missing)))
 
     def _grow(self, rows: int) -> None:
         if rows <= len(self.values):
@@ -114,9 +133,30 @@ class Sheet:
         self.positive = np.append(self.positive, np.zeros(len(larger) - len(self.positive), np.bool_))
         self.values, self.known_from = larger, known
 
-    def _fill(self, side: Side) -> None:
-        row = self.rows[side]
-        self.known_from[row], self.positive[row] = _placed(compute(side, self.bars), self.values[row])
+    def _fill(self, family: list[Side]) -> None:
+        """Make one column, or several of the same function and source."""
+        rows, first = [self.rows[side] for side in family], family[0]
+        if is_together(first):
+            source, numbers = compute(first.parts[0], self.bars), np.array([side.parts[1] for side in family], np.int64)  # type: ignore[union-attr]
+            TOGETHER[first.make](np.ascontiguousarray(source), numbers, np.array(rows, np.int64), self.values)  # type: ignore[union-attr]
+        else:
+            self.values[rows[0], : self.count] = compute(first, self.bars)
+        for row in rows:
+            self.known_from[row], self.positive[row] = judged(self.values[row], self.count)
+
+
+def is_together(side: Side) -> bool:
+    """Say whether a column can be made together with others that differ in one whole number."""
+    return isinstance(side, Column) and side.make in TOGETHER and len(side.parts) == 2 and type(side.parts[1]) is int
+
+
+def _families(wanted: Sequence[Side]) -> Iterator[list[Side]]:
+    """Yield columns that can be made together, FAMILY at most; any other column alone."""
+    families: dict[Any, list[Side]] = {}
+    for side in wanted:
+        families.setdefault((side.make, side.parts[0]) if is_together(side) else side, []).append(side)  # type: ignore[union-attr]
+    for family in families.values():
+        yield from (family[first : first + FAMILY] for first in range(0, len(family), FAMILY))
 
 
 def sides(wishes: tuple[Wish, ...]) -> Iterator[Side]:
@@ -142,7 +182,7 @@ def parts(declared: Sequence[tuple[Wish, ...]], rows_max: int, most: int) -> lis
     return cut
 
 
-def program(declared: Sequence[tuple[Wish, ...]], sheet: Sheet) -> Program:
+def program(declared: Sequence[tuple[Wish, ...]], sheet: Rows) -> Program:
     """Return the tables of some combinations whose columns the sheet holds.
 
     Raises:

@@ -21,6 +21,7 @@ from sim.sweep.core.kernels import Accounts, by_bars, by_words
 from sim.sweep.core.market import Deal, bare, deal
 from sim.sweep.program import Sheet, Sight, program, sides
 from sim.sweep.core.statistics import scratch
+from sim.sweep.stream import by_stream, can_stream
 from sim.sweep.work import WORDS, Case, empty, over, why_not
 from strategies.api import Strategy, is_compiled, may_short
 
@@ -51,10 +52,14 @@ def kernel_run(
 def _by_words(case: Case, params: Any, numbers: Deal, accounts: Accounts) -> None:
     """Run the declaration (accounts modified in place)."""
     history, declared = case.histories[0], case.strategy.columnar(params)  # type: ignore[misc]
+    if can_stream(declared):
+        by_stream(history, declared, numbers, accounts)
+        return
     sheet = Sheet(Sight(history), history.end_ns.size)
     sheet.hold(sides(declared), over(None))
     table = program([declared], sheet)
-    by_words(bare(history), numbers, table, accounts, scratch(table.tests.shape[1], table.targets.shape[1]))
+    buffers = scratch(table.tests.shape[1], table.targets.shape[1])
+    by_words(bare(history), numbers, table, accounts, buffers, 0, sheet.count, 0)
 
 
 def _by_bars(case: Case, params: Any, numbers: Deal, accounts: Accounts) -> None:

@@ -123,7 +123,7 @@ class Bench:
             rows = {name: getattr(table, name)[chosen] for name in ("tests", "numbers", "wishes", "targets")}
             mine = table._replace(**rows)
             part = Accounts(accounts.state[chosen], accounts.floats[chosen], accounts.blocks[chosen], accounts.record)
-            by_words(self.market, deal_of, mine, part, buffers)
+            by_words(self.market, deal_of, mine, part, buffers, 0, self.market.close.size, 0)
         return accounts
 
     def _bars(self, combos: Sequence[Any], numbers: Sequence[Deal]) -> Accounts:

@@ -122,6 +122,10 @@ def test_every_form_is_a_command_that_click_accepts():
         words.walkforward("sma_cross", {"fast": "5,10"}, {"data": "sp500"}, "b.db", 100, 50),
         words.overfit(3, {"fast": "5,10"}, "b.db"),
         words.paper("sma_cross", {"fast": "3"}, ["AAPL"], "5s", 10, "b.db", 7),
+        words.fuzz_run("zoo.no_lock", 10, "b.db"),
+        words.fuzz_zoo(2, "b.db"),
+        words.fuzz_campaign(0.5, "b.db"),
+        words.audit(2, "b.db"),
     ]
     for line in made:
         command, rest = root, list(line)

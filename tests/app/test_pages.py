@@ -70,3 +70,28 @@ def test_a_session_may_be_named_in_the_address_and_a_wrong_one_is_passed_over(bo
     assert show(book, "performance", session="1").session_state["session_id"] == 1
     assert show(book, "performance", session="999").session_state["session_id"] == 2
     assert show(book, "performance", session="1; DROP TABLE event").session_state["session_id"] == 2
+
+
+def test_a_paper_session_without_stored_points_has_its_figures_from_a_replay(tmp_path):
+    import numpy as np
+
+    from ledger.book import event
+    from ledger.journal import Journal
+    from ledger.units import money
+    from ledger.vocabulary import EventKind
+    from sim.output import stored
+
+    second = 10**9
+    with Journal.open(tmp_path / "paper.db") as journal:
+        session = journal.begin("paper", "paper:DU1", config={"strategy": "x", "timezone": "America/New_York"})
+        number = session.name("AAPL")
+        session.record(event(EventKind.INSTRUMENT, instrument=number, revision=4, order_type=4, price_ticks=100, qty_lots=10_000, target_lots=1, ref=number))
+        session.record(event(EventKind.DEPOSIT, cash_e8=money("1000"), time_ns=second))
+        session.record(event(EventKind.FILL, instrument=number, side=1, qty_lots=20_000, price_ticks=1_000_000, exec_id=session.name("e1"), time_ns=2 * second))
+        session.record(event(EventKind.MARK, instrument=number, price_ticks=1_100_000, time_ns=3 * second))
+        session.project()
+    with Journal.read(tmp_path / "paper.db") as journal:
+        sheet = stored.from_journal(journal, journal.sessions()[0])
+    assert sheet["start_e8"] == money("1000") and sheet["figures"]["final_equity"] == money("1020")
+    assert sheet["time_ns"].tolist() == [second, 2 * second, 3 * second]
+    assert sheet["known"].tolist() == [True, False, True] and np.diff(sheet["equity_e8"])[-1] == money("220")

@@ -14,7 +14,7 @@ from live import link as links
 from live.broker.facts import ExecutionSeen, MessageSeen, OrderSeen, PositionSeen
 from live.outbox import Outbox
 from live.pacer import Pacer
-from live.broker.reconcile import APART_NS, Snapshot
+from live.broker.reconcile import APART_NS, ASIDE_NS, Snapshot
 
 
 def lists(
@@ -217,6 +217,26 @@ def test_an_error_about_a_question_is_not_taken_for_one_about_an_order_of_that_n
         d.trader._fold._here.add(1)
         d.trader.on_fact(refused)
         assert d.status == OrderStatus.REJECTED, "without the guard it is closed, and the next wish buys again"
+
+
+def test_an_order_that_stays_in_doubt_closes_its_own_instrument_until_a_person_settles_it(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "a.db") as journal:
+        d = Desk(journal, FakeWire())
+        d.buy(10)
+        d.pump()
+    with Journal.open(tmp_path / "a.db") as journal:
+        d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
+        shown, key = lists(d, next_id=9), d.key
+        assert not d.trader.look(None, shown).agrees and d.buy(10, contract=MSFT) == Outcome.NOT_RECONCILED
+        assert not d.trader.settle(key + 1, "the test"), "only an order that no list knows"
+        d.clock.ns += ASIDE_NS
+        assert d.trader.look(shown, shown._replace(time_ns=d.clock())).agrees
+        assert any(line.startswith("ORDER IN DOUBT: AAPL") for line in d.alerts)
+        assert d.buy(10, bar=1, contract=MSFT) == Outcome.APPLIED and d.status != OrderStatus.UNKNOWN
+        assert d.buy(10, bar=1) in (Outcome.LIVE_ENTRY, Outcome.BLOCKED)
+        assert d.trader.settle(key, "the test looked") and d.trader.settle(key, "again") is False
+        d.trader.open_instrument(1, "the test")
+        assert d.buy(10, bar=2) == Outcome.APPLIED
 
 
 def test_what_waits_when_the_link_breaks_is_not_sent_later(tmp_path: Path) -> None:

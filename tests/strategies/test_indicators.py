@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from strategies.indicators import above, atr, bars_to_forget, ema, highest, lowest, rsi, sma, std
+from strategies.indicators import above, atr, bars_to_forget, ema, highest, lowest, rsi, sma, smas, std
 
 Floats = NDArray[np.float64]
 Indicator = Callable[[Floats, int], Floats]
@@ -217,3 +217,21 @@ def test_after_bars_to_forget_two_seeds_give_nearly_the_same_ema() -> None:
     other[:n] = 200.0
     assert abs(ema(other, n)[-1] - ema(x, n)[-1]) <= 100.0 * 1e-9
     assert bars_to_forget(1.0, 1e-9) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 2_600), st.lists(st.integers(1, 1_400), min_size=1, max_size=6), st.integers(0, 10**6), st.sampled_from([0.0, 0.01]),
+)  # fmt: skip
+def test_averages_made_together_have_the_bits_of_those_made_alone_wherever_a_stretch_ends(size, ns, seed, holes):
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-5.0, 100.0, size)
+    x[rng.random(size) < holes] = np.nan
+    sheet, rows = np.full((len(ns) + 1, size + 3), 7.0), rng.permutation(len(ns) + 1)[: len(ns)]
+    smas(x, np.array(ns), rows, sheet)
+    for n, row in zip(ns, rows, strict=True):
+        assert same_bits(sheet[row, :size], sma(x, n)) and (sheet[row, size:] == 7.0).all()
+        for t in {size - 1, size // 2, min(size - 1, 512), min(size - 1, n - 1)}:
+            if t >= n - 1:
+                alone = sma(x[t - n + 1 : t + 1].copy(), n)[-1:]
+                assert same_bits(alone, sheet[row, t : t + 1].copy()), "a window's mean depends on its window alone"

@@ -92,7 +92,9 @@ def commission_never(rule: Rule, session: Session, items: list[Item]) -> list[It
 @fault("fill-untold", "batch")
 def fill_untold(rule: Rule, session: Session, items: list[Item]) -> list[Item]:
     """Executions and commissions never arrive; only reqExecutions shows them."""
-    return _without(rule, session, items, *FILLS)
+    listed = {values["execution"].name for _, name, values in items if name == "execDetails" and values["reqId"] != -1}
+    hit = picked(rule, session, items, *FILLS)
+    return [item for item, yes in zip(items, hit) if not yes or item[2].get("execId") in listed]
 
 
 @fault("status-twice", "batch")

@@ -26,8 +26,8 @@ from sim.sweep.core.account import (
     fill, judge, opening, reserve, wanted, worth,
 )  # fmt: skip
 from sim.sweep.core.market import Deal, Market
-from sim.sweep.core.statistics import F_BEFORE, F_PEAK, F_TROUGH, MASK, TILE, Scratch, Stretches, begin, settle, stretch, take
-from sim.sweep.core.words import ALL, BITS, compare, wish_words
+from sim.sweep.core.statistics import F_BEFORE, F_PEAK, F_TROUGH, MASK, Scratch, Stretches, begin, settle, stretch, take
+from sim.sweep.core.words import ALL, BITS, TILE, WORDS, compare, wish_words
 from strategies.api import MARKET, Bars, Signal
 from strategies.sizing import fraction_e6
 
@@ -142,13 +142,12 @@ def _wished(words: Words, k: int, place: int) -> int:
 
 @kernel
 def _walk(
-    s: Ints, stretches: Stretches, record: Ints, opens_at: Ints, close_at: Ints, deal: Deal, targets: Ints, words: Words, first: int,
-    count: int,
+    s: Ints, stretches: Stretches, record: Ints, opens_at: Ints, close_at: Ints, deal: Deal, targets: Ints, words: Words, first: int
 ) -> None:
     """Walk one account over the wishes of the tile that begins at bar `first` (s, stretches, record modified in place)."""
     rows = targets.shape[0]
     row = _row_of(targets, s[S_LAST])
-    for k in range(count):
+    for k in range(WORDS):
         later = ALL
         base = first + BITS * k
         while True:
@@ -175,33 +174,38 @@ def _begin(s: Ints, f: Floats, deal: Deal) -> None:
 
 @kernel
 def by_words(
-    market: Market, deal: Deal, program: Program, accounts: Accounts, scratch: Scratch
+    market: Market, deal: Deal, program: Program, accounts: Accounts, scratch: Scratch, begins: int, ends: int, origin: int
 ) -> None:
-    """Run a group of combinations whose wishes are tests of columns (accounts modified in place).
+    """Run a group of combinations whose wishes are tests of columns over bars begins..ends-1 (accounts modified in place).
 
     Args:
-        accounts: zeroed. scratch: of this thread, for as many tests and wishes as the program has.
+        accounts: zeroed, or as the bars before `begins` left them. scratch: of this thread, for as many tests and targets
+            as the program has. begins: a multiple of TILE; ends, too, unless it is the end of the history.
+        origin: the bar that place 0 of the program's sheet belongs to.
     """
-    bars, combos = market.close.shape[0], accounts.state.shape[0]
-    for c in range(combos):
-        _begin(accounts.state[c], accounts.floats[c], deal)
-    for first in range(0, bars, TILE):
-        last = min(first + TILE, bars)
-        count = (last - first + BITS - 1) // BITS
+    combos = accounts.state.shape[0]
+    if begins == 0:
+        for c in range(combos):
+            _begin(accounts.state[c], accounts.floats[c], deal)
+    for first in range(begins, ends, TILE):
+        last = min(first + TILE, ends)
         for c in range(combos):
             s = accounts.state[c]
             if s[S_STATUS] != FINE:
                 continue
             for p in range(program.tests.shape[1]):
-                yes, known = scratch.yes[p, :count], scratch.known[p, :count]
-                compare(program.tests[c, p], program.numbers[c, p], program.sheet, program.known_from, program.positive, first, yes, known)
+                compare(
+                    program.tests[c, p], program.numbers[c, p], program.sheet, program.known_from, program.positive, first - origin,
+                    scratch.yes[p], scratch.known[p],
+                )  # fmt: skip
             wish_words(program.wishes[c], scratch.yes, scratch.known, last - first, scratch.words)
             record = accounts.record if c == 0 else accounts.record[:0]
             begin(s, scratch.stretches, deal, first)
-            _walk(s, scratch.stretches, record, market.open, market.close, deal, program.targets[c], scratch.words, first, count)
+            _walk(s, scratch.stretches, record, market.open, market.close, deal, program.targets[c], scratch.words, first)
             take(s, accounts.floats[c], scratch, market, accounts.blocks[c], first, last)
-    for c in range(combos):
-        settle(accounts.floats[c])
+    if ends == market.close.shape[0]:
+        for c in range(combos):
+            settle(accounts.floats[c])
 
 
 @jit

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ledger.kernel import inlined, kernel
 from sim.sweep.core.account import S_BLOCK, S_CASH, S_HELD, S_POSITION, S_RUINED, S_STRETCHES
 from sim.sweep.core.market import PAD, Deal, Market
+from sim.sweep.core.words import TILE, WORDS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -27,7 +28,6 @@ FIGURES = 4
 """Greatest depth so far (<= 0), greatest equity, least equity since, equity at the last period end."""
 B_SUM, B_SQUARE, B_COUNT = range(3)
 PIECE = 64
-TILE = 1024
 MASK = 2**63 - 1
 LOOSE = {"reassoc", "contract", "nsz", "nnan"}
 
@@ -56,16 +56,16 @@ class Scratch(NamedTuple):
     equity: Floats  # [TILE + 1 + PAD] of a tile's bars, from place 1
     bits: Ints  # the same memory as patterns: the compiler has vectors for the least of integers, none for the least of floats
     ends: Floats  # [TILE + 1 + PAD] equity at the tile's period ends
-    yes: Words  # [tests, TILE / 64] where each test holds
+    yes: Words  # [tests, WORDS] where each test holds
     known: Words  # the same shape: where its sides are known
-    words: Words  # [targets + 2, TILE / 64] where each target is wished, see `wish_words`
+    words: Words  # [targets + 2, WORDS] where each target is wished, see `wish_words`
     stretches: Stretches
 
 
 def scratch(tests: int, targets: int) -> Scratch:
     """Return the buffers of one thread."""
     equity = np.empty(TILE + 1 + PAD)
-    yes, known, words = (np.zeros((max(1, rows), TILE // 64), np.uint64) for rows in (tests, tests, targets + 2))
+    yes, known, words = (np.zeros((max(1, rows), WORDS), np.uint64) for rows in (tests, tests, targets + 2))
     stretches = Stretches(np.empty(TILE + 2, np.int64), np.empty(TILE + 2), np.empty(TILE + 2))
     return Scratch(equity, equity.view(np.int64), np.empty(TILE + 1 + PAD), yes, known, words, stretches)
 

@@ -26,6 +26,9 @@ W_ROW, W_YES, W_NO = range(3)
 """Columns of a wish: row of its target, bits of tests that must hold, bits of tests whose opposite must hold."""
 TESTS_MAX = 62
 BITS = 64
+TILE = 1024
+"""Bars that are worked on together: their words are a constant number, so the compiler unrolls the loops over them."""
+WORDS = TILE // BITS
 ALL = np.uint64(2**64 - 1)
 _U0, _U1 = np.uint64(0), np.uint64(1)
 
@@ -109,13 +112,13 @@ def _known(a: Floats, b: Floats, first: int, out: Words) -> None:
 def compare(
     test: Ints, number: float, sheet: Floats, known_from: Ints, positive: NDArray[np.bool_], first: int, yes: Words, known: Words
 ) -> None:
-    """Fill the words of one test from bar `first` on: where it holds, and where both sides are known.
+    """Fill the words of one test over the tile that begins at bar `first`: where it holds, and where both sides are known.
 
     Args:
         sheet: float64[columns, padded T]; bars beyond the history are NaN.
         known_from: int64[columns], the bar from which a column has no NaN; the sheet's width when there is none.
         positive: bool[columns], whether a column has no number below 0.
-        yes, known: uint64[words], modified in place.
+        yes, known: uint64[WORDS], modified in place.
     """
     left, right, op = test[T_LEFT], test[T_RIGHT], test[T_OP]
     a = sheet[left]
@@ -131,8 +134,8 @@ def compare(
     else:
         _at_least(a, b, first, yes)
     since = max(known_from[left], known_from[right] if right >= 0 else np.int64(0))
-    if first >= since and first + BITS * known.shape[0] <= known_from[-1]:
-        for k in range(known.shape[0]):
+    if first >= since and first + TILE <= known_from[-1]:
+        for k in range(WORDS):
             known[k] = ALL
     else:
         _known(a, b, first, known)
@@ -143,36 +146,55 @@ def wish_words(wishes: Ints, yes: Words, known: Words, bars: int, out: Words) ->
     """Combine tests into words of targets (out modified in place); a bar belongs to the first wish that holds.
 
     Args:
-        wishes: int64[wishes, 3]. yes, known: uint64[tests, words]. bars: of the tile; no bit beyond them is set.
-        out: uint64[rows + 2, words]: a row for each target, one of zeros, and one of the bars where any wish holds.
+        wishes: int64[wishes, 3]. yes, known: uint64[tests, WORDS]. bars: of the tile; no bit beyond them is set.
+        out: uint64[rows + 2, WORDS]: a row for each target, one of zeros, and one of the bars where any wish holds.
     """
-    rows, count = out.shape[0] - 2, (bars + BITS - 1) // BITS
-    for row in range(rows + 1):
-        for k in range(count):
-            out[row, k] = _U0
+    rows = out.shape[0] - 2
     free, spare = out[rows + 1], out[rows]
-    for k in range(count):
+    if rows == 2 and yes.shape[0] == 1 and _is_choice(wishes):
+        for k in range(WORDS):
+            out[0, k], out[1, k], spare[k], free[k] = yes[0, k] & known[0, k], ~yes[0, k] & known[0, k], _U0, known[0, k]
+        return
+    for row in range(rows):
+        for k in range(WORDS):
+            out[row, k] = _U0
+    for k in range(WORDS):
         free[k] = ALL
-    free[count - 1] = last = ALL >> np.uint64(BITS * count - bars)
     for w in range(wishes.shape[0]):
-        _wish(wishes[w], yes, known, count, free, spare, out[wishes[w, W_ROW]])
-    for k in range(count):
+        _wish(wishes[w], yes, known, free, spare, out[wishes[w, W_ROW]])
+    for k in range(WORDS):
         free[k] = ~free[k]
         spare[k] = _U0
-    free[count - 1] &= last
+    if bars < TILE:
+        for row in range(rows + 2):
+            _cut(out[row], bars)
 
 
 @inlined
-def _wish(wish: Ints, yes: Words, known: Words, count: int, free: Words, spare: Words, mine: Words) -> None:
+def _is_choice(wishes: Ints) -> bool:
+    """Say whether the wishes are one test and its opposite: the usual strategy, whose words need no conjunctions."""
+    two = wishes.shape[0] == 2 and wishes[0, W_ROW] == 0 and wishes[1, W_ROW] == 1
+    return two and wishes[0, W_YES] == 1 and wishes[0, W_NO] == 0 and wishes[1, W_YES] == 0 and wishes[1, W_NO] == 1
+
+
+@inlined
+def _wish(wish: Ints, yes: Words, known: Words, free: Words, spare: Words, mine: Words) -> None:
     """Move the free bits where all tests of a wish hold to its row (free, spare, mine modified in place)."""
-    for k in range(count):
+    for k in range(WORDS):
         spare[k] = free[k]
     for p in range(yes.shape[0]):
         for sense in (W_YES, W_NO):
             if (wish[sense] >> p) & 1:
                 flip = ALL if sense == W_NO else _U0
-                for k in range(count):
+                for k in range(WORDS):
                     spare[k] &= (yes[p, k] ^ flip) & known[p, k]
-    for k in range(count):
+    for k in range(WORDS):
         mine[k] |= spare[k]
         free[k] &= ~spare[k]
+
+
+@kernel
+def _cut(word: Words, bars: int) -> None:
+    """Clear the bits of a tile from bar `bars` on (modified in place)."""
+    for k in range(WORDS):
+        word[k] &= ALL if bars >= BITS * (k + 1) else _U0 if bars <= BITS * k else (_U1 << np.uint64(bars - BITS * k)) - _U1

@@ -125,3 +125,11 @@ def test_a_campaign_ends_in_time_and_says_what_never_happened():
     found = document("fuzz", "campaign", "--minutes", "0.01", "--cores", "1", "--no-store")
     assert found["verdict"] == "cut" and {line["scenario"] for line in found["scenarios"]} == {"zoo.real", "zoo.real_cash"}
     assert found["per_second"] > 0 and len({row["fault"] for row in found["coverage"]}) >= 16
+
+
+def test_an_exhaustive_search_may_end_complete_and_says_within_which_bound():
+    words = ("fuzz", "run", "zoo.two_processes", "--exhaustive", "--fault", "none", "--dial", "signals=3", "--no-store")
+    found = document(*words, "--schedules", 50_000)
+    assert found["verdict"] == "complete" and found["bound"].startswith("every interleaving at rest (signals 3; no faults;")
+    assert document(*words, "--schedules", 20)["verdict"] == "cut"
+    assert invoke("fuzz", "run", "zoo.no_lock", "--exhaustive", "--dial", "signals=3", "--no-store").exit_code == 3

@@ -15,13 +15,17 @@ from hypothesis import strategies as st
 from ledger.invariants import Invariant, check
 from sim.data import load
 from sim.run import BacktestError, Setting, figures, simulate
+from sim.sweep import single, stream
 from sim.sweep.core import market as markets_of
 from sim.sweep.core.account import R_QTY
-from sim.sweep.core.statistics import TILE
+from sim.sweep.core.words import TILE
 from sim.sweep.single import kernel_run
 from strategies import get, names
 from strategies.api import parse_params
+from strategies.columnar import ABOVE, Wish, column
+from strategies.columnar import Test as Compare
 from strategies.columnar import targets as declared_targets
+from strategies.indicators import ema, sma
 from sim.engine.signals import seen, wishes
 
 from tests.sim.backtest import tapes
@@ -77,6 +81,33 @@ def test_the_kernels_do_take_the_ordinary_runs_and_a_tile_edge_changes_nothing()
     strategy = markets.crossing()
     for bars in (TILE - 1, TILE, TILE + 1, 5000):
         assert assert_same(markets.walk(bars, bars), strategy, strategy.params(5, 17, 0), Setting()) == 2
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 4 * TILE + 9), st.integers(1, 40), st.sampled_from([1, 300, TILE]), st.booleans(), st.integers(0, 10**6))
+def test_a_history_walked_stretch_by_stretch_gives_the_decisions_of_the_whole(bars, fast, more, split, seed) -> None:  # type: ignore[no-untyped-def]
+    history, strategy = markets.walk(bars, seed, step=0.003), markets.crossing()
+    if split:  # prices seen through a factor that changes within a stretch
+        factor = np.where(np.arange(bars) < bars // 2, 0.5, 1.0)
+        history = history._replace(signal_factor=factor)
+    params = strategy.params(fast, fast + more, seed % 2)
+    assert stream.can_stream(strategy.columnar(params))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "STRETCH", TILE)
+        streamed = kernel_run(history, strategy, params)
+        patch.setattr(single, "can_stream", lambda declared: False)
+        whole = kernel_run(history, strategy, params)
+    asked = kernel_run(history, strategy, params, kernel="bars")
+    assert np.array_equal(streamed.record, whole.record) and np.array_equal(streamed.record, asked.record)
+
+
+def test_a_column_that_looks_back_further_than_a_stretch_or_at_all_bars_is_not_streamed() -> None:
+    def wish(*columns):  # type: ignore[no-untyped-def]
+        return (Wish(1.0, tuple(Compare(one, ABOVE, "close") for one in columns)),)
+
+    assert stream.can_stream(wish("open", column(sma, "high", stream.STRETCH)))
+    for one in (column(sma, "close", stream.STRETCH + 1), column(ema, "close", 9), column(sma, column(sma, "close", 3), 5), "volume"):
+        assert not stream.can_stream(wish("open", one))
 
 
 def test_every_declaration_wishes_what_on_bar_wishes() -> None:

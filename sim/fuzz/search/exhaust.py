@@ -1,0 +1,118 @@
+"""`exhaust`: every interleaving of a scenario, and every place of its faults, each state once.
+
+Theory of operation. Depth first, without keeping worlds: a branch is a list of moves, run
+again from the start. At each new choice the state's key is taken; a key seen before ends
+the run, because everything that follows was tried from there. Without keys (`plain`)
+this is the naive search, which the tests compare with. The verdict is `complete` only when
+no branch is left: a budget that ends first, or a state that cannot be looked into, is `cut`.
+
+Delivery is at rest only (`legal` mode). Labelled draws answer 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sim.fuzz.choices import Tape
+from sim.fuzz.explore import Kind, Scenario, Verdict, failure_of, quiet_memory
+from sim.fuzz.faults import parse
+from sim.fuzz.processes import Lane, Violation
+from sim.fuzz.search.state import Opaque, spent, state_of
+from sim.fuzz.world import World
+
+
+class Pruned(BaseException):
+    """The rest of this run is known."""
+
+
+class _Search:
+    def __init__(self, faults: dict[str, int] | None, plain: bool, symmetry: bool) -> None:
+        self.faults, self.plain, self.symmetry = faults, plain, symmetry
+        self.branches: list[tuple[str, ...]] = [()]
+        self.seen: set[Any] = set()
+        self._prefix: tuple[str, ...] = ()
+        self._world: World = World()
+
+    def begin(self, world: World, prefix: tuple[str, ...]) -> None:
+        """Take up a branch."""
+        self._world, self._prefix = world, prefix
+
+    def pick(self, pending: list[Lane]) -> int:
+        """Follow the branch; after its end, take the first move and keep the others for later."""
+        world, trace = self._world, self._world.trace
+        if len(trace) < len(self._prefix):
+            step = self._prefix[len(trace)]
+            for index, lane in enumerate(pending):
+                if lane.name == step:
+                    return index
+            world.do(step)
+            return -1
+        budget = world.allowed if self.faults is None else self.faults
+        budget = spent(trace, budget) if budget else budget
+        moves = [lane.name for lane in pending]
+        for kind, left in budget.items():
+            moves += world.options(kind) if left > 0 else []
+        if not self.plain:
+            state = state_of(world, budget, self.symmetry)
+            if state.key in self.seen:
+                raise Pruned
+            self.seen.add(state.key)
+            moves = _unlike(moves, state.alike)
+        self.branches += [(*trace, move) for move in moves[:0:-1]]
+        world.do(moves[0])
+        return -1
+
+
+def _unlike(moves: list[str], alike: dict[str, Any]) -> list[str]:
+    """Return one move of each class: moves of alike tasks lead to alike states."""
+    kept: dict[Any, str] = {}
+    for move in moves:
+        lane, fault = parse(move) if "!" in move or "." in move else (move, "")
+        kept.setdefault((alike.get(lane, lane), fault), move)
+    return list(kept.values())
+
+
+def exhaust(
+    scenario: Scenario, *, dials: dict[str, int] | None = None, faults: dict[str, int] | None = None, runs: int = 100_000,
+    plain: bool = False, symmetry: bool = True, ended: Callable[[World], None] | None = None, told: Callable[[int], None] | None = None,
+) -> Verdict:  # fmt: skip
+    """Try every schedule of a scenario.
+
+    Args:
+        faults: kind -> at most so many, instead of what the scenario allows. runs: budget.
+        plain: compare no states. symmetry: alike tasks may change places.
+        ended: called with each world that ran to its end. told: called with the number of runs so far.
+    Returns:
+        COMPLETE, CUT or FAILED, with the bound in words.
+    """
+    search, moves, count = _Search(faults, plain, symmetry), 0, 0
+    with quiet_memory() as between:
+        while search.branches and count < runs:
+            world = World(Tape(script=()), dials)
+            prefix = search.branches.pop()
+            count += 1
+            try:
+                scenario(world)
+                search.begin(world, prefix)
+                world.run(search.pick)
+                if ended is not None:
+                    ended(world)
+            except Pruned:
+                pass
+            except Violation as found:
+                bound = f"run {count:,} of a complete search"
+                return Verdict(Kind.FAILED, count, bound, failure_of(world, found), moves + len(world.trace))
+            except Opaque as unknown:
+                return Verdict(Kind.CUT, count, f"{unknown}; sample it instead", None, moves)
+            moves += len(world.trace)
+            between(count)
+            if told is not None:
+                told(count)
+    left = world.allowed if faults is None else faults
+    words = ", ".join(f"at most {most} {kind}" for kind, most in left.items()) or "no faults"
+    sizes = ", ".join(f"{name} {value}" for name, value in world.dials.items())
+    what = f"interleaving at rest ({sizes or 'as it is'}; {words}; {count:,} runs)"
+    if search.branches:
+        return Verdict(Kind.CUT, count, f"not every {what}", None, moves)
+    return Verdict(Kind.COMPLETE, count, f"every {what}", None, moves)

@@ -1,0 +1,224 @@
+"""Years of paper trading in minutes: short sessions, long nights, and everything that goes wrong in between.
+
+A day is a session of twelve minutes: the runner starts, is cut off, killed or restarted as the seed says, the gateway
+restarts at night and waits for a login on Mondays, and reports are lost, doubled, reordered, late and corrected
+all the time. Every evening the lists are compared; what was closed is opened by a person; and the day is judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from tests.scenarios.endurance.killing import Killed, arm, bury
+from tests.scenarios.paper import Day
+from tests.scenarios.test_paper_is_backtest import NO_LIMITS, fee_of
+
+from ledger.book import I_POSITION, N_FLAGS, N_INSTRUMENT, N_KIND, N_QTY, O_KEY, Book
+from ledger.invariants import Invariant, check
+from ledger.journal import Journal
+from ledger.journal.replay import session_row
+from ledger.vocabulary import EntryFlag, EventKind
+from live.broker.refs import book_tag, key_of, order_ref
+from live.config import Timeouts
+from live.control import Wish
+from live.link import State
+from live.ops.obey import obey
+from live.runner import Runner
+from sim.gateway.core.config import DEFAULT_START_NS, SECOND_NS, Config
+from sim.gateway.desk import hours
+from sim.gateway.faults.plan import plan
+
+SYMBOLS = ("AAPL", "MSFT")
+DAY_S = 86_400
+SESSION_S = 12 * 60
+OPENING_MINUTE = 570
+TROUBLES: list[dict[str, Any]] = [
+    {"name": "fill-untold", "chance": 0.06}, {"name": "exec-twice", "chance": 0.15}, {"name": "shuffled", "chance": 0.25},
+    {"name": "corrected-price", "seconds": 4.0, "chance": 0.06}, {"name": "corrected-quantity", "seconds": 3.0, "chance": 0.02},
+    {"name": "commission-late", "seconds": 20.0, "chance": 0.15}, {"name": "commission-first", "chance": 0.15},
+    {"name": "status-twice", "chance": 0.2}, {"name": "status-backwards", "chance": 0.1}, {"name": "ack-never", "chance": 0.04},
+    {"name": "partial-fills", "parts": 3, "seconds": 2.0, "chance": 0.3}, {"name": "lost-order", "chance": 0.02},
+    {"name": "no-submitted", "chance": 0.2}, {"name": "exec-first", "chance": 0.15},
+]  # fmt: skip
+
+
+class Verdict(NamedTuple):
+    """What was found wrong in a soak, and how much was lived through. `wrong` is empty when all held."""
+
+    wrong: list[str]
+    counts: Counter[str]
+
+
+class Soak(Day):
+    """One account's years."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, seed: int, days: int, prepare: Callable[[Runner], None] = lambda r: None) -> None:
+        monkeypatch.setitem(hours.SESSIONS, "stock", (OPENING_MINUTE, OPENING_MINUTE + 12, OPENING_MINUTE, OPENING_MINUTE + 12))
+        weeks = [
+            {"name": "no-login", "after": float(at * DAY_S - 1800), "until": float(at * DAY_S + 90)} for at in range(7, 2 * days + 7, 7)
+        ]
+        config = Config(seed=seed, start_ns=DEFAULT_START_NS - 60 * SECOND_NS, always_open=False, cash="1000000")
+        super().__init__(
+            monkeypatch, folder, config, faults=plan([*TROUBLES, *weeks], seed=seed), fee_of=fee_of, symbols=SYMBOLS, bar="1m",
+            strategy="tests.scenarios.endurance.restless:STRATEGY", params={"mind": seed}, limits=NO_LIMITS,
+            timeouts=Timeouts(tick=5.0, connect=10.0, code_check_every=1e6, state_every=1e6, heartbeat_every=300.0, back_off_most=20.0),
+        )  # fmt: skip
+        self.draw, self.days, self.prepare = random.Random(seed), days, prepare
+        self.counts: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self.runner: Runner | None = None
+        self._passed = 0
+
+    def live(self) -> Verdict:
+        """Live through all the days."""
+        self.world.loop.run_until_complete(self._days())
+        self.world.host.stop()
+        self.world.loop.close()
+        asyncio.set_event_loop(None)
+        return Verdict(self.wrong, self.counts)
+
+    async def _days(self) -> None:
+        clock, zone = self.world.gateway.schedule, "US/Eastern"
+        day = hours.local_day(clock.now_ns, zone)
+        for _ in range(self.days):
+            opens = hours.minute_ns(zone, day, OPENING_MINUTE)
+            await asyncio.sleep(max(0.0, (opens - self.clock.now_ns()) / SECOND_NS - 20))
+            await self._session(opens + SESSION_S * SECOND_NS)
+            await self._evening()
+            self.counts["days"] += 1
+            day += 1
+            while not hours.trades_on(hours.Hours(zone, 0, 0, 0, 0), day):
+                day += 1
+
+    async def _session(self, closes_ns: int) -> None:
+        """Trade until the close, with whatever the seed has in store."""
+        await self._start()
+        while self.clock.now_ns() < closes_ns:
+            await asyncio.sleep(self.draw.uniform(30, 200))
+            if self.task is not None and self.task.done():
+                await self._after_kill("killed")
+            elif (chance := self.draw.random()) < 0.22:
+                self.counts["cuts"] += 1
+                self.cut()
+            elif chance < 0.40:
+                self._arm()
+            elif chance < 0.50:
+                await self._after_kill("power cuts")
+            elif chance < 0.58:
+                await self._stop()
+                await self._start()
+        # The nightly restart: every connection ends, and for two minutes nobody is let in.
+        gateway = self.world.gateway
+        gateway.shut_until_ns = self.clock.now_ns() + 120 * SECOND_NS
+        self.counts["restarts of the gateway"] += 1
+        self.cut()
+
+    def _arm(self) -> None:
+        """Kill the runner at the nth point that it passes from now on."""
+        if self.runner is None or self.runner.trader is None or self.runner.link.state is not State.READY:
+            return
+        left = [self.draw.randrange(1, 120)]
+
+        def due(_point: str) -> bool:
+            left[0] -= 1
+            return left[0] == 0
+
+        arm(self.runner, due)
+
+    async def _after_kill(self, what: str) -> None:
+        self.counts[what] += 1
+        assert self.runner is not None
+        await bury(self, self.runner, self.draw.random() < 0.5)
+        await asyncio.sleep(self.draw.uniform(1, 25))
+        await self._start()
+
+    async def _start(self) -> None:
+        self.counts["starts"] += 1
+        self.runner = self.begin()
+        self.prepare(self.runner)
+        await asyncio.sleep(0)
+
+    async def _stop(self) -> None:
+        assert self.runner is not None
+        await self.end(self.runner)
+
+    async def _evening(self) -> None:
+        """Bring broker and book together, as a person would see it, and judge the day."""
+        await asyncio.sleep(150)
+        if self.task is not None and self.task.done():
+            await self._after_kill("killed")
+        for _ in range(80):
+            runner, trader = self.runner, self.runner.trader if self.runner else None
+            if runner is not None and runner.link.state is State.READY and trader is not None and not trader.look_wanted:
+                break
+            await asyncio.sleep(15)
+            if self.task is not None and self.task.done():
+                await self._after_kill("killed")
+        else:
+            self.wrong.append(f"day {self.counts['days']}: never ready again: {self.lines[-3:]}")
+        runner = self.runner
+        assert runner is not None and runner.trader is not None
+        obey(runner, Wish("look", "the evening", ""))
+        await asyncio.sleep(30)
+        self._settle(runner)
+        for symbol in SYMBOLS:
+            obey(runner, Wish("open", "the evening", "looked at", symbol))
+        self._judge(runner.trader.session.book)
+        await self._stop()
+        del self.lines[:-50]
+
+    def _settle(self, runner: Runner) -> None:
+        """Look at the broker for the orders in doubt, as a person would, and end those that are not there."""
+        trader = runner.trader
+        assert trader is not None
+        there = {order.ref() for order in self.world.gateway.desk.by_perm.values()}
+        for key in trader._doubts.orders():
+            if order_ref(trader.tag, key) in there:
+                self.wrong.append(f"day {self.counts['days']}: order {key} is at the broker and in doubt")
+            self.counts["settled by a person"] += 1
+            obey(runner, Wish("settle", "the evening", "not in the broker's own book", str(key)))
+
+    def _judge(self, book: Book) -> None:
+        """Compare everything: positions, cash to the cent, every execution, every order."""
+        today, broker = f"day {self.counts['days']}", self.broker()
+        held = {symbol: int(book.instruments[n, I_POSITION]) for n, symbol in enumerate(SYMBOLS, 1)}
+        truth = {symbol: broker["positions"].get(symbol, 0) for symbol in SYMBOLS}
+        if held != truth:
+            self.wrong.append(f"{today}: positions {held}, the broker's {truth}")
+        if book.valuation().cash != broker["cash"]:
+            self.wrong.append(f"{today}: cash {book.valuation().cash}, the broker's {broker['cash']}")
+        if check(book) != Invariant.HOLDS:
+            self.wrong.append(f"{today}: {check(book).name}")
+        self._judge_executions(today, book)
+        self._judge_orders(today, book)
+
+    def _judge_executions(self, today: str, book: Book) -> None:
+        fills = book.entries[(book.entries[:, N_KIND] == EventKind.FILL) & (book.entries[:, N_FLAGS] & EntryFlag.SUPERSEDED == 0)]
+        mine = Counter((int(line[N_INSTRUMENT]), int(line[N_QTY])) for line in fills)
+        done = self.world.gateway.desk.trader.filler.executions
+        theirs = Counter((1 + SYMBOLS.index(each.contract.symbol), each.lots) for each in done)
+        if mine != theirs:
+            self.wrong.append(f"{today}: executions lost {theirs - mine}, too many {mine - theirs}")
+        self.counts["executions"] = len(done)
+
+    def _judge_orders(self, today: str, book: Book) -> None:
+        """One order at most for a key, and none that the book does not know."""
+        with Journal.read(self.config.book) as journal:
+            tag = book_tag(session_row(journal.connection, journal.sessions()[-1].id))
+        known = set(book.orders[:, O_KEY].tolist())
+        refs = Counter(order.ref() for order in self.world.gateway.desk.by_perm.values())
+        self.counts["orders"] = len(refs)
+        for ref, times in refs.items():
+            if times > 1:
+                self.wrong.append(f"{today}: {times} orders under {ref}")
+            if key_of(ref, tag) not in known:
+                self.wrong.append(f"{today}: the broker has {ref}, the book does not know it")
+
+
+__all__ = ["Killed", "Soak", "Verdict"]
