@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +18,11 @@ from tests.scenarios.endurance.killing import Killed, arm, bury
 from tests.scenarios.paper import Day
 from tests.scenarios.test_paper_is_backtest import NO_LIMITS, fee_of
 
-from ledger.book import I_POSITION, N_FLAGS, N_INSTRUMENT, N_KIND, N_QTY, O_KEY, Book
+from ledger.book import I_POSITION, N_FLAGS, N_INSTRUMENT, N_KIND, N_QTY, O_KEY, O_STATUS, Book
 from ledger.invariants import Invariant, check
 from ledger.journal import Journal
 from ledger.journal.replay import session_row
-from ledger.vocabulary import EntryFlag, EventKind
+from ledger.vocabulary import EntryFlag, EventKind, OrderStatus
 from live.broker.refs import book_tag, key_of, order_ref
 from live.config import Timeouts
 from live.control import Wish
@@ -58,7 +57,7 @@ class Verdict(NamedTuple):
 class Soak(Day):
     """One account's years."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, seed: int, days: int, prepare: Callable[[Runner], None] = lambda r: None) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, seed: int, days: int, aim: str = "", fresh: bool = False) -> None:
         monkeypatch.setitem(hours.SESSIONS, "stock", (OPENING_MINUTE, OPENING_MINUTE + 12, OPENING_MINUTE, OPENING_MINUTE + 12))
         weeks = [
             {"name": "no-login", "after": float(at * DAY_S - 1800), "until": float(at * DAY_S + 90)} for at in range(7, 2 * days + 7, 7)
@@ -69,14 +68,14 @@ class Soak(Day):
             strategy="tests.scenarios.endurance.restless:STRATEGY", params={"mind": seed}, limits=NO_LIMITS,
             timeouts=Timeouts(tick=5.0, connect=10.0, code_check_every=1e6, state_every=1e6, heartbeat_every=300.0, back_off_most=20.0),
         )  # fmt: skip
-        self.draw, self.days, self.prepare = random.Random(seed), days, prepare
+        self.draw, self.days, self.aim, self.fresh = random.Random(seed), days, aim, fresh
         self.counts: Counter[str] = Counter()
         self.wrong: list[str] = []
         self.runner: Runner | None = None
-        self._passed = 0
+        self.folder = folder
 
     def live(self) -> Verdict:
-        """Live through all the days."""
+        """Live through all the days, or up to the first that goes wrong."""
         self.world.loop.run_until_complete(self._days())
         self.world.host.stop()
         self.world.loop.close()
@@ -92,6 +91,8 @@ class Soak(Day):
             await self._session(opens + SESSION_S * SECOND_NS)
             await self._evening()
             self.counts["days"] += 1
+            if self.wrong:
+                return
             day += 1
             while not hours.trades_on(hours.Hours(zone, 0, 0, 0, 0), day):
                 day += 1
@@ -123,10 +124,10 @@ class Soak(Day):
         """Kill the runner at the nth point that it passes from now on."""
         if self.runner is None or self.runner.trader is None or self.runner.link.state is not State.READY:
             return
-        left = [self.draw.randrange(1, 120)]
+        left = [self.draw.randrange(1, 3 if self.aim else 120)]
 
-        def due(_point: str) -> bool:
-            left[0] -= 1
+        def due(point: str) -> bool:
+            left[0] -= point.startswith(self.aim)
             return left[0] == 0
 
         arm(self.runner, due)
@@ -140,8 +141,9 @@ class Soak(Day):
 
     async def _start(self) -> None:
         self.counts["starts"] += 1
+        if self.fresh:
+            self.change(book=str(self.folder / f"{self.counts['starts']}" / "paper.db"))
         self.runner = self.begin()
-        self.prepare(self.runner)
         await asyncio.sleep(0)
 
     async def _stop(self) -> None:
@@ -214,6 +216,10 @@ class Soak(Day):
         known = set(book.orders[:, O_KEY].tolist())
         refs = Counter(order.ref() for order in self.world.gateway.desk.by_perm.values())
         self.counts["orders"] = len(refs)
+        released = book.orders[book.orders[:, O_STATUS] == OrderStatus.RELEASED, O_KEY]
+        for key in released.tolist():
+            if order_ref(tag, key) in refs:
+                self.wrong.append(f"{today}: order {key} is held for never sent, and the broker had it")
         for ref, times in refs.items():
             if times > 1:
                 self.wrong.append(f"{today}: {times} orders under {ref}")
