@@ -71,7 +71,15 @@ def differences(found: Runner | None) -> list[str]:
     """Return what the last comparison with the broker found, as sentences; empty when all agreed."""
     said = (found.reconciled if found else None) or {}
     listed = [f"a list the broker did not send: {name}" for name in said.get("missing") or []]
-    listed += [f"differs: {' '.join(map(str, row))}" for row in said.get("differences") or []]
+    listed += [_difference(row) for row in said.get("differences") or []]
     listed += [f"order in doubt: {key}" for key in said.get("in_doubt") or []]
     listed += [f"held and not ours: {row}" for row in said.get("not_ours") or []]
     return listed + [f"an order that is not ours: {row}" for row in said.get("foreign_orders") or []]
+
+
+def _difference(row: list[Any]) -> str:
+    """Return one position in which broker and book differ: instrument, symbol, lots of the book, lots of the broker."""
+    if len(row) != 4:
+        return f"differs: {' '.join(map(str, row))}"
+    _, symbol, book, broker = row
+    return f"{symbol}: the book holds {book:,} lots and the broker {broker:,}"
