@@ -38,6 +38,7 @@ CODES: dict[str, Code] = {
     "sim.ParityError": Code.USAGE,
     "sim.TokenError": Code.USAGE,
     "sim.Diverged": Code.FAILED,
+    "sim.Unsteady": Code.FAILED,
     "sim.VectorbtError": Code.ENVIRONMENT,
     "live.ConfigError": Code.USAGE,
     "live.GatewayError": Code.ENVIRONMENT,

@@ -215,7 +215,7 @@ def _show(content: dict[str, Any]) -> None:
     title = f"{content['verdict'].upper()}: {content['bound']}; {rate} on {content['cores']} cores"
     speaker.show(table(title, columns, rows, numbers=columns[2:]))
     never = [f"{row['fault']} on {row['label']}" for row in content["coverage"] if not row["count"]]
-    if never:
+    if never and content["verdict"] == "cut":
         click.echo(f"never happened: {', '.join(never)}")
     if content["session"] is not None:
         click.echo(f"stored as session {content['session']}")

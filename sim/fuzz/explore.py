@@ -17,6 +17,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from sim.fuzz.choices import Tape
+from sim.fuzz.fence import fenced
 from sim.fuzz.plan import Sampler, draw_plan
 from sim.fuzz.policies import POLICIES, PORTFOLIO, Profile
 from sim.fuzz.processes import Lane, Violation
@@ -27,6 +28,16 @@ COLLECT_EVERY = 2_000
 """Schedules between two collections of garbage, always at the same place of the search."""
 MID_EVERY = 3
 """One of so many sampled schedules lets moves come while handles are ready."""
+
+
+class Unsteady(RuntimeError):
+    """The scenario is not a function of its schedule."""
+
+
+UNSTEADY = (
+    "the first schedule, run twice, took another way: the scenario keeps something between calls, or asks a clock or chance "
+    "that the world does not know; make everything inside the scenario function"
+)
 
 
 class Kind(Enum):
@@ -65,7 +76,7 @@ class Verdict(NamedTuple):
 
 @contextmanager
 def quiet_memory() -> Iterator[Callable[[int], None]]:
-    """Keep the collector from running in the middle of a schedule; yield what collects at a fixed place."""
+    """Put up the fence, keep the collector out of schedules; yield what collects at a fixed place between them."""
     was = gc.isenabled()
     gc.disable()
     gc.freeze()
@@ -75,7 +86,8 @@ def quiet_memory() -> Iterator[Callable[[int], None]]:
             gc.collect()
 
     try:
-        yield between
+        with fenced():
+            yield between
     finally:
         gc.unfreeze()
         if was:
@@ -116,9 +128,9 @@ def sample(
     return world, None
 
 
-def profile_of(scenario: Scenario, dials: dict[str, int] | None = None) -> Profile:
+def profile_of(scenario: Scenario, dials: dict[str, int] | None = None, seed: int = 0) -> Profile:
     """Return the profile of the first-come schedule."""
-    world, _ = sample(scenario, 0, 0, Profile(), dials=dials)
+    world, _ = sample(scenario, seed, 0, Profile(), dials=dials)
     moves = Counter(step for step in world.trace)
     return Profile(max(len(world.trace), 1), dict(moves))
 
@@ -143,11 +155,14 @@ def explore(
     Returns:
         FAILED with the first failure, else CUT: a sample proves nothing.
     """
-    profile, moves = profile_of(scenario, dials), 0
+    moves = 0
     with quiet_memory() as between:
+        profile = profile_of(scenario, dials, seed)
         for number in range(first, first + schedules):
             world, found = sample(scenario, seed, number, profile, policies, dials, faults, watch, mid)
             moves += len(world.trace)
+            if number == 0 and mid is None and len(world.trace) != profile.length and profile.moves:
+                raise Unsteady(UNSTEADY)
             if found is not None:
                 done = number - first + 1
                 return Verdict(Kind.FAILED, done, f"schedule {number} of seed {seed}", failure_of(world, found), moves)

@@ -134,7 +134,8 @@ class Process:
     def new_lane(self, coroutine: Any) -> Lane:
         """Return the lane of a new task: A for the main one, then A1, A2."""
         count = len(self.lanes)
-        lane = Lane(f"{self.letter}{count}" if count else self.letter, self, getattr(coroutine, "__qualname__", "task"))
+        title = getattr(coroutine, "__qualname__", "task").rpartition(".<locals>.")[2]
+        lane = Lane(f"{self.letter}{count}" if count else self.letter, self, title)
         self.lanes.append(lane)
         return lane
 

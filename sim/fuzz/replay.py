@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from sim.fuzz.choices import Tape
 from sim.fuzz.explore import Scenario, schedule
+from sim.fuzz.fence import fenced
 from sim.fuzz.processes import Lane, Violation
 from sim.fuzz.world import World
 
@@ -75,4 +76,5 @@ def replay(
     script = Script(world, steps, strict)
     if any("~" in step for step in steps):
         world.early = script.early
-    return world, schedule(scenario, world, script.pick)
+    with fenced():
+        return world, schedule(scenario, world, script.pick)

@@ -88,8 +88,8 @@ class Settings(NamedTuple):
 def batch(name: str, first: int, count: int, settings: Settings) -> Batch:
     """Run schedules `first` to `first + count` of a scenario, or up to the first that fails."""
     scenario, coverage, moves = tokens.resolve(name), Coverage(), 0
-    profile = profile_of(scenario, settings.dials)
     with quiet_memory() as between:
+        profile = profile_of(scenario, settings.dials, settings.seed)
         for number in range(first, first + count):
             world, found = sample(
                 scenario, settings.seed, number, profile, dials=settings.dials, faults=settings.faults, watch=coverage
