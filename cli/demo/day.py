@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +87,7 @@ def paper(bars: list[Any], book: Path, seed: int, say: Callable[[str], None]) ->
         account=ACCOUNT, book=str(book), limits=msgspec.structs.replace(RiskLimits(), orders_per_day=ORDERS_A_DAY),
         timeouts=Timeouts(tick=20.0, code_check_every=10**6, state_every=10**6, heartbeat_every=3600.0, reconcile_every=7200.0),
     )  # fmt: skip
-    _live(config, bars, seed, say)
+    _alone(_live, config, bars, seed, say)
     with Journal.open(book) as journal:
         session = [info.id for info in journal.sessions() if info.kind == "paper"][-1]
         journal.resume(session).end()
@@ -93,6 +95,17 @@ def paper(bars: list[Any], book: Path, seed: int, say: Callable[[str], None]) ->
 
 
 ACCOUNT = "DU9000001"
+
+
+def _alone(function: Callable[..., None], *words: Any) -> None:
+    """Call a function that runs a loop of its own; in a notebook, whose thread has a loop already, on another thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        function(*words)
+        return
+    with ThreadPoolExecutor(1) as other:
+        other.submit(function, *words).result()
 
 
 def _live(config: Any, bars: list[Any], seed: int, say: Callable[[str], None]) -> None:
@@ -129,10 +142,14 @@ def _live(config: Any, bars: list[Any], seed: int, say: Callable[[str], None]) -
         await task
         await asyncio.sleep(1)
 
+    told = logging.getLogger("ib_async")  # it repeats in the log what the runner hears and the journal keeps
+    level = told.level
+    told.setLevel(logging.CRITICAL)
     try:
         with virtual(loop, begin):
             loop.run_until_complete(story())
     finally:
+        told.setLevel(level)
         host.stop()
         loop.close()
         asyncio.set_event_loop(None)

@@ -38,6 +38,10 @@ class Picture(bytes):
     def _repr_png_(self) -> bytes:
         return bytes(self)
 
+    def __repr__(self) -> str:
+        """Say what it is; its bytes would fill a notebook."""
+        return f"PNG of {len(self):,} bytes"
+
 
 def thin(values: NDArray[Any], columns: int) -> Ints:
     """Return the bar numbers to draw: first, last, and both extremes of every column.
