@@ -29,7 +29,7 @@ from cli.output import Voice, table, voice
 from cli.paper import paper
 from cli.parity import parity
 from cli.report import report
-from cli.rescue import audit, import_, rebook, repair
+from cli.rescue import audit, breakdown, import_, rebook, repair
 from cli.runs import backtest
 from cli.strategy import check, new_strategy, strategies
 from cli.sweep import sweep
@@ -86,7 +86,7 @@ for asked in (status, market, pnl, performance, serve):
     root.add_command(asked)
 root.add_command(backtest)
 root.add_command(book)
-for rescue in (import_, audit, rebook, repair):
+for rescue in (import_, audit, breakdown, rebook, repair):
     book.add_command(rescue)
 root.add_command(compare)
 root.add_command(data)

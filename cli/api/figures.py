@@ -154,11 +154,11 @@ def _newest_day(journal: Any, info: Any) -> int | None:
 
 
 def _last_time(journal: Any, info: Any) -> int | None:
-    """Return the time of the last event that happened, ns UTC."""
-    from ledger import views
+    """Return the time of the latest thing that happened, ns UTC; a correction may be recorded after it and be older."""
+    from ledger.views.rows import span
 
-    last = views.age(journal, info.id).last_ns
-    return None if last is None or last <= 0 else int(last)
+    found = span(journal, info.id)
+    return None if found is None or found[1] <= 0 else int(found[1])
 
 
 def status(journal: Any, info: Any, now_ns: int) -> dict[str, Any]:

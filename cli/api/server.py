@@ -106,10 +106,11 @@ async def _stream(book: str, session_id: int | None, after: int, follow: bool) -
 
     from ledger.journal import JournalError
 
-    quiet = 0.0
+    quiet, own = 0.0, session_id
     while True:
         try:
-            rows = await run_in_threadpool(_events_after, book, session_id, after)
+            # A session that begins later has numbers of its own: a stream stays with the session it began with.
+            own, rows = await run_in_threadpool(_events_after, book, own, after)
         except (JournalError, OSError, click.UsageError) as error:
             # The stream ends with the reason; the browser comes back by itself with the last number it has.
             yield f"event: error\ndata: {json.dumps({'error': str(error)})}\n\n"
@@ -128,8 +129,8 @@ async def _stream(book: str, session_id: int | None, after: int, follow: bool) -
         await asyncio.sleep(POLL_S)
 
 
-def _events_after(book: str, session_id: int | None, after: int) -> list[dict[str, Any]]:
-    """Return up to BATCH events of a session after a number, as documents."""
+def _events_after(book: str, session_id: int | None, after: int) -> tuple[int, list[dict[str, Any]]]:
+    """Return (session, up to BATCH of its events after a number, as documents)."""
     from cli.stored import exponents, session_of
     from ledger import views
     from ledger.journal import Journal
@@ -139,7 +140,8 @@ def _events_after(book: str, session_id: int | None, after: int) -> list[dict[st
         info = session_of(journal, session_id)
         known = exponents(journal, info.id)
         names = {row.instrument: row.symbol for row in views.positions(journal, info.id)}
-        return [_document(info.id, row, known, names) for row in events_after(journal, info.id, after, BATCH)]
+        rows = events_after(journal, info.id, after, BATCH)
+        return info.id, [_document(info.id, row, known, names) for row in rows]
 
 
 def _document(session_id: int, row: Any, known: dict[int, Any], names: dict[int, str]) -> dict[str, Any]:
@@ -149,8 +151,10 @@ def _document(session_id: int, row: Any, known: dict[int, Any], names: dict[int,
     from ledger.vocabulary import EventKind
 
     exps = known.get(row.instrument)
+    # A fill of quantity 0 is an execution that was taken back: here 0 is known.
+    taken_back = row.kind == EventKind.FILL
     amounts = {
-        "quantity": decimal_text(row.qty_lots, exps.qty) if exps and row.qty_lots else None,
+        "quantity": decimal_text(row.qty_lots, exps.qty) if exps and (row.qty_lots or taken_back) else None,
         "price": decimal_text(row.price_ticks, exps.price) if exps and row.price_ticks else None,
         "cash": decimal_text(row.cash_e8) if row.cash_e8 else None,
         "fee": decimal_text(row.fee_e8) if row.fee_e8 else None,

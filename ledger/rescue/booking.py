@@ -25,8 +25,10 @@ from ledger.rescue.legacy import CashMove, Int64s, Legacy
 from ledger.units import MONEY_EXP
 from ledger.vocabulary import EventKind, InstrumentFlag, Method
 
-CHUNK = 100_000
-"""Events that are made at one time."""
+CHUNK = 20_000
+"""Trades that are made into events at one time."""
+LARGE = 100_000
+"""Trades from which on room for allocations is not doubled in advance."""
 MONEY_KINDS = {
     "deposit": EventKind.DEPOSIT, "withdrawal": EventKind.WITHDRAWAL, "dividend": EventKind.DIVIDEND,
     "interest": EventKind.INTEREST,
@@ -164,14 +166,19 @@ def book_of(legacy: Legacy, method: Method = Method.FIFO) -> Book:
         RescueError: a sum beyond what a book holds; the message names the row.
     """
     grid, count = Grid(legacy), len(legacy.trades) + len(legacy.moves) + 64
-    room = Capacity(len(legacy.symbols) + 2, 16, count, count, 2 * count if count < CHUNK else count, 64)
+    bought = int((legacy.trades.side > 0).sum())
+    lots = max(bought, len(legacy.trades) - bought) + 64
+    room = Capacity(len(legacy.symbols) + 2, 16, count, lots, count if count > LARGE else 2 * count, 64)
     book = Book(method=method, capacity=room)
-    for events in (definitions(legacy, grid), openings(legacy), *_lazily(legacy, grid)):
+    for events in everything(legacy, grid):
         require(book, events, legacy)
     return book
 
 
-def _lazily(legacy: Legacy, grid: Grid) -> Iterator[NDArray[np.int64]]:
+def everything(legacy: Legacy, grid: Grid) -> Iterator[NDArray[np.int64]]:
+    """Yield all events of a file, a few at a time: at no time do all of them stand in memory."""
+    yield definitions(legacy, grid)
+    yield openings(legacy)
     yield from facts(legacy, grid)
     yield marks(legacy, grid)
 

@@ -33,7 +33,6 @@ from ledger.book import (
     N_VALUE,
     U_ENTRY,
     U_QTY,
-    Book,
 )
 from ledger.kernels.fees import fee_shares
 from ledger.rescue.booking import book_of
@@ -46,7 +45,8 @@ from ledger.vocabulary import EventKind, Method
 class Truth:
     """Per trade (in the order of the file) and per symbol; e8 throughout."""
 
-    book: Book
+    cash_e8: int
+    """Cash after everything."""
     value_e8: Int64s
     closed_e8: Int64s
     cost_e8: Int64s
@@ -68,11 +68,6 @@ class Truth:
         """Say which trades closed something, or should have."""
         return (self.closed_e8 > 0) | (self.unmatched_e8 > 0)
 
-    @property
-    def cash_e8(self) -> int:
-        """Cash after everything."""
-        return int(self.book.arena[H_CASH])
-
 
 def truth_of(legacy: Legacy, method: Method = Method.FIFO) -> Truth:
     """Book a file's trades and return what is true of each."""
@@ -92,7 +87,7 @@ def truth_of(legacy: Legacy, method: Method = Method.FIFO) -> Truth:
     numbers = book.instruments[1 : count + 1]
     filled = np.flatnonzero(entries[:, N_KIND] == int(EventKind.FILL))
     return Truth(
-        book,
+        int(book.arena[H_CASH]),
         _sums(place[entries[filled, N_ID]], entries[filled, N_VALUE], size),
         _sums(closer, qty, size),
         _sums(closer, allocs[:, A_COST], size),

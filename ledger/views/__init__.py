@@ -11,6 +11,7 @@ that comparisons are made of.
 """
 
 from ledger.views.fuzz import FUZZ_SOURCE, fuzz_report
+from ledger.views.exits import ExitQuality, exit_quality
 from ledger.views.lists import (
     DayProfit,
     EquityPoint,
@@ -47,6 +48,7 @@ __all__ = [
     "Age",
     "DayProfit",
     "EquityPoint",
+    "ExitQuality",
     "FORMULA",
     "FUZZ_SOURCE",
     "GROUPS",
@@ -69,6 +71,7 @@ __all__ = [
     "age",
     "behind",
     "equity",
+    "exit_quality",
     "fuzz_report",
     "intents",
     "leaderboard",

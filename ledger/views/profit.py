@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ledger import keys
 from ledger.journal import Journal
+from ledger.views import imported
 from ledger.views.lists import Trade, orders, pnl_trades
 from ledger.views.naming import strategy_names
 from ledger.vocabulary import Purpose
@@ -68,21 +69,23 @@ def profit_by(journal: Journal, session_id: int, by: str) -> list[Profit]:
     Raises:
         ValueError: another word. JournalError: no such session.
     """
-    name_of = _naming(journal, session_id, by)
+    name_of = group_of(journal, session_id, by)
     groups: dict[tuple[int | None, str], list[Trade]] = {}
     for trade in pnl_trades(journal, session_id):
         groups.setdefault(name_of(trade), []).append(trade)
     return [_profit(name, day, trades) for (day, name), trades in sorted(groups.items(), key=lambda item: (item[0][0] or 0, item[0][1]))]
 
 
-def _naming(journal: Journal, session_id: int, by: str) -> Callable[[Trade], tuple[int | None, str]]:
-    """Return what names a trade's group, as (day or None, name)."""
+def group_of(journal: Journal, session_id: int, by: str) -> Callable[[Trade], tuple[int | None, str]]:
+    """Return what names a trade's group, as (day or None, name); imported trades are named by their rows in the file."""
     if by not in GROUPS:
         raise ValueError(f"profit by {by!r}: write one of {', '.join(GROUPS)}")
     if by == "day":
         return lambda trade: (trade.day, "")
     if by == "symbol":
         return lambda trade: (None, trade.symbol)
+    if (named := imported.naming(journal, session_id, by)) is not None:
+        return named
     if by == "source":
         return lambda trade: (None, "order" if trade.close_order >= 0 else "foreign fill or adjustment")
     by_number = {order.number: order.key for order in orders(journal, session_id).rows}
@@ -123,7 +126,7 @@ def leaderboard(sources: Iterable[tuple[Journal, int]], by: str = "strategy", mi
         raise ValueError(f"minimum {minimum}: a spread needs at least two trades")
     groups: dict[str, list[Trade]] = {}
     for journal, session_id in sources:
-        name_of = _naming(journal, session_id, by)
+        name_of = group_of(journal, session_id, by)
         for trade in pnl_trades(journal, session_id):
             day, name = name_of(trade)
             groups.setdefault(name if day is None else str(day), []).append(trade)

@@ -185,3 +185,34 @@ def test_an_imported_session_that_was_repaired_is_audited_by_its_import(journal,
 
     with pytest.raises(RescueError, match="repaired"):
         legacy_of_session(journal, applied.session_id)
+
+
+def test_groups_of_an_import_are_named_by_its_own_rows_and_add_up_to_the_profit(journal, tmp_path):
+    from ledger import views
+    from tests.rescue.bottrader import clean as clean_bottrader
+
+    bot = clean_bottrader()
+    for n, order in enumerate(order for order in bot.orders if order["side"] == "sell"):
+        order["trigger"] = '{"trigger": "take_profit"}' if n % 2 else "stop_loss"
+        order["source"] = "webhook" if n % 3 else None
+    done = import_file(journal, bot.save_dump(tmp_path / "bot.sql"), Options())
+    whole = sum(row.pnl_e8 for row in views.pnl_trades(journal, done.session_id))
+    for by, names in (("purpose", {"take_profit", "stop_loss"}), ("source", {"webhook", "websocket"}), ("strategy", {"not stored"}), ("symbol", {"AVAX-USD", "SAPIEN-USD"})):
+        groups = views.profit_by(journal, done.session_id, by)
+        assert {group.name for group in groups} == names and sum(group.pnl_e8 for group in groups) == whole
+    exits = views.exit_quality(journal, done.session_id)
+    nets = [row.net_e8 for row in views.pnl_trades(journal, done.session_id)]
+    assert sum(one.net_e8 for one in exits) == sum(nets) and sum(one.winners for one in exits) == sum(net > 0 for net in nets)
+
+
+def test_the_breakdown_command_shows_groups_ranks_and_exits(database, tmp_path):
+    bot = Robo("G2")
+    for n, price in enumerate(("11", "12", "9", "13", "8.5")):
+        bot.trade(at("2026-01-20", 20 * n), "BUY", "A", 10, "10").trade(at("2026-01-20", 20 * n + 10), "SELL", "A", 10, price)
+    invoke("book", "import", bot.settle().save(database), "--book", tmp_path / "b.db")
+    result = invoke("book", "breakdown", "--by", "trigger", "--minimum", "2", "--book", tmp_path / "b.db", "--json")
+    found = json.loads(result.stdout)
+    (exit_,) = found["exits"]
+    # Winners earn 10, 20 and 30, losers 10 and 15: 20 / 12.5, and 12.5 / 32.5 of winners would break even.
+    assert (exit_["mean_win"], exit_["mean_loss"], exit_["reward_risk"], exit_["win_rate"]) == ("20.00", "-12.50", "1.60", "0.60")
+    assert exit_["break_even"] == "0.384615" and exit_["mean_holding_seconds"] == 600 and found["leaderboard"][0]["net"] == "35.00"

@@ -55,15 +55,19 @@ class Case:
     legacy: Legacy
     truth: Truth
     calendar: Calendar | None = None
-    others: dict[Method, Truth] = field(default_factory=dict)
+    average: Truth | None = None
+    methods: dict[str, Method] = field(default_factory=dict)
+    """What `profit.method_used` found out, once."""
 
     def under(self, method: Method) -> Truth:
-        """Return the truth under another lot method, booked when it is first asked for."""
+        """Return the truth under another lot method; only FIFO and the average, which several audits need, are kept."""
         if method == Method.FIFO:
             return self.truth
-        if method not in self.others:
-            self.others[method] = truth_of(self.legacy, method)
-        return self.others[method]
+        if method != Method.AVERAGE:
+            return truth_of(self.legacy, method)
+        if self.average is None:
+            self.average = truth_of(self.legacy, method)
+        return self.average
 
     @cached_property
     def booked(self) -> Bools:

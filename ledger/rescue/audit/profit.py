@@ -63,9 +63,12 @@ def compared(case: Case, truth: Truth | None = None) -> Conventions:
 
 def method_used(case: Case) -> Method:
     """Return the lot method whose profits the file keeps: FIFO, unless all of them are another one's."""
-    if not compared(case).wrong.any():
-        return Method.FIFO
-    return next((method for method in OTHER_METHODS if not compared(case, case.under(method)).wrong.any()), Method.FIFO)
+    if "profit" not in case.methods:
+        fits = not compared(case).wrong.any()
+        others = () if fits else OTHER_METHODS
+        found = (method for method in others if not compared(case, case.under(method)).wrong.any())
+        case.methods["profit"] = next(found, Method.FIFO)
+    return case.methods["profit"]
 
 
 class Group(NamedTuple):
