@@ -70,6 +70,15 @@ class Wired:
         now = self.clock.now_ns()
         self.session.record(event(EventKind.INSTRUMENT, time_ns=now, instrument=1, revision=4, order_type=4, price_ticks=1, qty_lots=10_000, target_lots=1))
         self.session.record(event(EventKind.DEPOSIT, time_ns=now, cash_e8=10**14))
+        self._take_over(journal)
+
+    def reopen(self, journal: Journal, session_id: int) -> None:
+        """Be the next process on the same book."""
+        self.session = journal.resume(session_id)
+        self._take_over(journal)
+
+    def _take_over(self, journal: Journal) -> None:
+        now = self.clock.now_ns()
         tag = book_tag(session_row(journal.connection, self.session.id))
         contract = Contract(1, "AAPL", 265598, 4, 4, 100)
         self.trader = Trader(self.session, tag, CLIENT, "DU1000001", (contract,), Pacer(40, 40, now), self.alerts.append, self.clock.now_ns)
@@ -77,6 +86,8 @@ class Wired:
 
     async def connect(self, client_id: int = CLIENT) -> None:
         """Open a connection, take the contract's own object, look, and be reconciled."""
+        if hasattr(self, "gateway"):
+            self.gateway.close()
         self.gateway = Gateway(self._on_fact, self._on_closed, self.troubles.append, self.clock.now_ns)
         await self.gateway.open("127.0.0.1", PORT, client_id, 20.0)
         listing = await self.gateway.listing("AAPL", "SMART", "USD", 15.0)

@@ -48,6 +48,11 @@ def _twice(rule: Rule, session: Session, items: list[Item], *names: str) -> list
     return [again for item, yes in zip(items, hit) for again in ([item, item] if yes else [item])]
 
 
+def _is_list(items: list[Item]) -> bool:
+    """Say whether these messages answer a question for open orders."""
+    return any(name == "openOrderEnd" for _, name, _ in items)
+
+
 def _first(rule: Rule, session: Session, items: list[Item], name: str) -> list[Item]:
     hit = picked(rule, session, items, name)
     return [item for item, yes in zip(items, hit) if yes] + [item for item, yes in zip(items, hit) if not yes]
@@ -55,14 +60,14 @@ def _first(rule: Rule, session: Session, items: list[Item], name: str) -> list[I
 
 @fault("ack-delay", "batch", seconds=5.0)
 def ack_delay(rule: Rule, session: Session, items: list[Item]) -> list[Item]:
-    """Acknowledgements (openOrder, orderStatus) arrive `seconds` late; executions do not wait for them."""
-    return _delayed(rule, session, items, *ACKS)
+    """Acknowledgements (openOrder, orderStatus) arrive `seconds` late; executions and lists do not wait for them."""
+    return items if _is_list(items) else _delayed(rule, session, items, *ACKS)
 
 
 @fault("ack-never", "batch")
 def ack_never(rule: Rule, session: Session, items: list[Item]) -> list[Item]:
-    """Acknowledgements never arrive."""
-    return _without(rule, session, items, *ACKS)
+    """Acknowledgements never arrive; only lists show where an order stands."""
+    return items if _is_list(items) else _without(rule, session, items, *ACKS)
 
 
 @fault("exec-first", "batch")

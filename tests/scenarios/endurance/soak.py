@@ -183,6 +183,7 @@ class Soak(Day):
         for key in trader._doubts.orders():
             if order_ref(trader.tag, key) in there:
                 self.wrong.append(f"day {self.counts['days']}: order {key} is at the broker and in doubt")
+                continue
             self.counts["settled by a person"] += 1
             obey(runner, Wish("settle", "the evening", "not in the broker's own book", str(key)))
 
