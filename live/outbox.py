@@ -70,6 +70,10 @@ class Outbox:
         waits = self._cancels or (self._submits and links.may_send(link))
         return self._pacer.wait_ns(now_ns) if waits and links.may_cancel(link) else None
 
+    def waiting(self) -> set[int]:
+        """Return the keys of the orders that have not left."""
+        return {submit.key for submit in self._submits}
+
     def drop(self) -> list[int]:
         """Forget what waits, because the link broke; return the keys of the orders that were never sent."""
         keys = [submit.key for submit in self._submits]

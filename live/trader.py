@@ -258,7 +258,6 @@ class Trader:
         self.wire = wire
         self._heard.clear()
         self._fold.connected()
-        self._carry(self._oms.on_connected(self.now_ns()))
         self._new.clear()
         self._carry(self._oms.on_connected(self.now_ns()))
 
@@ -272,8 +271,8 @@ class Trader:
 
     def look(self, before: Snapshot | None, now: Snapshot) -> Comparison:
         """Book what the broker's lists say, resolve what they prove, close what differs, and open when all agrees."""
-        if (self.session.book.orders[:, O_STATUS] == OrderStatus.UNKNOWN).any():
-            self._heard.clear()  # what was heard before an order fell into doubt may be its evidence now
+        if self._unsettled or (self.session.book.orders[:, O_STATUS] == OrderStatus.UNKNOWN).any():
+            self._heard.clear()  # what was heard before an order fell into doubt, or could not be booked yet, may be evidence now
         for fact in facts(now):
             if self._is_news(fact):
                 self._take(self._fold.add(fact))
@@ -281,13 +280,14 @@ class Trader:
         book = self.session.book
         for report in [*absent(book, before, now, self.tag, known), *unfilled(book, before, now, self.tag)]:
             self._carry(self._oms.on_report(report))
-        for key in unlisted(self.session.book, now, self.tag):
+        waiting = self._outbox.waiting()  # what never left is in no list, and in no doubt either
+        for key in sorted({*unlisted(self.session.book, now, self.tag)} - waiting):
             self._carry(self._oms.on_doubt(key, now.time_ns, "in none of the broker's lists"))
             if self._in_bracket(key):
                 # A member that was written and never let go stands in no list; asking for its cancel gives the evidence.
                 self.cancel(key)
         found = compare(self.session.book, now, self._fold, self.contracts.values(), self.account, self.tag)
-        found = self._doubts.sorted_out(found, now.time_ns)
+        found = self._doubts.sorted_out(found._replace(doubtful=tuple(key for key in found.doubtful if key not in waiting)), now.time_ns)
         for key in found.set_aside:
             self._set_aside(key)
         settled = [difference for difference in found.differences if self._is_settled(difference, now.time_ns)]

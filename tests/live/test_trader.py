@@ -183,6 +183,30 @@ def test_an_order_listed_as_filled_whose_execution_was_taken_back_ends_after_two
             assert d.status == (OrderStatus.CANCELED if len(looks) == 3 else OrderStatus.SUBMITTED)
 
 
+def test_a_bust_heard_before_its_fill_is_booked_once_the_fill_is_known(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        d.buy(10)
+        d.pump()
+        bust = (execution(d.ref(), 1, "0001.01.02", 0),)
+        d.trader.look(None, lists(d, executions=bust, open_orders=(order_seen(d.ref(), 1, "Submitted"),), next_id=2))
+        d.trader.on_fact(execution(d.ref(), 1, "0001.01.01", 10))
+        assert int(d.session.book.instruments[1, I_POSITION]) == 100_000
+        for _ in range(2):
+            d.clock.ns += 12 * 10**9
+            d.trader.look(None, lists(d, executions=bust, next_id=2))
+        assert int(d.session.book.instruments[1, I_POSITION]) == 0
+
+
+def test_an_order_that_waits_for_its_turn_is_in_no_list_and_in_no_doubt(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        d.buy(10)
+        found = d.trader.look(None, lists(d, next_id=2))
+        assert d.status == OrderStatus.SENDING and found.agrees and not found.doubtful
+        d.pump()
+        assert len(d.wire.placed) == 1
+        assert d.trader.look(None, lists(d, next_id=2)).doubtful == (d.key,) and d.status == OrderStatus.UNKNOWN
+
+
 def test_lists_that_repeat_themselves_add_nothing_to_the_journal(tmp_path: Path) -> None:
     with desk(tmp_path) as d:
         d.buy(10)

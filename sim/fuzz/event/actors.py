@@ -21,7 +21,7 @@ from sim.fuzz.event.layout import (
     AT_CLAIMS, AT_EVENT, EXECS, FIRST_FAULT, REPORTS, T_ACKED, T_ASKED, T_CLOSED, T_DONE, T_INSTRUMENT,
     T_KEY, T_LOST, T_PHASE, T_QTY, T_RECEIVED, T_RUNNER, T_SENT, T_SIDE, W_ACTOR, W_CLOCK, W_ENTITY, W_EXECS,
     W_FAULTS, W_NEWS, W_OWN, W_REPLAYED, W_REPORTS, W_RUNNERS, W_STAGE, W_TASKS, W_WIRE, X_FEE,
-    X_INSTRUMENT, X_PRICE, X_QTY, X_REVISION, X_SIDE, X_TASK, X_TIME, Actor, Op, Phase, Stage, World, clear_event,
+    X_INSTRUMENT, X_PRICE, X_QTY, X_REVISION, X_SEEN, X_SIDE, X_TASK, X_TIME, Actor, Op, Phase, Stage, World, clear_event,
     copy_event, exec_at, report_at, task_at,
 )  # fmt: skip
 from sim.fuzz.event.plan import PRICE, SHARE
@@ -156,12 +156,12 @@ def step_of_broker(w: World, number: int) -> Op:
     word = draw(w, 16)
     if w[W_EXECS] >= EXECS or w[W_REPORTS] + 2 > REPORTS:
         end_order(w, task, 0)
-    elif w[task + T_ACKED] == 0 and word < 6:
+    elif w[task + T_ACKED] == 0 and word < 5:
         w[task + T_ACKED] = 1
         report(w, EventKind.SUBMITTED, task)
-    elif word < 10 or leaves <= 1:
+    elif word < 9 or leaves <= 1:
         execute(w, number, w[task + T_INSTRUMENT], w[task + T_SIDE], leaves)
-    elif word < 14 and w[task + T_ASKED] == 0:
+    elif word < 12 and w[task + T_ASKED] == 0:
         execute(w, number, w[task + T_INSTRUMENT], w[task + T_SIDE], max(1, leaves // 2))
     else:
         end_order(w, task, 0 if w[task + T_DONE] > 0 else word & 3)
@@ -205,7 +205,7 @@ def chaos(w: World) -> Op:
     if total == 0:
         w[W_STAGE] = Stage.TASKS_END
         return Op.NOTHING
-    if w[W_FAULTS] > 0 and draw(w, 8) == 7:
+    if w[W_FAULTS] > 0 and draw(w, 6) == 5:
         w[W_FAULTS] -= 1
         return _fault(w, FIRST_FAULT + draw(w, KINDS))
     pick = draw(w, total)
@@ -289,8 +289,11 @@ def _fault_of_execution(w: World, kind: int) -> Op:
     w[W_ENTITY] = number
     if kind == Actor.OLD_REPORT:
         write_fill(w, AT_EVENT, number)
-        if w[AT_EVENT + E_REVISION] > 0 and draw(w, 2) == 1:
+        way = draw(w, 3)
+        if way == 1 and w[AT_EVENT + E_REVISION] > 0:
             w[AT_EVENT + E_REVISION] -= 1
+        elif way == 2 and w[AT_EVENT + E_REVISION] == w[exec_at(number) + X_SEEN]:
+            w[AT_EVENT + E_PRICE] += 7  # the same revision says something else
         return Op.APPLY
     if w[W_REPORTS] >= REPORTS:
         return Op.NOTHING

@@ -16,16 +16,17 @@ from __future__ import annotations
 import numpy as np
 
 from ledger.book import (
-    E_EXEC, E_FEE, E_INSTRUMENT, E_KEY, E_KIND, E_PRICE, E_QTY, E_REASON, E_REVISION, E_SIDE, EVENT_WIDTH,
+    E_EXEC, E_FEE, E_INSTRUMENT, E_KEY, E_KIND, E_PARENT, E_PRICE, E_QTY, E_REASON, E_REVISION, E_SIDE, EVENT_WIDTH,
     H_ADJUSTED, H_CASH, H_CLAIMS, H_DEPOSITS, H_FEES, H_GATES, H_INCOME, H_LIMIT, H_OPEN_COST, H_REALIZED, H_RESERVED, H_SEQ,
-    H_UNMATCHED, I_GATES, I_LIMIT, I_LIVE_ENTRIES, I_POSITION, I_WORKING, O_FILLED, O_SIDE, S_INSTRUMENT,
+    H_UNMATCHED, I_GATES, I_LIMIT, I_LIVE_ENTRIES, I_POSITION, I_WORKING, O_FILLED, O_QTY, O_RESERVE, O_SIDE, S_INSTRUMENT,
     S_KEYS, S_ORDER, Arena, find, row,
 )  # fmt: skip
 from ledger.kernel import inlined, kernel
 from ledger.kernels.orders import leaves, live, protective
+from ledger.units import try_muldiv
 from ledger.vocabulary import EventKind, Gate, Limit, Outcome
 from sim.fuzz.event.layout import (
-    AT_EVENT, AT_ROWS, INSTRUMENTS, ROWS, STEPS_MAX, T_ANSWER, T_CLOSED, T_DONE, T_INSTRUMENT, T_KEY, T_OWNER,
+    AT_EVENT, AT_ROWS, INSTRUMENTS, ROWS, STEPS_MAX, T_ANSWER, T_CLOSED, T_DONE, T_ENDED, T_INSTRUMENT, T_KEY, T_OWNER,
     T_PHASE, T_QTY, T_RECEIVED, T_SENT, T_SIDE, W_ACTOR, W_CASH, W_ENTITY, W_EXECS, W_EXPECTED, W_HIGH, W_LOW, W_POSITION,
     W_ROWS, W_STEPS, W_TASKS, X_INSTRUMENT, X_QTY, X_REVISION, X_SEEN, X_SEEN_FEE, X_SEEN_QTY, X_SEEN_VALUE, X_SIDE, Actor,
     Phase, Violation, World, copy_event, exec_at, task_at,
@@ -124,8 +125,12 @@ def _claimed(a: Arena, w: World, task: int) -> Violation:
         other = task_at(number)
         if w[other + T_KEY] == w[task + T_KEY] and w[other + T_OWNER] == 1:
             return Violation.TWO_CLAIMS_FOR_A_KEY
+    if a[H_GATES] & Gate.HALTED:
+        return Violation.ENTERED_WHILE_CLOSED
     w[task + T_OWNER], w[task + T_SIDE], w[task + T_QTY] = 1, w[e + E_SIDE], w[e + E_QTY]
     if protective(w[task + T_KEY]):
+        if w[e + E_QTY] > _guardable(a, w, w[task + T_INSTRUMENT], w[e + E_SIDE]):
+            return Violation.GUARDS_TOO_MUCH
         # A guard of an entry may outlive it, and then it sells what was never bought.
         w[W_LOW + w[task + T_INSTRUMENT]] -= w[e + E_QTY]
         w[W_HIGH + w[task + T_INSTRUMENT]] += w[e + E_QTY]
@@ -133,11 +138,27 @@ def _claimed(a: Arena, w: World, task: int) -> Violation:
 
 
 @kernel
+def _guardable(a: Arena, w: World, instrument: int, side: int) -> int:
+    """Return how much a guard may sell (or buy back): what is held and what its parent brings, less what other orders take."""
+    held = max(np.int64(0), -side * a[row(a, S_INSTRUMENT, instrument) + I_POSITION])
+    for number in range(w[W_TASKS]):
+        task = task_at(number)
+        if w[task + T_OWNER] != 1 or w[task + T_INSTRUMENT] != instrument or protective(w[task + T_KEY]):
+            continue
+        order = row(a, S_ORDER, find(a, S_KEYS, w[task + T_KEY], S_ORDER))
+        if live(a, order) and w[task + T_SIDE] == side:
+            held -= leaves(a, order)
+        elif live(a, order) and w[task + T_KEY] == w[AT_EVENT + E_PARENT]:
+            held += leaves(a, order)
+    return held
+
+
+@kernel
 def _allowed(a: Arena, w: World) -> Violation:
     """Judge an entry that the book took against gates and limits, each looked at anew."""
     e = AT_EVENT
     instrument = row(a, S_INSTRUMENT, w[e + E_INSTRUMENT])
-    if a[H_GATES] & Gate.HALTED or a[instrument + I_GATES] & Gate.BLOCKED:
+    if a[instrument + I_GATES] & Gate.BLOCKED or (w[e + E_SIDE] < 0 and a[H_LIMIT + Limit.ALLOW_SHORT] != 1):
         return Violation.ENTERED_WHILE_CLOSED
     most = a[instrument + I_LIMIT + Limit.MAX_POSITION]
     if most >= 0 and w[e + E_SIDE] * (a[instrument + I_POSITION]) + w[e + E_QTY] > most:
@@ -168,11 +189,10 @@ def _booked(a: Arena, w: World) -> Violation:
         w[exec_at(w[e + E_EXEC] - 1) + X_SEEN_FEE] = 1
         w[W_CASH] -= w[e + E_FEE]
     elif EventKind.CANCELED <= kind <= EventKind.REJECTED or kind == EventKind.RELEASED:
-        order = row(a, S_ORDER, find(a, S_KEYS, w[e + E_KEY], S_ORDER))
-        _widen(a, w, order)
-    else:
+        _widen(a, w, row(a, S_ORDER, find(a, S_KEYS, w[e + E_KEY], S_ORDER)))
+    elif kind != EventKind.SUBMITTED and kind != EventKind.UNKNOWN:
         return Violation.NONE
-    return _still_working(a, w)
+    return _orders(a, w)
 
 
 @kernel
@@ -188,16 +208,28 @@ def _widen(a: Arena, w: World, order: int) -> None:
 
 
 @kernel
-def _still_working(a: Arena, w: World) -> Violation:
-    """Every order that the broker works must be live in the book, unless the executions told so far fill it."""
+def _orders(a: Arena, w: World) -> Violation:
+    """Look at every order (world modified in place): what the broker works is live, what ended stays so, cash is held for what lives.
+
+    An order that the executions told so far fill may be closed before the broker has closed it.
+    """
+    reserved = np.int64(0)
     for number in range(w[W_TASKS]):
         task = task_at(number)
-        if w[task + T_OWNER] == 1 and w[task + T_RECEIVED] == 1 and w[task + T_CLOSED] == 0:
-            order = row(a, S_ORDER, find(a, S_KEYS, w[task + T_KEY], S_ORDER))
-            blocked = a[row(a, S_INSTRUMENT, w[task + T_INSTRUMENT]) + I_GATES] & Gate.BLOCKED
-            if not live(a, order) and not blocked and leaves(a, order) > 0:
+        if w[task + T_OWNER] != 1:
+            continue
+        order = row(a, S_ORDER, find(a, S_KEYS, w[task + T_KEY], S_ORDER))
+        lives = live(a, order)
+        # Not by `held_cash`: what is to be judged cannot be asked.
+        reserved += try_muldiv(a[order + O_RESERVE], leaves(a, order), a[order + O_QTY]) if lives else np.int64(0)
+        if lives and w[task + T_ENDED] == 1:
+            return Violation.REOPENED
+        w[task + T_ENDED] = np.int64(0) if lives else np.int64(1)
+        works = w[task + T_RECEIVED] == 1 and w[task + T_CLOSED] == 0
+        if works and not lives and leaves(a, order) > 0:
+            if not a[row(a, S_INSTRUMENT, w[task + T_INSTRUMENT]) + I_GATES] & Gate.BLOCKED:
                 return Violation.CLOSED_WHILE_WORKING
-    return Violation.NONE
+    return Violation.NONE if reserved == a[H_RESERVED] else Violation.RESERVED_IS_NOT_LIVE_ORDERS
 
 
 @inlined

@@ -39,9 +39,9 @@ STEPS_MAX = 160
 # A signal and what became of it: the runner's half, then the broker's half.
 (
     T_PHASE, T_RUNNER, T_KEY, T_INSTRUMENT, T_TARGET, T_OWNER, T_SENT, T_ANSWER, T_ASKED,
-    T_RECEIVED, T_ACKED, T_CLOSED, T_SIDE, T_QTY, T_DONE, T_LOST,
-) = range(16)  # fmt: skip
-TASK_WIDTH = 16
+    T_RECEIVED, T_ACKED, T_CLOSED, T_SIDE, T_QTY, T_DONE, T_LOST, T_ENDED,
+) = range(17)  # fmt: skip
+TASK_WIDTH = 17
 
 # An execution as the broker has it, and which revision of it the journal has.
 X_TASK, X_INSTRUMENT, X_SIDE, X_QTY, X_PRICE, X_REVISION, X_FEE, X_TIME, X_SEEN, X_SEEN_QTY, X_SEEN_VALUE, X_SEEN_FEE = range(12)
@@ -141,6 +141,9 @@ class Violation(IntEnum):
     CASH_IDENTITY = 17
     FACT_REFUSED = 18
     ENTERED_WHILE_CLOSED = 19
+    REOPENED = 20
+    RESERVED_IS_NOT_LIVE_ORDERS = 21
+    GUARDS_TOO_MUCH = 22
 
 
 INVARIANT = 100

@@ -23,7 +23,7 @@ from ledger.book import (
 from ledger.core import apply
 from ledger.kernel import inlined, kernel
 from ledger.kernels.orders import protective
-from ledger.vocabulary import EventKind, Limit, Method, OrderFlag, OrderType, Outcome, Purpose, Side
+from ledger.vocabulary import EventKind, Gate, Limit, Method, OrderFlag, OrderType, Outcome, Purpose, Side
 from sim.fuzz.event.layout import (
     AT_SIGNALS, HEAD, INSTRUMENTS, T_INSTRUMENT, T_KEY, T_OWNER, T_RUNNER, T_TARGET, TASK_WIDTH, TASKS,
     W_BOOK, W_CASH, W_CLOCK, W_FAULTS, W_HIGH, W_LOW, W_NEWS, W_OWN, W_POSITION, W_REPLAYED, W_RUNNERS, W_TASKS, W_WIRE,
@@ -40,8 +40,8 @@ SHARE, PRICE = 10_000, 1_000_000
 PLAN_WORDS, SIZE_WORD = 5, 1
 """Words that a plan takes before the signals, one word each, and which of them says how many signals."""
 _SIZES = np.array([1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 5, 8], np.int64)
-_FAULTS = np.array([0, 0, 1, 1, 2, 2, 3, 5], np.int64)
-_TARGETS = SHARE * np.array([100, 100, 100, 200, 300, 0, -100, 50], np.int64)
+_FAULTS = np.array([0, 0, 1, 1, 2, 2, 3, 6], np.int64)
+_TARGETS = SHARE * np.array([100, 100, 100, 200, 0, 0, -100, 50], np.int64)
 _WEIGHTS = np.array([2, 2, 1, 8], np.int64)
 
 
@@ -62,10 +62,13 @@ def _book(number: int) -> Book:
     lines.append(event(EventKind.LIMIT, reason=Limit.ALLOW_SHORT, cash_e8=short))
     if holding:
         lines.append(event(EventKind.ADJUST_POSITION, instrument=1, side=Side.BUY, qty_lots=100 * SHARE, price_ticks=PRICE, ref=1))
-    if limited:
-        lines.append(event(EventKind.LIMIT, reason=Limit.MAX_OPEN, cash_e8=1))
+    if limited and holding:
         lines.append(event(EventKind.LIMIT, reason=Limit.BURST_COUNT, cash_e8=2 - short))
+    elif limited:
+        lines.append(event(EventKind.LIMIT, reason=Limit.MAX_OPEN, cash_e8=1))
         lines.append(event(EventKind.LIMIT, reason=Limit.MAX_POSITION, cash_e8=200 * SHARE, instrument=1))
+    if number == BOOKS - 1:
+        lines.append(event(EventKind.GATE, reason=Gate.HALTED, side=Side.BUY))
     for line in lines:
         if apply(book, line) != Outcome.APPLIED:
             raise ValueError(f"opening event {line.tolist()} of book {number} was refused")
@@ -128,11 +131,11 @@ def _signal(w: World, number: int) -> None:
     instrument, target, purpose = 1 + (word & 1 & (word >> 1)), _TARGETS[word >> 2 & 7], np.int64(Purpose.TARGET)
     w[task + T_RUNNER] = number % w[W_RUNNERS]
     same = number > 0 and (word >> 5 & 3) == 3
-    if (word >> 7 & 15) == 15:
+    if (word >> 7 & 15) >= 14:
         purpose, target = np.int64(Purpose.STOP_LOSS), np.int64(0)
         parent = w[task_at(0) + T_KEY] if number > 0 else np.int64(0)
         w[s + E_PARENT] = 0 if protective(parent) else parent  # a guard guards an entry, and never another guard
-    elif (word >> 7 & 15) == 14:
+    elif (word >> 7 & 15) == 13:
         w[s + E_FLAGS] = OrderFlag.PYRAMID
     w[s + E_KIND], w[s + E_TIME], w[s + E_PRICE] = EventKind.SIGNAL, START_NS + number, PRICE
     w[s + E_TYPE] = OrderType.LIMIT if (word >> 11 & 3) == 3 else OrderType.MARKET

@@ -1,7 +1,7 @@
 """How a schedule ends: the world becomes quiet, and the broker is asked for everything once more.
 
 Theory of operation. After the chaos each stage works off what is left, in a fixed order and
-without any choice: runners finish, the broker ends its orders, reports arrive, and then a
+with next to no choice: runners finish, the broker ends its orders, reports arrive, and then a
 reconciliation repeats every execution, every fee and every fate. Orders that the broker never got
 are given up with evidence. So whatever was lost on the way is known at the end, and book and
 broker can be compared to the last unit.
@@ -9,14 +9,15 @@ broker can be compared to the last unit.
 
 from __future__ import annotations
 
-from ledger.book import E_KEY, E_KIND, E_REF, E_TIME, EVENT_WIDTH
+from ledger.book import E_KEY, E_KIND, E_PRICE, E_REF, E_REVISION, E_TIME, EVENT_WIDTH
 from ledger.kernel import inlined
 from ledger.vocabulary import EventKind
 from sim.fuzz.event.actors import chaos, deliver, moves, step_of_broker, step_of_task, works, write_fee, write_fill
 from sim.fuzz.event.layout import (
     AT_EVENT, AT_ROWS, STEPS_MAX, T_KEY, T_OWNER, T_RECEIVED, W_ACTOR, W_CLOCK, W_ENTITY, W_EXECS, W_REPLAYED, W_REPORTS,
-    W_ROWS, W_SCAN, W_STAGE, W_STEPS, W_TASKS, Actor, Op, Stage, World, clear_event, copy_event, task_at,
+    W_ROWS, W_SCAN, W_STAGE, W_STEPS, W_TASKS, Actor, Op, Stage, X_SEEN, World, clear_event, copy_event, exec_at, task_at,
 )  # fmt: skip
+from sim.fuzz.event.tape import draw
 
 CHAOS_STEPS = 2 * STEPS_MAX // 3
 
@@ -67,6 +68,8 @@ def _asked_again(w: World) -> Op:
         if number < (w[W_TASKS] if stage == Stage.FATES_AGAIN else w[W_EXECS]):
             if stage == Stage.EXECUTIONS_AGAIN:
                 write_fill(w, AT_EVENT, number)
+                if w[AT_EVENT + E_REVISION] == w[exec_at(number) + X_SEEN] and draw(w, 16) == 15:
+                    w[AT_EVENT + E_PRICE] += 7  # the same revision says something else
                 return Op.APPLY
             if stage == Stage.FEES_AGAIN:
                 write_fee(w, AT_EVENT, number)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextvars import Context
 from decimal import Decimal
 from typing import Any
 
@@ -64,8 +65,10 @@ class Connection:
     def __init__(self, broker: Broker, process: Any, tell: Callable[[Fact], None], closed: Callable[[int], None]) -> None:
         self.broker, self.process, self.tell, self.closed_told = broker, process, tell, closed
         self.open, self.broke, self.number = True, False, len(broker.connections)
+        self.waiting: list[Sent] = []
+        """Orders on the wire."""
         self._net, self._facts = f"net.{self.number}", f"facts.{self.number}"
-        self._next = broker.next_order_id
+        self._next = self.first = broker.next_order_id
 
     def reserve_order_id(self) -> int:
         self._next += 1
@@ -85,7 +88,14 @@ class Connection:
 
     def place(self, ticket: Any, contract: str) -> None:
         sent = Sent(ticket, contract)
-        self._request("order", lambda: self.broker.on_order(sent, self))
+        self.broker.watch(self, sent)
+
+        def arrives() -> None:
+            self.waiting.remove(sent)
+            self.broker.on_order(sent)
+
+        self._request("order", arrives)
+        self.waiting.append(sent)
 
     def cancel(self, order_id: int) -> None:
         self._request("cancel", lambda: self.broker.on_cancel(order_id))
@@ -137,6 +147,8 @@ class Broker:
         """By id without its revision: the latest one."""
         self.connections: list[Connection] = []
         self.next_order_id, self.doubled = 1, ""
+        self.watch: Callable[[Connection, Sent], None] = lambda connection, sent: None
+        """Sees every order as it leaves a runner."""
         self._perm = 100
 
     # Connections.
@@ -145,8 +157,21 @@ class Broker:
         """Let a runner in; the client id it uses throws out who used it before."""
         for old in self.connections:
             self.cut(old)
+            old.broke = True  # the gateway has read what came before it lets the same client in again
+            self._read_late(old)
         self.connections.append(Connection(self, process, tell, closed))
         return self.connections[-1]
+
+    def _read_late(self, old: Connection) -> None:
+        """Take orders that were on the wire of a closed connection: read, so that their ids are gone, and worked off a while later."""
+        waiting, old.waiting = old.waiting, []
+        for sent in waiting:
+            if self.world.draw("read from the closed line", 2) == 0:
+                return  # and nothing that was written after it
+            self.next_order_id = max(self.next_order_id, sent.order_id + 1)
+            self.coming += 1
+            delay = (0.0, 5.0, 40.0)[self.world.draw("worked off after", 3)]
+            self.world.loop.call_later(delay, lambda sent=sent: self._happen(lambda: self.on_order(sent)), context=Context())
 
     def cut(self, connection: Connection) -> None:
         """Close a connection, with or without what is on its way to the broker; the runner hears of it if it lives."""
@@ -165,7 +190,7 @@ class Broker:
 
     # Requests.
 
-    def on_order(self, sent: Sent, connection: Connection) -> None:
+    def on_order(self, sent: Sent) -> None:
         """Take an order, as often as it comes: nothing here protects a runner from sending twice."""
         self.by_ref[sent.order_ref] += 1
         if self.by_ref[sent.order_ref] > 1:

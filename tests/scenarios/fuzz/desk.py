@@ -42,18 +42,25 @@ class Closed(NamedTuple):
     number: int
 
 
+class Tick(NamedTuple):
+    """Time has passed."""
+
+
 class Desk:
     """One process of the runner, alive from `live` until it ends or is killed."""
 
     def __init__(self, burst: Burst) -> None:
         self.burst, self.world = burst, burst.world
         self.link = links.Link()
-        self.queue: asyncio.Queue[Fact | Wish | Closed] = asyncio.Queue()
+        self.queue: asyncio.Queue[Fact | Wish | Closed | Tick] = asyncio.Queue()
         self.wire: Connection | None = None
         self.trader: Trader
         self._before: Any = None
         self._lost = asyncio.Event()
         self._asked: set[int] = set()
+        self._aside: tuple[int, ...] = ()
+        self.holes = 0
+        """Looks at which a list was not answered."""
 
     async def live(self) -> None:
         """Run until everything is answered and the broker agrees."""
@@ -94,7 +101,7 @@ class Desk:
         session = self.opened.session
         burst.took_over(self, session)
         tag = book_tag(session_row(self.opened.journal.connection, session.id))
-        pacer = Pacer(40, 40, self.world.now_ns())
+        pacer = Pacer(2, burst.turns, self.world.now_ns())
         self.trader = Trader(session, tag, CLIENT, ACCOUNT, (AAPL, MSFT), pacer, burst.said, self.world.now_ns)
         self.trader.handles = {1: "AAPL", 2: "MSFT"}
         self.trader.on_start()
@@ -105,6 +112,9 @@ class Desk:
 
     async def _signal(self, number: int) -> None:
         """Let the strategy see a bar and want something."""
+        delay_s = self.burst.delays_s[number]
+        if delay_s:
+            await asyncio.sleep(delay_s)
         await self.world.io("bar", resource="bars")
         self.queue.put_nowait(Wish(number))
 
@@ -118,7 +128,7 @@ class Desk:
                 await self._pause()
             if consumer.done():
                 consumer.result()
-            settled = self.burst.broker.coming == 0
+            settled = self.burst.broker.coming == 0 and self._is_quiet(signals)
             if self.link.state in (links.State.SYNCING, links.State.READY) and await self._look() and settled and self._is_quiet(signals):
                 break
         self.burst.finished(self)
@@ -132,7 +142,7 @@ class Desk:
             pass
 
     def _is_quiet(self, signals: list[Any]) -> bool:
-        return all(task.done() for task in signals) and self.queue.empty() and not self.trader.live_orders() and len(self._asked) == len(signals)
+        return all(task.done() for task in signals) and self.queue.empty() and len(self.trader.live_orders()) == len(self._aside) and len(self._asked) == len(signals)
 
     async def _connect(self) -> None:
         self.link = links.connecting(self.link, self.world.now_ns()).link
@@ -154,12 +164,15 @@ class Desk:
         if self.link.state not in (links.State.SYNCING, links.State.READY):
             return False
         found = self.trader.look(self._before, now)
+        self.holes += bool(found.missing_lists)
+        self._aside = found.set_aside
         self._before = now
         if found.agrees:
             self._change(links.reconciled(self.link, self.world.now_ns()))
             self._wish_again()
-        self._send()
-        return found.agrees
+        if self.trader.wait_ns(self.link) is not None:
+            self.queue.put_nowait(Tick())
+        return found.agrees and not found.differences
 
     def _wish_again(self) -> None:
         """Let the strategy repeat what was refused because the link was not ready, as it does with its next answer."""
@@ -172,32 +185,36 @@ class Desk:
         while True:
             self._handle(await self.queue.get())
             self._drain()
-            self._send()
+            await self._send()
 
     def _drain(self) -> None:
         while not self.queue.empty():
             self._handle(self.queue.get_nowait())
 
-    def _handle(self, item: Fact | Wish | Closed) -> None:
+    def _handle(self, item: Fact | Wish | Closed | Tick) -> None:
         if isinstance(item, Closed):
             if self.wire is None or item.number == self.wire.number:
                 self._change(links.closed(self.link, self.world.now_ns()))
         elif isinstance(item, Wish):
             self._asked.add(item.number)
             instrument, shares, bar = self.burst.wishes[item.number]
-            self.burst.answered(item.number, self.trader.on_wish(wish(instrument, shares, bar)))
-        else:
+            self.burst.answered(self, item.number, self.trader.on_wish(wish(instrument, shares, bar)))
+        elif not isinstance(item, Tick):
             self.trader.on_fact(item)
         self.burst.acked(self)
 
-    def _send(self) -> None:
-        """Hand the wire what may leave now."""
+    async def _send(self) -> None:
+        """Hand the wire what may leave now, and wait for turns while something is due."""
         while links.may_send(self.link):
             try:
                 self.trader.pump(self.link)
             except ConnectionError:
                 self._change(links.closed(self.link, self.world.now_ns()))
-            return
+                return
+            wait_ns = self.trader.wait_ns(self.link)
+            if wait_ns is None:
+                return
+            await asyncio.sleep(max(wait_ns, 1_000_000) / 1e9)
 
     def _change(self, change: links.Change) -> None:
         self.link = change.link

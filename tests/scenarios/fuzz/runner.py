@@ -17,11 +17,14 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from ledger.book import H_RESERVED, I_GATES, I_POSITION, I_WORKING
+from ledger.book import (
+    H_CASH, H_FEES, H_RESERVED, I_GATES, I_POSITION, I_WORKING, O_INSTRUMENT, O_STATUS, S_KEYS, S_ORDER, Book, find,
+)  # fmt: skip
 from ledger.invariants import Invariant, check_arena
-from ledger.vocabulary import Gate, Outcome
+from ledger.vocabulary import Gate, OrderStatus, Outcome
+from live import link as links
+from live.broker.refs import key_of
 from sim.fuzz import Dead, World
-from sim.fuzz.processes import Violation
 from tests.live.fakes import AAPL, MSFT
 from tests.scenarios.fuzz.broker import Broker
 from tests.scenarios.fuzz.desk import Desk
@@ -35,6 +38,8 @@ FAULTS = ("slow", "lost", "late", "dup", "reorder", "clock")
 POINTS = ("begin", "claim", "apply", "insert", "commit-before", "commit-after", "mark")
 PASSES = 60
 """Points of writes among which the one is drawn at which a process is killed or the database is busy."""
+DELAYS_S = (0.0, 12.0, 12.0, 13.0)
+DEPOSIT_E8 = 10**14
 LATER = (Outcome.NOT_RECONCILED, Outcome.DISCONNECTED)
 """Answers that say "not now": a strategy wishes again with its next answer."""
 
@@ -47,11 +52,19 @@ class Burst:
         self.session = self.storage.next_session()
         self.signals = world.dial("signals", 4)
         self.wishes = [self._wish(number) for number in range(self.signals)]
+        late = world.draw("bars come late", 3) == 2
+        self.delays_s = [DELAYS_S[world.draw("bar comes after", len(DELAYS_S))] if late else 0.0 for _ in range(self.signals)]
+        """Some strategies see all bars at once; of others some come while lists are being compared."""
         self.answers: dict[int, Outcome] = {}
         self.desks: list[Desk] = []
         self.lines: list[str] = []
         self.locked_out, self.ended, self.seen = 0, 0, 0
         self._acked, self._passes = 3, 0
+        self.found = ""
+        """What a process did that none may ever do."""
+        self.lock_lost = False
+        self.broker.watch = self.leaves
+        self.turns = (40, 40, 1, 1)[world.draw("turns of the pacer", 4)]
         self._kill_at = world.draw("killed at point", 4 * PASSES) - 3 * PASSES
         self._busy_at = world.draw("busy at write", 8 * PASSES) - 7 * PASSES
 
@@ -62,14 +75,36 @@ class Burst:
     # What processes say.
 
     def took_over(self, desk: Desk, session: Session) -> None:
-        """Look whether a new life finds everything that an old one was told is durable."""
+        """Look whether a new life finds everything that an old one was told is durable, and whether it may be alone."""
         if session.book.seq < self._acked:
-            raise Violation("no acknowledged event is lost", f"event {self._acked} was acknowledged, the journal ends at {session.book.seq}")
+            self.convict(f"event {self._acked} was acknowledged, the journal ends at {session.book.seq}")
+        if any(other.process.alive and not other.opened.session._stopped for other in self.desks) and not self.lock_lost:
+            self.convict("a second process took the account over while its owner lives and has the lock")
         self.desks.append(desk)
 
     def acked(self, desk: Desk) -> None:
-        """Note how far the journal acknowledged."""
-        self._acked = max(self._acked, desk.trader.session.book.seq)
+        """Note how far the journal acknowledged; a process that somebody took over from may acknowledge nothing more."""
+        seq = desk.trader.session.book.seq
+        if seq > self._acked and desk is not self.desks[-1]:
+            self.convict(f"event {seq} was recorded by a process whose account belongs to another one")
+        self._acked = max(self._acked, seq)
+
+    def convict(self, what: str) -> None:
+        """Keep the first thing that was done and must never be done."""
+        self.found = self.found or what
+
+    def leaves(self, connection: Any, sent: Any) -> None:
+        """Look at an order that leaves: in READY only, with an id of this connection, and recorded before."""
+        desk = next((desk for desk in self.desks if desk.wire is connection), None)
+        if desk is None or desk.link.state is not links.State.READY:
+            self.convict(f"{sent.order_ref} left while the link was {desk.link.state.value if desk else 'not there'}")
+        elif sent.order_id < connection.first:
+            self.convict(f"{sent.order_ref} left under order id {sent.order_id}, which another connection reserved")
+        else:
+            sent.key = key_of(sent.order_ref, desk.trader.tag)
+            status = desk.trader.session.book.orders[find_order(desk.trader.session.book, sent.key), O_STATUS]
+            if status != OrderStatus.SENDING:
+                self.convict(f"{sent.order_ref} left while the journal says {OrderStatus(status).name}")
 
     def passed(self, desk: Desk, point: str) -> None:
         """Count a point of a write; be killed there, or find the database busy, if that was drawn."""
@@ -83,8 +118,10 @@ class Burst:
         if self._passes == self._busy_at:
             raise sqlite3.OperationalError("database is locked")
 
-    def answered(self, number: int, outcome: Outcome) -> None:
+    def answered(self, desk: Desk, number: int, outcome: Outcome) -> None:
         """Keep the answer to a wish; one that says `not now` is none."""
+        if outcome == Outcome.APPLIED and desk.link.state is not links.State.READY:
+            self.convict(f"wish {number} was claimed while the link was {desk.link.state.value}")
         if outcome not in LATER and (number not in self.answers or outcome == Outcome.APPLIED):
             self.answers[number] = outcome
 
@@ -95,6 +132,11 @@ class Burst:
     def said(self, line: str) -> None:
         """Take a line of the log."""
         self.lines.append(line)
+
+    def lose_lock(self) -> None:
+        """Delete the lock file of the account, as a tidy person might."""
+        self.lock_lost = True
+        self.storage.lose_owner_lock(self.session)
 
     def finished(self, desk: Desk) -> None:
         """Take a process's word that nothing is left to do."""
@@ -116,7 +158,26 @@ class Burst:
             found = check_arena(session._book.arena)
             if found != Invariant.HOLDS:
                 return Invariant(found).name
+            if desk is self.desks[-1]:
+                return self._closed_early(session._book)
         return None
+
+    def _closed_early(self, book: Book) -> Any:
+        """Every order that the broker works is live in the book, or its instrument is closed."""
+        for order in self.broker.orders:
+            if order.works:
+                row = book.orders[find_order(book, order.ticket.key)]
+                blocked = book.instruments[row[O_INSTRUMENT], I_GATES] & Gate.BLOCKED
+                if not 1 <= row[O_STATUS] <= OrderStatus.UNKNOWN and not blocked:
+                    return f"{order.ticket.order_ref} works at the broker and is {OrderStatus(row[O_STATUS]).name} in the book"
+        return None
+
+    def _is_for_a_person(self, desk: Desk, key: int) -> bool:
+        """Say whether an order stays in doubt rightly: lists were not answered when it could be proven absent, and its instrument is closed."""
+        book = desk.trader.session.book
+        order = book.orders[find_order(book, key)]
+        blocked = book.instruments[order[O_INSTRUMENT], I_GATES] & Gate.BLOCKED
+        return bool(desk.holes and blocked and order[O_STATUS] == OrderStatus.UNKNOWN)
 
     def ends_well(self) -> Any:
         """The last process that could finish agrees with the broker, to the last unit."""
@@ -130,14 +191,25 @@ class Burst:
         for contract in (AAPL, MSFT):
             row = book.instruments[contract.number]
             held = self.broker.held(contract.symbol) * 10_000
-            if row[I_POSITION] != held and not row[I_GATES] & Gate.BLOCKED:
+            if row[I_POSITION] != held:
                 return f"{contract.symbol}: book {row[I_POSITION]}, broker {held} lots"
             most = max([0, *(shares * 10_000 for number, shares, _ in self.wishes if number == contract.number)])
             if not 0 <= row[I_POSITION] + row[I_WORKING] <= most and not row[I_GATES] & Gate.BLOCKED:
                 return f"{contract.symbol}: {row[I_POSITION]} lots and {row[I_WORKING]} working, wished for {most} at most"
+        traded = sum(int(f.shares * f.price) * (1 if f.side == "BOT" else -1) for _, f in self.broker.executions.values())
+        if book.arena[H_CASH] + traded * 10**8 + book.arena[H_FEES] != DEPOSIT_E8:
+            return f"cash {book.arena[H_CASH]} is not the deposit less executions worth {traded} and fees {book.arena[H_FEES]}"
+        left = [key for key in desk.trader.live_orders() if not self._is_for_a_person(desk, key)]
+        if left:
+            return f"orders {left} are open in the book and nowhere else"
         if desk.trader.live_orders():
-            return f"orders {desk.trader.live_orders()} are open in the book and nowhere else"
+            return None
         return f"{book.arena[H_RESERVED]} is reserved for nothing" if book.arena[H_RESERVED] else None
+
+
+def find_order(book: Book, key: int) -> int:
+    """Return the row of an order."""
+    return int(find(book.arena, S_KEYS, key, S_ORDER))
 
 
 def scenario(world: World) -> None:
@@ -149,11 +221,12 @@ def scenario(world: World) -> None:
     world.allow("twin")
     world.always("one broker order for a key", burst.one_order)
     world.always("the book's invariants", burst.book_holds)
+    world.always("nothing forbidden is done", lambda: burst.found or None)
     world.at_end("book and broker agree", burst.ends_well)
     if world.draw("line breaks", 4) == 3:
         world.post("line", "line breaks", burst.broker.cut_last, resource="broker")
     if world.draw("owner's lock vanishes", 8) == 7:
-        world.post("lock", "lock vanishes", lambda: burst.storage.lose_owner_lock(burst.session), resource="db")
+        world.post("lock", "lock vanishes", burst.lose_lock, resource="db")
     world.process("runner", lambda: Desk(burst).live())
 
 
