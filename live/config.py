@@ -19,6 +19,7 @@ PAPER_PORTS = frozenset({4002, 7497, 4004, 7499})
 """Ports of paper trading: IB Gateway and TWS, and the same two as container images publish them."""
 LIVE_PORTS = frozenset({4001, 7496, 4003, 7498})
 PAPER_ACCOUNT = re.compile(r"D[A-Z]?[0-9A-Z]{4,12}")
+ACCUMULATE_MOST = 16
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -82,6 +83,16 @@ class SecondNet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     through_s: float = 10.0
 
 
+class Accumulate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A purchase made once each trading day."""
+
+    symbol: str
+    size: str = "value:100"
+    """How much each day: `value:100` of the currency, or `shares:1`."""
+    at: str = "10:00"
+    """From when on, on the exchange's clock."""
+
+
 class PaperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A paper session. Without `host` the embedded gateway is started and traded."""
 
@@ -111,6 +122,8 @@ class PaperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     brackets: bool = True
     """Guards whose prices are known go to the broker together with the entry."""
     passive: Passive | None = None
+    accumulate: tuple[Accumulate, ...] = ()
+    """Purchases made once a day; what they buy belongs to no strategy."""
     second_net: SecondNet = SecondNet()
     timeouts: Timeouts = Timeouts()
 
@@ -137,6 +150,9 @@ def checked(config: PaperConfig) -> PaperConfig:
         raise ConfigError(f"tasks {config.tasks}: 1 to 64 symbols at a time")
     if config.passive is not None and not (config.passive.lifetime_s > 0 and 0 <= config.passive.requotes <= 13):
         raise ConfigError("passive: lifetime_s above 0 and requotes from 0 to 13, because a decision has 16 keys")
+    strange = [rule.symbol for rule in config.accumulate if rule.symbol not in config.symbols]
+    if strange or len(config.accumulate) > ACCUMULATE_MOST:
+        raise ConfigError(f"accumulate: {', '.join(strange) or len(config.accumulate)}: name symbols of `symbols`, in at most 16 rules")
     if config.host is not None:
         require_paper_port(config.port)
     return config

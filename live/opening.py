@@ -10,18 +10,20 @@ the book stays empty, the positions are shown as differences, and a person adjus
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ledger.book import H_LIMIT, I_PRICE_EXP, I_QTY_EXP, Row, event
+from ledger.book import H_LIMIT, I_LIMIT, I_POSITION, I_PRICE_EXP, I_QTY_EXP, O_STATUS, Row, event
 from ledger.journal import Journal, JournalError
+from ledger.journal.replay import session_row
 from ledger.units import AMOUNT_MAX, money, to_grid
-from ledger.vocabulary import EventKind, Limit, Outcome
+from ledger.vocabulary import EventKind, Limit, OrderStatus, Outcome
 from live.broker.fold import Contract
-from live.config import PaperConfig, RiskLimits
+from live.config import ConfigError, PaperConfig, RiskLimits
 
 if TYPE_CHECKING:
     from ledger.journal.session import Session
@@ -31,19 +33,49 @@ PRICE_EXP = QTY_EXP = 4
 SECOND_NS = 1_000_000_000
 
 
-def open_session(journal: Journal, account: str, config: PaperConfig) -> Session:
-    """Resume the account's open session, or begin one.
+def strategies_of(config: PaperConfig) -> dict[str, str]:
+    """Return the names of the strategies by the ids that keys of orders carry."""
+    names = [config.strategy, *(text.split()[0] for text in config.also)]
+    return {str(number): name for number, name in enumerate(names, 1)} | ({"500": "accumulate"} if config.accumulate else {})
+
+
+def _require_same(journal: Journal, session_id: int, config: PaperConfig) -> bool:
+    """Say whether a session goes on with these strategies; False when it is over and another one may begin.
 
     Raises:
+        ConfigError: its orders carry other strategies' numbers, and it still holds something of theirs.
+    """
+    kept = json.loads(session_row(journal.connection, session_id)["config"]).get("strategies", {})
+    wanted, numbers = strategies_of(config), set(kept) & set(strategies_of(config))
+    if all(kept[number] == wanted[number] for number in numbers):
+        return True
+    book = journal.book(session_id)
+    if not book.instruments[:, I_POSITION].any() and not any(1 <= order[O_STATUS] <= OrderStatus.UNKNOWN for order in book.orders):
+        return False
+    told, asked = (", ".join(f"{n} {name}" for n, name in sorted(names.items())) for names in (kept, wanted))
+    raise ConfigError(
+        f"this account's session trades {told}, and the configuration says {asked}: keys of orders and positions carry the numbers. "
+        "Leave its positions first (`onebook paper flat` with the old configuration), or add strategies behind the old ones"
+    )
+
+
+def open_session(journal: Journal, account: str, config: PaperConfig) -> Session:
+    """Resume the account's open session, or begin one; a flat session of other strategies is ended.
+
+    Raises:
+        ConfigError: the session holds positions of other strategies.
         ledger.journal.JournalLocked: another process trades this account; the message names it.
         ledger.journal.JournalError: the book cannot be trusted as it is.
     """
     scope = f"paper:{account}"
     mine = [info for info in journal.sessions() if info.kind == "paper" and info.scope == scope and info.status == "open"]
     if mine:
-        return journal.resume(mine[-1].id)
+        if _require_same(journal, mine[-1].id, config):
+            return journal.resume(mine[-1].id)
+        old = journal.resume(mine[-1].id)
+        old.end()
     kept: dict[str, Any] = msgspec.to_builtins(config)
-    return journal.begin("paper", scope, config={**kept, "strategies": {"1": config.strategy}, "timezone": "America/New_York"})
+    return journal.begin("paper", scope, config={**kept, "strategies": strategies_of(config), "timezone": "America/New_York"})
 
 
 def contracts(session: Session, listings: Sequence[Listing], now_ns: int) -> list[Contract]:
@@ -120,3 +152,12 @@ def set_limits(session: Session, config: RiskLimits, now_ns: int) -> int:
             _record(session, event(EventKind.LIMIT, time_ns=now_ns, reason=limit, cash_e8=value))
             changed += 1
     return changed
+
+
+def let_accumulate(session: Session, config: PaperConfig, now_ns: int) -> None:
+    """Lift the limit of entries in a row from instruments that are bought a little each day: there it is the plan."""
+    numbers = {symbol: number for number, symbol in session.symbols().items()}
+    for symbol in {rule.symbol for rule in config.accumulate}:
+        if int(session.book.instruments[numbers[symbol], I_LIMIT + Limit.MAX_REPEAT]) != AMOUNT_MAX:
+            line = event(EventKind.LIMIT, time_ns=now_ns, instrument=numbers[symbol], reason=Limit.MAX_REPEAT, cash_e8=AMOUNT_MAX)
+            _record(session, line)

@@ -196,8 +196,12 @@ class Runner:
         session = opening.open_session(self._journal, account, self.config)
         contracts = opening.contracts(session, self._listings, now)
         opening.set_limits(session, self.config.limits, now)
+        opening.let_accumulate(session, self.config, now)
         row = session_row(self._journal.connection, session.id)
-        self.trader = Trader(session, book_tag(row), self.config.client_id, account, contracts, self._pacer, self.say, self.clock.now_ns)
+        self.trader = Trader(
+            session, book_tag(row), self.config.client_id, account, contracts, self._pacer, self.say, self.clock.now_ns,
+            int(row["started_ns"]),
+        )  # fmt: skip
         self.trader.on_start()
         if int(session.book.arena[H_GATES]) & Gate.STALE_CODE:  # the process that was stale is gone; this one is what is on disk
             session.record(event(EventKind.GATE, time_ns=now, side=Side.SELL, reason=Gate.STALE_CODE))

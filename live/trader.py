@@ -69,7 +69,7 @@ class Trader:
 
     def __init__(
         self, session: Session, tag: str, client_id: int, account: str, contracts: Iterable[Contract], pacer: Pacer,
-        alert: Callable[[str], None], now_ns: Callable[[], int],
+        alert: Callable[[str], None], now_ns: Callable[[], int], since_ns: int = 0,
     ) -> None:  # fmt: skip
         self.session, self.tag, self.client_id, self.account = session, tag, client_id, account
         self.contracts = {contract.number: contract for contract in contracts}
@@ -78,7 +78,7 @@ class Trader:
         """The broker's own contract objects, by instrument."""
         self.look_wanted = False
         self._alert, self.now_ns = alert, now_ns
-        self._fold = Fold(tag, client_id, account, self.contracts.values())
+        self._fold = Fold(tag, client_id, account, self.contracts.values(), since_ns)
         self._oms = OrderManager(session, {n: c.symbol for n, c in self.contracts.items()}, self._reserve)
         self._outbox = Outbox(pacer)
         self._order_ids: dict[int, int] = {}

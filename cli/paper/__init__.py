@@ -124,7 +124,7 @@ def settle(settings: Settings, paper_book: str, key: str, why: str) -> None:
 
 
 @paper.command()
-@click.option("--dry-run", is_flag=True, help="Only show what would be sold and covered.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be cancelled, sold and covered, in that order.")
 @BOOK
 @leaf
 def flat(settings: Settings, paper_book: str, dry_run: bool) -> None:
@@ -138,7 +138,8 @@ def flat(settings: Settings, paper_book: str, dry_run: bool) -> None:
     speaker = voice()
     speaker.document({"orders": rows})
     if not speaker.as_json:
-        click.echo("\n".join(f"{row['side']} {row['qty']} {row['symbol']}" for row in rows) or "no position; nothing to do")
+        steps = [f"{row['do']} {row['side']} {row['qty']} {row['symbol']} {row['order'] or 'at the market'}" for row in rows]
+        click.echo("\n".join(steps) or "no position and no order; nothing to do")
 
 
 @paper.command()

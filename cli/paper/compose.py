@@ -173,20 +173,27 @@ def ask(book: str, do: str, why: str, symbol: str = "") -> bool:
     return not path.exists()
 
 
-def plan_of(book: str) -> list[dict[str, str]]:
-    """Return the orders that would close every position of the account's last session."""
-    from ledger import views
+def plan_of(book: str) -> list[dict[str, str | None]]:
+    """Return what leaving everything would do, step by step: cancels of the account's last session first, then positions."""
+    from ledger import keys, views
     from ledger.journal import Journal
     from ledger.units import decimal_text
+    from live.market.exits import plan
 
     with Journal.read(book) as journal:
         mine = [info for info in journal.sessions() if info.kind == "paper"]
-        rows = views.positions(journal, mine[-1].id) if mine else []
+        if not mine:
+            return []
+        found, rows = journal.book(mine[-1].id), views.positions(journal, mine[-1].id)
+    symbols = {row.instrument: row.symbol for row in rows}
+    exps = {row.symbol: row.qty_exp for row in rows}
     return [
-        {"side": "SELL" if row.position_lots > 0 else "BUY", "qty": decimal_text(abs(row.position_lots), row.qty_exp), "symbol": row.symbol}
-        for row in rows
-        if row.position_lots
-    ]
+        {
+            "do": step.do, "side": "BUY" if step.side > 0 else "SELL", "qty": decimal_text(step.qty_lots, exps[step.symbol]),
+            "symbol": step.symbol, "order": keys.text(step.key, {}, symbols) if step.key else None,
+        }
+        for step in plan(found, symbols)
+    ]  # fmt: skip
 
 
 async def examine(book: str, host: str, port: int, client_id: int) -> list[dict[str, Any]]:

@@ -49,7 +49,13 @@ class Contract(NamedTuple):
 class Fold:
     """The facts of one account so far, as far as later ones need them."""
 
-    def __init__(self, tag: str, client_id: int, account: str, contracts: Iterable[Contract]) -> None:
+    def __init__(self, tag: str, client_id: int, account: str, contracts: Iterable[Contract], since_ns: int = 0) -> None:
+        """Begin a fold.
+
+        Args:
+            since_ns: when the book was begun; what was executed before that and is not its own is in the broker's positions already.
+        """
+        self._since_ns = since_ns
         self._tag, self._client_id, self._account = tag, client_id, account
         self._contracts = {contract.con_id: contract for contract in contracts}
         self._by_order_id: dict[int, int] = {}
@@ -197,6 +203,8 @@ class Fold:
         if contract is None or side == 0:
             return [Alert(f"UNBOOKABLE EXECUTION: {fact.exec_id} {fact.side} {fact.shares} {fact.symbol}: not an instrument of this book")]
         key = self._key(fact.order_ref, fact.order_id, fact.client_id, fact.perm_id)
+        if key == 0 and fact.time_ns < self._since_ns:
+            return []
         said = self._link(key, fact.order_id, fact.client_id, fact.perm_id) if key else []
         try:
             qty = to_grid(fact.shares, contract.qty_exp, "shares")

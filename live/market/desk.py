@@ -15,7 +15,7 @@ refused is not tried again before the strategy says something new.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -61,11 +61,16 @@ class Desk:
 
     def __init__(
         self, number: int, asker: Asker, maker: Maker, guards: Guards, team: Sequence[int], say: Callable[[str], None],
-        quoting: Passive | None = None, brackets: bool = True,
+        quoting: Passive | None = None, brackets: bool = True, shared: Mapping[str, int] | None = None,
     ) -> None:  # fmt: skip
+        """Open a desk.
+
+        Args:
+            number: the strategy's id. team: the ids of all strategies. shared: who else holds an instrument, by symbol.
+        """
         self.number, self.asker = number, asker
         self._maker, self._guards, self._team, self._say = maker, guards, tuple(team), say
-        self._quoting, self._brackets = quoting, brackets
+        self._quoting, self._brackets, self._shared = quoting, brackets, shared or {}
         self._slots: dict[int, Slot] = {}
 
     def slot(self, instrument: int) -> Slot:
@@ -73,20 +78,27 @@ class Desk:
         return self._slots.setdefault(instrument, Slot())
 
     def _place(self, book: Book, contract: Contract) -> Place:
-        return Place(contract, self.number, held(book, contract.number, self.number, self._team), len(self._team) == 1)
+        team = self._holders(contract)
+        return Place(contract, self.number, held(book, contract.number, self.number, team), len(team) == 1)
+
+    def _holders(self, contract: Contract) -> tuple[int, ...]:
+        """Return the ids of all that hold parts of an instrument."""
+        other = self._shared.get(contract.symbol)
+        return self._team if other is None else (*self._team, other)
 
     def adopt(self, book: Book, contract: Contract, said: Signal) -> None:
         """Take an answer of before the start for acted upon, if position, working order or a guard's exit say that it was."""
         number, slot = contract.number, self.slot(contract.number)
         side = (said.target > 0) - (said.target < 0)
-        lots = held(book, number, self.number, self._team)
+        team = self._holders(contract)
+        lots = held(book, number, self.number, team)
         mine = own(book, number, self.number)
         keys = orders_of(book, number)[:, O_KEY]
         past = keys[is_own(keys, self.number)]
         slot.key = int(past[-1]) if len(past) else 0
         if mine or (lots > 0) - (lots < 0) == side or stopped(book, number, self.number, slot.key):
             slot.said = said
-        if mine and self._quoting is not None and len(self._team) == 1:
+        if mine and self._quoting is not None and len(team) == 1:
             slot.quote = passive.adopted(self._quoting, mine[0], int(mine[0][O_TARGET]), said)
         self._guards.want(number, said)
 

@@ -24,6 +24,7 @@ from live import opening
 from live.broker.fold import Contract
 from live.broker.heard import HistoryBar
 from live.config import PaperConfig
+from live.market.accumulate import ACCUMULATOR, Accumulator
 from live.market.desk import Desk
 from live.market.exits import Exits
 from live.market.feed import SECOND_NS, Gatherer, bar_ns
@@ -73,8 +74,10 @@ class Market:
         self.guards, self.exits = Guards(), Exits(say)
         self.net = Net(config.second_net, self.guards)
         maker, ids = Maker(self._rule.size(self._sharing), fee_of), range(STRATEGY_ID, STRATEGY_ID + len(team))
+        collected = {rule.symbol: ACCUMULATOR for rule in config.accumulate}
+        self._accumulator = Accumulator(config.accumulate, fee_of, zone, say)
         self.desks = [
-            Desk(number, Asker(strategy, params, self.pasts), maker, self.guards, ids, say, config.passive, config.brackets)
+            Desk(number, Asker(strategy, params, self.pasts), maker, self.guards, ids, say, config.passive, config.brackets, collected)
             for number, (strategy, params) in zip(ids, team, strict=True)
         ]
         self.length_ns = bar_ns(config.bar)
@@ -242,6 +245,8 @@ class Market:
             for desk in self.desks:
                 if not leaving:
                     desk.settle(trader, contract, price.ticks if price else 0, now_ns)
+            if is_open and not leaving:
+                self._accumulator.step(trader, contract, price.ticks if price else 0, now_ns)
             for _ in range(CORRECTIONS_MAX):
                 if not self.guards.sync(trader, contract, now_ns, may_claim=is_open and not leaving):
                     break

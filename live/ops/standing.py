@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from live.market.market import utc
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ def standing(runner: Runner) -> dict[str, Any]:
         "account": trader.account if trader else None, "session": trader.session.id if trader else None,
         "live_orders": len(trader.live_orders()) if trader else None,
         "delayed_data": sorted(runner.market.delayed), "hours": _hours(runner),
+        "limits": msgspec.to_builtins(runner.config.limits),
         "strategies": {str(desk.number): desk.asker.strategy.name for desk in runner.market.desks},
         "without_exit_rule": runner.market.without_exit_rule(trader) if trader else None,
         "leaving": {trader.contracts[n].symbol: why for n, why in runner.market.exits.reasons().items()} if trader else None,
