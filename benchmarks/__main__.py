@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import gateway, measures, portfolio, sweeps
+from benchmarks import gateway, measures, portfolio, rescue, sweeps
 from benchmarks.peers import beside
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -51,6 +51,7 @@ def main(quick: bool, names: list[str]) -> int:
             ("sweeps", lambda: sweeps.many(100_000 // scale, 1_000 // scale)),
             ("other engines", lambda: beside.side_by_side(scale)),
             ("gateway", lambda: gateway.orders_over_tcp(100_000 // scale)),
+            ("rescue", lambda: rescue.audit(place, 1_000_000 // scale)),
             ("commands", lambda: measures.commands(place)),
         )
         unknown = set(names) - {name for name, _ in work}

@@ -217,3 +217,82 @@ def test_values_that_cannot_be_read_are_named_and_not_booked(database):
     named = {row for f in result.findings if f.audit == "unreadable-value" for row in f.rows}
     assert named == {"trades#1", "trades#2", "trades#3", "trades#4"}
     assert int(result.case.legacy.trades.bookable.sum()) == len(bot.trades) - 3
+
+
+def test_four_buys_in_two_seconds_are_suspected_and_the_first_of_another_size_is_none_of_them(database):
+    bot = Robo("G2")
+    for second, size in ((0, 1), (0, 7), (1, 7), (2, 7)):
+        bot.trade(f"2026-01-27 15:00:0{second}", "BUY", "APP", size, "612.5")
+    for _ in range(3):
+        bot.trade("2026-01-27 16:00:00", "BUY", "GME", 167, "23.4")
+    by_symbol = {f.symbol: f for f in found(bot.settle().save(database), "duplicate-suspected")}
+    assert by_symbol["APP"].rows == ["trades#3", "trades#4"] and by_symbol["APP"].amount_e8 == e8(14 * Decimal("612.5"))
+    assert by_symbol["GME"].rows == ["trades#6", "trades#7"] and by_symbol["GME"].sure == "suspected"
+    assert "trades#2 (other quantities)" in by_symbol["APP"].derivation and "planned addition" in by_symbol["GME"].derivation
+
+
+def test_each_portfolio_is_held_against_its_own_cash_and_positions(database):
+    import sqlite3
+
+    path = clean("G3").save(database)
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO portfolios (id, name, starting_cash, active) VALUES ('swing', 'Swing', 5000, 1)")
+    row = "INSERT INTO trades (symbol, side, quantity, price, commission, timestamp, portfolio_id) VALUES ('AAPL', ?, ?, ?, 0, ?, 'swing')"
+    connection.execute(row, ("BUY", 10, 180.5, "2026-01-13 15:00:00"))
+    connection.execute("INSERT INTO positions (symbol, quantity, avg_cost, market_price, portfolio_id) VALUES ('AAPL', 10, 180.5, 181, 'swing')")
+    connection.execute("INSERT INTO account (id, cash, equity, portfolio_id) VALUES (2, 3195, 5005, 'swing')")
+    connection.commit()
+    assert audited(path).findings == []
+    connection.execute("UPDATE account SET cash = cash + 12.5, equity = equity + 12.5 WHERE portfolio_id = 'swing'")
+    connection.execute("UPDATE positions SET quantity = 11 WHERE portfolio_id = 'swing'")
+    connection.commit()
+    connection.close()
+    result = {f.audit: f for f in audited(path).findings}
+    assert result["cash-does-not-foot"].amount_e8 == e8("12.5") and "swing" in result["cash-does-not-foot"].title
+    assert result["position-does-not-foot"].symbol == "swing/AAPL"
+
+
+def test_every_kind_of_finding_is_found_somewhere_in_these_tests():
+    import re
+    from pathlib import Path
+
+    import ledger.rescue.audit as audit
+
+    code = "".join(path.read_text() for path in Path(audit.__file__).parent.glob("*.py"))
+    kinds = set(re.findall(r'^\s+"([a-z]+(?:-[a-z0-9]+)+)",?$', code, re.MULTILINE)) | set(re.findall(r'Group\("([a-z-]+)"', code))
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    assert len(kinds) > 20 and {kind for kind in kinds if kind not in tests} == set()
+
+
+def test_a_page_list_that_sqlite_finds_damaged_is_a_finding_where_the_rows_can_be_read(database):
+    content = bytearray(clean().save(database).read_bytes())
+    content[36:40] = (7).to_bytes(4, "big")
+    database.write_bytes(content)
+    (finding,) = found(database, "damaged-file")
+    assert "reelist" in finding.derivation
+
+
+def test_a_cost_that_is_none_of_these_shares_is_found_with_its_amount(database):
+    bot = clean()
+    row = bot.positions[0]
+    row["avg_cost"] = round(row["avg_cost"] + 2, 8)
+    (finding,) = found(bot.save(database), "position-cost")
+    assert abs(finding.amount_e8 - e8(2 * row["quantity"])) <= 100 and finding.symbol == row["symbol"]
+
+
+def test_an_equity_that_is_no_sum_and_a_day_written_again_are_found(database):
+    bot = clean()
+    bot.account["equity"] += 55.5
+    bot.days.append(bot.days.pop(1))
+    path = bot.save(database)
+    assert found(path, "equity-is-no-sum")[0].amount_e8 == e8("55.5")
+    assert found(path, "equity-rewritten")[0].rows == [f"equity_history#{len(bot.days)}"]
+
+
+def test_a_clock_that_ran_back_is_found_and_the_trades_are_booked_by_time(database):
+    bot = Robo("G2").trade("2026-01-20 15:10:00", "BUY", "A", 1, "10").trade("2026-01-20 15:20:00", "BUY", "A", 1, "12")
+    bot.trade("2026-01-20 15:30:00", "SELL", "A", 1, "13")
+    bot.trades[0]["timestamp"] = "2026-01-20 15:25:00"
+    path = bot.save(database)
+    assert found(path, "time-backwards")[0].rows == ["trades#2"]
+    assert int(audited(path).case.truth.gross_e8.sum()) == e8(1)

@@ -121,7 +121,7 @@ price = st.integers(1, 10**7).map(lambda n: Decimal(n) / 10**4)
 deals = st.lists(st.tuples(st.sampled_from(["BUY", "SELL"]), st.sampled_from(["A", "B", "C"]), qty, price), min_size=1, max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(deals)
 def test_booked_profit_is_that_of_fifo_in_decimal_to_the_last_digit(made):
     import tempfile
