@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -36,26 +36,42 @@ def candidates(paths: list[Path]) -> tuple[list[Candidate], list[str]]:
     found, problems = [], []
     for path in paths:
         try:
-            found += [Candidate(str(path), info.id, books.title(info)) for info in books.sessions(path)]
+            found += [Candidate(str(path), info.id, books.title(info, path)) for info in books.sessions(path)]
         except books.BookProblem as problem:
             problems.append(str(problem))
     return found, problems
 
 
 def suggested(listed: list[SessionInfo]) -> list[int]:
-    """Return the two sessions a reader most likely wants side by side: the newest one and the newest of another kind like it."""
-    if len(listed) < 2:
-        return [info.id for info in listed]
-    newest = listed[0]
-    mine = books.config(newest)
-    likely = [
-        info
-        for info in listed[1:]
-        if info.kind != newest.kind and books.config(info).get("strategy") == mine.get("strategy")
+    """Return the two sessions a reader most likely wants side by side, the older one first.
+
+    The newest paper session and the newest backtest most like it; without paper the two newest that are alike. What has
+    no event (a campaign of the fuzzer) is never suggested.
+    """
+    full = [info for info in listed if info.events and info.kind != "fuzz"]
+    if len(full) < 2:
+        return [info.id for info in full]
+    first = next((info for info in full if info.kind == "paper"), full[0])
+    others = [info for info in full if info.id != first.id]
+    best = max(others, key=lambda info: (_likeness(info, first), info.kind == "backtest", info.id))
+    return sorted((first.id, best.id))
+
+
+def _likeness(one: SessionInfo, other: SessionInfo) -> int:
+    """Return how much two sessions have in common: strategy, then parameters, then instruments."""
+    mine, theirs = books.config(one), books.config(other)
+    if mine.get("strategy") != theirs.get("strategy"):
+        return 0
+    given, asked = mine.get("params") or {}, theirs.get("params") or {}
+    alike = sum(bool(given.get(name) == value) for name, value in asked.items())
+    return 1 + alike + (4 if _traded(mine) == _traded(theirs) else 0)
+
+
+def _traded(told: dict[str, Any]) -> frozenset[str]:
+    listed = told.get("symbols") or [
+        row.get("symbol") for row in told.get("instruments") or [] if isinstance(row, dict)
     ]
-    alike = [info for info in listed[1:] if books.config(info).get("strategy") == mine.get("strategy")]
-    other = (likely or alike or listed[1:])[0]
-    return sorted((newest.id, other.id))
+    return frozenset(map(str, listed))
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner="Comparing ...")

@@ -38,7 +38,7 @@ def card_list(at: Picked, found: answers.Soundness) -> list[Card]:
         Card("Events", f"{found.verification.events:,}", "Rows of the journal that were replayed."),
         Card(
             "Book",
-            found.verification.digest[:12],
+            found.verification.digest[:8],
             "First digits of the SHA-256 of the replayed book; equal digests are equal books.",
         ),
         Card(

@@ -114,7 +114,7 @@ def _sweep(book: str, place: Path) -> None:
     view.button(
         "Run the sweep",
         "sweep",
-        lambda: words.sweep(strategy, params, options, book, str(place.parent / "sweeps"), None),
+        lambda: words.sweep(strategy, params, options, book, str(Path(book).parent / "sweeps"), None),
         place,
         "run-sweep",
     )

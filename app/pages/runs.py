@@ -30,7 +30,10 @@ def frame(listed: list[SessionInfo]) -> Frame:
         "sessions",
         (
             Column("session", "count", np.array([info.id for info in listed], np.int64)),
-            texts("kind", ["SIMULATED paper" if books.is_simulated(info) else info.kind for info in listed]),
+            texts(
+                "kind",
+                ["SIMULATED paper" if books.is_simulated(info, choice.book_path()) else info.kind for info in listed],
+            ),
             texts("strategy", [one.get("strategy") if isinstance(one.get("strategy"), str) else None for one in told]),
             texts(
                 "parameters",

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from app.shell.options import BOOK_VARIABLE, DEFAULT_BOOK
+from app.shell.runner import runner_of
 from ledger import views
 from ledger.journal import Journal, JournalError, SessionInfo
 
@@ -119,9 +120,15 @@ def config(info: SessionInfo) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def is_simulated(info: SessionInfo) -> bool:
-    """Say whether a paper session traded the embedded gateway, which has no market behind it."""
-    return info.kind == "paper" and config(info).get("host") is None
+def is_simulated(info: SessionInfo, path: str | Path = "") -> bool:
+    """Say whether a paper session traded a simulated gateway, which has no market behind it.
+
+    Without a host it was the embedded one; with a path the word of its runner counts, too.
+    """
+    if info.kind != "paper":
+        return False
+    runner = runner_of(path) if path else None
+    return config(info).get("host") is None or (runner is not None and runner.session == info.id and runner.simulated)
 
 
 def currency(info: SessionInfo) -> str:
@@ -129,13 +136,13 @@ def currency(info: SessionInfo) -> str:
     return str(config(info).get("currency") or "USD")
 
 
-def title(info: SessionInfo) -> str:
+def title(info: SessionInfo, path: str | Path = "") -> str:
     """Return a session's name for lists: number, kind, strategy, what it traded."""
     told = config(info)
     params = told.get("params") or {}
     given = ", ".join(f"{name}={_short(value)}" for name, value in params.items()) if isinstance(params, dict) else ""
     strategy = f"{told['strategy']}({given})" if isinstance(told.get("strategy"), str) else ""
-    kind = "SIMULATED paper" if is_simulated(info) else info.kind
+    kind = "SIMULATED paper" if is_simulated(info, path) else info.kind
     return " · ".join(part for part in (f"#{info.id} {kind}", strategy, _scope(info)) if part)
 
 

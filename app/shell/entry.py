@@ -95,7 +95,7 @@ def _session_choice(listed: list[SessionInfo]) -> None:
         st.session_state["session_id"] = None
         st.caption("This book has no session yet.")
         return
-    titles = {info.id: books.title(info) for info in listed}
+    titles = {info.id: books.title(info, st.session_state["book_path"]) for info in listed}
     asked = st.query_params.get("session", "")
     at = numbers.index(int(asked)) if asked.isdecimal() and int(asked) in numbers else 0
     if st.session_state.get("session") not in numbers:

@@ -54,8 +54,8 @@ def header(
         return
     known = f"as of event {at.events:,}" + (f", {text.moment(as_of_ns)} ({text.age(as_of_ns)})" if as_of_ns else "")
     late = f"; {text.count(at.late, 'event')} recorded and not shown yet" if at.late else ""
-    st.caption(f"{what}  \n{text.plain(title(info))} · {text.plain(known + late)}")
-    if is_simulated(info):
+    st.caption(f"{what}  \n{text.plain(title(info, at.path))} · {text.plain(known + late)}")
+    if is_simulated(info, at.path):
         st.info(
             "**SIMULATED**: the session traded the embedded gateway. Prices are drawn; no market, no money.",
             icon=":material/science:",
