@@ -19,7 +19,13 @@ BY = ("symbol", "day", "strategy", "trigger", "source")
 
 @click.command()
 @click.option("--by", type=click.Choice(BY), default="symbol", show_default=True, help="What to group by.")
-@click.option("--minimum", type=click.IntRange(min=2), default=20, show_default=True, help="Trades that a group needs to be ranked.")
+@click.option(
+    "--minimum",
+    type=click.IntRange(min=2),
+    default=20,
+    show_default=True,
+    help="Trades that a group needs to be ranked.",
+)
 @stored
 @leaf
 def breakdown(settings: Settings, session_id: int | None, by: str, minimum: int) -> None:
@@ -34,12 +40,18 @@ def breakdown(settings: Settings, session_id: int | None, by: str, minimum: int)
         exits = [_exit(row, document) for row in views.exit_quality(journal, info.id)]
     formula = views.FORMULA.format(minimum=minimum)
     speaker = voice()
-    speaker.document({"session": info.id, "by": by, "groups": groups, "leaderboard": ranks, "formula": formula, "exits": exits})
+    speaker.document(
+        {"session": info.id, "by": by, "groups": groups, "leaderboard": ranks, "formula": formula, "exits": exits}
+    )
     columns = ("name", "trades", "winners", "pnl", "fees", "net", "best", "worst")
     speaker.show(_table(f"Profit by {by}, session {info.id}", columns, groups))
-    speaker.show(_table(f"Leaderboard: {formula}", ("name", "trades", "win_rate", "mean", "profit_factor", "score"), ranks))
+    speaker.show(
+        _table(f"Leaderboard: {formula}", ("name", "trades", "win_rate", "mean", "profit_factor", "score"), ranks)
+    )
     columns = ("name", "trades", "win_rate", "break_even", "mean_win", "mean_loss", "reward_risk", "net")
-    speaker.show(_table("Exits: reward / risk = mean winner / mean loser; a win rate above break-even paid", columns, exits))
+    speaker.show(
+        _table("Exits: reward / risk = mean winner / mean loser; a win rate above break-even paid", columns, exits)
+    )
 
 
 def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> Any:

@@ -108,11 +108,14 @@ def compare_stored(settings: Settings, session_id: int | None, method: str, by: 
         }
     )
     names = ("row", "symbol", "day") if by == "trade" else ("name", "closers")
-    columns = (*names, "stored", "true", "difference", "reason")
+    three = any(document.get("allocated") is not None for document in documents)
+    columns = (*names, "stored", *(("allocated",) if three else ()), "true", "difference", "reason")
     lines = [[_cell(document, column) for column in columns] for document in documents]
     last = ["all", *([""] * (len(names) - 1)), *(_cell(whole, column) for column in columns[len(names) :])]
     title = f"Session {number}: stored profit beside {found.method.name}, {found.meaning}"
-    speaker.show(table(title, columns, [*lines, last], numbers=("closers", "stored", "true", "difference")))
+    speaker.show(
+        table(title, columns, [*lines, last], numbers=("closers", "stored", "allocated", "true", "difference"))
+    )
     if whole["difference"] != "0.00" or any(document["reason"] != "equal" for document in documents):
         raise click.exceptions.Exit(Code.FINDING)
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from ledger.journal.days import trading_days
+from ledger.rescue.audit.allocations import allocated_profits
 from ledger.rescue.audit.finding import Case
 from ledger.rescue.audit.profit import Conventions, compared, groups
 from ledger.rescue.times import day_text, time_text
@@ -31,6 +32,8 @@ class Line(NamedTuple):
     day: str
     time: str
     stored_e8: int | None
+    allocated_e8: int | None
+    """What the file's own table of allocations says, where it has one."""
     true_e8: int | None
     difference_e8: int | None
     reason: str
@@ -64,6 +67,7 @@ def differences(case: Case, method: Method = Method.FIFO) -> Differences:
     trades, at = case.legacy.trades, np.flatnonzero(truth.closers)
     days = trading_days(trades.time_ns[at], ZoneInfo(case.legacy.zone))
     why = _reasons(case, found, method)
+    allocated = allocated_profits(case)
     lines = []
     for place, day in zip(at.tolist(), days.tolist(), strict=True):
         stored = int(trades.pnl_e8[place]) if trades.pnl_known[place] else None
@@ -71,17 +75,9 @@ def differences(case: Case, method: Method = Method.FIFO) -> Differences:
         gap = None if stored is None or true is None else stored - true
         reason = NO_LOT if true is None else NOT_STORED if stored is None else why.get(place, EQUAL)
         label = case.legacy.label(int(trades.symbol[place]))
+        when = time_text(int(trades.time_ns[place]))
         lines.append(
-            Line(
-                trades.row(place),
-                label,
-                day_text(day),
-                time_text(int(trades.time_ns[place])),
-                stored,
-                true,
-                gap,
-                reason,
-            )
+            Line(trades.row(place), label, day_text(day), when, stored, allocated.get(place), true, gap, reason)
         )
     return Differences(found.name, method, lines)
 

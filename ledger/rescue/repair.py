@@ -128,7 +128,9 @@ def _taken_back(case: Case, symbol: int, excess: int, repeats: Suspects | None) 
 def _brought_in(case: Case, symbol: int, missing: int, stored: StoredPosition | None) -> Iterator[Step]:
     label = case.legacy.label(symbol)
     if stored is not None and stored.avg_cost_e8:
-        evidence = f"{label}: {stored.row} holds more than the trades add up to; the purchase is not in the file, its cost is"
+        evidence = (
+            f"{label}: {stored.row} holds more than the trades add up to; the purchase is not in the file, its cost is"
+        )
         evidence += " the stored one"
         yield Step("bring in", label, stored.row, missing, stored.avg_cost_e8, 0, evidence, symbol)
 
@@ -140,7 +142,9 @@ def _cash(case: Case) -> Iterator[Step]:
         amount = (account.cash_e8 or 0) - expected_cash(case, account.portfolio)
         if account.cash_e8 is not None and amount:
             left = text(expected_cash(case, account.portfolio))
-            evidence = f"{lost[0].title}; {account.row} says {text(account.cash_e8)}, the rows that are left give {left}"
+            evidence = (
+                f"{lost[0].title}; {account.row} says {text(account.cash_e8)}, the rows that are left give {left}"
+            )
             yield Step("adjust cash", None, account.row, 0, 0, amount, evidence, -1)
 
 

@@ -150,7 +150,9 @@ def described(journal: Journal, session_id: int) -> dict[str, Any]:
             f"makes one that does"
         )
     if info.status == "repaired":
-        raise RescueError(f"session {session_id} is repaired from session {info.parent}, which holds the file; name that one")
+        raise RescueError(
+            f"session {session_id} is repaired from session {info.parent}, which holds the file; name that one"
+        )
     if info.status != DONE:
         raise RescueError(f"session {session_id} is {info.status}: its import did not finish; import the file again")
     return found

@@ -216,3 +216,31 @@ def test_the_breakdown_command_shows_groups_ranks_and_exits(database, tmp_path):
     # Winners earn 10, 20 and 30, losers 10 and 15: 20 / 12.5, and 12.5 / 32.5 of winners would break even.
     assert (exit_["mean_win"], exit_["mean_loss"], exit_["reward_risk"], exit_["win_rate"]) == ("20.00", "-12.50", "1.60", "0.60")
     assert exit_["break_even"] == "0.384615" and exit_["mean_holding_seconds"] == 600 and found["leaderboard"][0]["net"] == "35.00"
+
+
+def test_every_key_of_every_document_is_in_the_documentation(database, tmp_path):
+    from pathlib import Path
+
+    doc = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    disaster()[0].save(database)
+    book = ("--book", tmp_path / "b.db", "--json")
+    said = [invoke("book", *words, *book) for words in (
+        ("import", database), ("audit", "1"), ("rebook", "1", "--compare", "--by", "trade"), ("rebook", "1"), ("repair", "1"), ("breakdown",),
+    )]  # fmt: skip
+    keys = {key for result in said for key in json.loads(result.stdout)}
+    keys |= set(json.loads(said[1].stdout)["findings"][0]) | set(json.loads(said[4].stdout)["steps"][0])
+    assert {key for key in keys if f"`{key}`" not in doc} == set()
+
+
+@pytest.mark.parametrize(("words", "code", "says"), [
+    (("import", "nothing.db"), 2, "does not exist"), (("audit", "nothing.db"), 2, "does not exist"), (("audit",), 4, "no journal"),
+    (("import", "words.txt"), 2, "no table"), (("import", "words.txt", "--column", "price"), 2, "field=name"),
+    (("import", "words.txt", "--naive-zone", "Mars"), 2, "no table"), (("import", "words.txt", "--start-cash", "lots"), 2, "lots"),
+])  # fmt: skip
+def test_a_wrong_word_gets_a_sentence_and_its_code_and_writes_nothing(tmp_path, monkeypatch, words, code, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.txt").write_text("hello")
+    before = sorted(tmp_path.rglob("*"))
+    result = invoke("book", *words, "--book", tmp_path / "b.db")
+    assert result.exit_code == code and says in result.stderr and "bug" not in result.stderr, result.output
+    assert sorted(tmp_path.rglob("*")) == before

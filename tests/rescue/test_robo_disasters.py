@@ -296,3 +296,13 @@ def test_a_clock_that_ran_back_is_found_and_the_trades_are_booked_by_time(databa
     path = bot.save(database)
     assert found(path, "time-backwards")[0].rows == ["trades#2"]
     assert int(audited(path).case.truth.gross_e8.sum()) == e8(1)
+
+
+def test_a_plan_that_buys_the_same_twice_in_minutes_is_no_suspect_and_a_loop_is(database):
+    bot = Robo("G2")
+    for n in range(3):
+        bot.trade(f"2026-01-20 15:0{n}:00", "BUY", "PLAN", 10, "20").trade(f"2026-01-20 16:0{n}:30", "BUY", "LOOP", 10, "20")
+    bot.trade("2026-01-20 16:03:30", "BUY", "LOOP", 10, "20")
+    bot.deals.sort(key=lambda deal: deal.time)
+    bot.trades.sort(key=lambda row: row["timestamp"])
+    assert [f.symbol for f in found(bot.settle().save(database), "duplicate-suspected")] == ["LOOP"]

@@ -116,6 +116,16 @@ def _times(case: Case, places: Int64s, stored: Int64s) -> Int64s:
     return np.where(places >= 0, case.legacy.trades.time_ns[np.maximum(places, 0)], stored)
 
 
+def allocated_profits(case: Case) -> dict[int, int]:
+    """Return, by place, what the newest allocations of each sale say that it earned, e8."""
+    allocations = case.legacy.allocations
+    if allocations is None:
+        return {}
+    use = newest(allocations) & allocations.pnl_known & (allocations.sell >= 0)
+    stored = _sum_at(allocations.sell, np.where(use, allocations.pnl_e8, 0), len(case.legacy.trades))
+    return {int(place): int(stored[place]) for place in np.unique(allocations.sell[use])}
+
+
 def profit(case: Case) -> Iterator[Finding]:
     """Find sales whose allocated profit is not the booked one."""
     allocations, trades, truth = case.legacy.allocations, case.legacy.trades, case.truth

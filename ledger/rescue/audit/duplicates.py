@@ -2,7 +2,8 @@
 
 Theory of operation. Rows without an order id can only be suspected. A cluster is a run of trades of one symbol and side,
 each within WINDOW of the one before, with no trade of the other side between. A later row of the same
-quantity is a suspect; a row of another quantity is a look-alike: a part of one order, or a planned addition. Rows that
+quantity is a suspect; a row of another quantity is a look-alike: a part of one order, or a planned addition. Where nothing else
+speaks against them, only equal rows within seconds, or many in a run, are suspects: a plan may buy each minute, too. Rows that
 share an order id are parts of one order and are never suspects. The stored position decides how sure it is: shares that are
 recorded and not held were never bought.
 """
@@ -22,6 +23,10 @@ from ledger.units import decimal_text
 
 WINDOW_NS = 120 * 10**9
 """The longest pause between two purchases of a loop that buys again on each cycle."""
+QUICK_NS = 10 * 10**9
+"""The longest pause between parallel tasks that act on one decision."""
+MANY = 4
+"""Equal trades in one run from which on a loop is likelier than a plan."""
 
 
 class Suspects(NamedTuple):
@@ -29,6 +34,8 @@ class Suspects(NamedTuple):
 
     symbol: int
     again: Int64s
+    quick: Int64s
+    """Of these, the ones within QUICK_NS of an equal one, or in a run of MANY."""
     beyond_first: Int64s
     alike: Int64s
     clusters: int
@@ -51,19 +58,30 @@ def suspects(case: Case) -> Iterator[Suspects]:
             yield Suspects(symbol, *found)
 
 
-def _of_runs(case: Case, at: Int64s, run: Int64s, starts: np.ndarray) -> tuple[Int64s, Int64s, Int64s, int]:
-    """Return (rows of a quantity seen before in their run, all rows but the first of a run, look-alikes, runs)."""
+def _of_runs(case: Case, at: Int64s, run: Int64s, starts: np.ndarray) -> tuple[Int64s, Int64s, Int64s, Int64s, int]:
+    """Return (rows of a quantity seen before in their run, the quick ones of them, all rows but the first of a run, look-alikes, runs)."""
     trades = case.legacy.trades
     keys = np.column_stack([run, trades.qty_e8[at]])
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    again = first[inverse.reshape(-1)] != np.arange(len(at))
+    _, first, inverse, counts = np.unique(keys, axis=0, return_index=True, return_inverse=True, return_counts=True)
+    group = inverse.reshape(-1)
+    again = first[group] != np.arange(len(at))
+    quick = (counts[group] >= MANY) | (_pauses(trades.time_ns[at], group) <= QUICK_NS)
     if trades.order is not None:
         one = [trades.order[place] for place in at.tolist()]
         parts = np.array([n > 0 and one[n] != "" and one[n] == one[n - 1] for n in range(len(one))])
         again, starts = again & ~parts, starts | parts
     beyond = at[~starts]
     runs = len(np.unique(run[~starts]))
-    return at[again], beyond, np.setdiff1d(beyond, at[again]), runs
+    return at[again], at[again & quick], beyond, np.setdiff1d(beyond, at[again]), runs
+
+
+def _pauses(time_ns: Int64s, group: Int64s) -> Int64s:
+    """Return how long before each row the last one of its group was; the first of a group has no such row."""
+    order = np.lexsort((np.arange(len(group)), group))
+    pauses = np.full(len(group), 2**62, np.int64)
+    same = np.diff(group[order]) == 0
+    pauses[order[1:][same]] = np.diff(time_ns[order])[same]
+    return pauses
 
 
 def duplicates(case: Case) -> Iterator[Finding]:
@@ -115,13 +133,9 @@ def _judged(case: Case, found: Suspects, excess: int | None) -> tuple[Int64s, st
         )
     if excess == 0:
         why = "The stored position holds these shares, so the orders were executed: a decision made twice, or a planned addition."
-        return found.again, SUSPICION, SUSPECTED, why
-    return (
-        found.again,
-        SUSPICION,
-        SUSPECTED,
-        "No stored position says whether they were held; a planned addition looks the same.",
-    )
+        return found.quick, SUSPICION, SUSPECTED, why
+    why = "No stored position says whether they were held; a planned addition, or parts of one order, look the same."
+    return found.quick, SUSPICION, SUSPECTED, why
 
 
 SQL = (

@@ -85,9 +85,7 @@ def _must(table: RawTable, *names: str) -> int:
 
 
 def _extra(table: RawTable) -> tuple[tuple[str, int], ...]:
-    return tuple(
-        (name, place) for name in ("strategy",) if (place := table.place(name)) is not None
-    )
+    return tuple((name, place) for name in ("strategy",) if (place := table.place(name)) is not None)
 
 
 class Cells:
