@@ -41,12 +41,17 @@ def get(name: str) -> Strategy:
     """Return the strategy called `name`.
 
     Args:
-        name: `sma_cross`, `sma-cross`, `package.module:STRATEGY`, or a file: `path/to/my_strategy.py`, `my.py:OTHER`.
+        name: `sma_cross`, `sma-cross`, `package.module:STRATEGY`, or a file: `path/to/my_strategy.py`, `my.py:OTHER`,
+            `models/trend.skops` (see `strategies.models`).
     Raises:
         strategies.api.StrategyError: unknown name or no such file; the message lists near names.
     """
     from strategies.api import known_name
 
+    if name.endswith(".skops"):
+        from strategies.models import strategy
+
+        return strategy(name)
     path, dot_py, attribute = name.rpartition(".py")
     if dot_py and (not attribute or attribute[0] == ":"):
         return _load_file(name, path + dot_py, attribute[1:] or "STRATEGY")
