@@ -4,7 +4,7 @@ Theory of operation. The journal runs over apsw with a VFS that logs each write,
 truncation and sync, and can fail at the n-th. An image is what a power cut at one
 place of the log may leave: everything synced, and of the rest each write kept,
 dropped, or torn at 512 bytes. Images are opened with the standard library's SQLite.
-The VFS has no shared memory, so the journal's connection is exclusive here.
+The journal's connection is exclusive here unless a test wants readers beside it.
 """
 
 from __future__ import annotations
@@ -91,9 +91,9 @@ class _Answer:
 class Connection:
     """An apsw connection that answers like the standard library's, as far as the journal asks."""
 
-    def __init__(self, path: Path, disk: Disk, synchronous: str) -> None:
+    def __init__(self, path: Path, disk: Disk, synchronous: str, exclusive: bool = True) -> None:
         self._inner = apsw.Connection(str(path), vfs=disk.name)
-        for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", f"synchronous = {synchronous}", "wal_autocheckpoint = 25"):
+        for setting in (f"locking_mode = {'EXCLUSIVE' if exclusive else 'NORMAL'}", "journal_mode = WAL", f"synchronous = {synchronous}", "wal_autocheckpoint = 25"):
             self.execute(f"PRAGMA {setting}")
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> _Answer:
@@ -119,9 +119,9 @@ class Connection:
             self._inner.close(True)
 
 
-def use(monkeypatch: Any, disk: Disk, synchronous: str = "FULL") -> None:
+def use(monkeypatch: Any, disk: Disk, synchronous: str = "FULL", exclusive: bool = True) -> None:
     """Let journals that are opened from now on write to this disk."""
-    monkeypatch.setattr(files, "connect_writer", lambda path: Connection(path, disk, synchronous))
+    monkeypatch.setattr(files, "connect_writer", lambda path: Connection(path, disk, synchronous, exclusive))
 
 
 def image(base: dict[str, bytes], log: Sequence[Op], cut: int, draw: Random) -> dict[str, bytes]:

@@ -96,6 +96,9 @@ class Connection:
 
         self._request("order", arrives)
         self.waiting.append(sent)
+        if not self.broker.broke_under_an_order and self.broker.world.draw("line breaks under an order", 6) == 5:
+            self.broker.broke_under_an_order = True
+            self.broker.cut(self)
 
     def cancel(self, order_id: int) -> None:
         self._request("cancel", lambda: self.broker.on_cancel(order_id))
@@ -147,6 +150,7 @@ class Broker:
         """By id without its revision: the latest one."""
         self.connections: list[Connection] = []
         self.next_order_id, self.doubled = 1, ""
+        self.broke_under_an_order = False
         self.watch: Callable[[Connection, Sent], None] = lambda connection, sent: None
         """Sees every order as it leaves a runner."""
         self._perm = 100
@@ -170,7 +174,7 @@ class Broker:
                 return  # and nothing that was written after it
             self.next_order_id = max(self.next_order_id, sent.order_id + 1)
             self.coming += 1
-            delay = (0.0, 5.0, 40.0)[self.world.draw("worked off after", 3)]
+            delay = (0.0, 40.0, 40.0)[self.world.draw("worked off after", 3)]
             self.world.loop.call_later(delay, lambda sent=sent: self._happen(lambda: self.on_order(sent)), context=Context())
 
     def cut(self, connection: Connection) -> None:

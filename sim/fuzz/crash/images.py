@@ -1,0 +1,109 @@
+"""What a crash may leave of files, from a log of what the disk was told.
+
+Theory of operation. A recording file system keeps a log of writes, truncations, deletions and syncs. A crash point is a
+place in that log. A process that is killed there leaves every byte it wrote, because the system's cache
+survives it. A power cut leaves what was synced, and of the rest what chance has it: nothing, everything, any
+subset of 512-byte sectors, or all but a last write that is torn. A sync makes everything durable
+that its file was told before it; a deletion and a truncation are kept or lost as one.
+
+Pure: bytes in, bytes out. Chance comes from the caller. The recorder lives with the tests, because it
+needs apsw; so does the judgement of an image, because only a journal knows what was acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+SECTOR = 512
+WAYS = ("kill", "none", "all", "subset", "torn")
+"""How a crash leaves what was not synced; `kill` and `all` leave the same bytes, by different causes."""
+
+Files = dict[str, bytes]
+Below = Callable[[int], int]
+"""Returns a choice of range(n)."""
+
+
+class Told(Protocol):
+    """What the disk was told: kind write, truncate (offset = size), sync or delete; other kinds are remarks."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def content(self) -> bytes: ...  # noqa: D102
+
+
+class Image(NamedTuple):
+    """The files after a crash, where in the log it was, and in which way."""
+
+    cut: int
+    way: str
+    files: Files
+
+
+def image(base: Files, log: Sequence[Told], cut: int, way: str, below: Below) -> Files:
+    """Return the files as a crash after `cut` entries of the log leaves them.
+
+    Args:
+        base: the files before the first entry. way: one of WAYS. below: chance, for `subset` and `torn`.
+    Raises:
+        ValueError: no such way.
+    """
+    if way not in WAYS:
+        raise ValueError(f"{way!r} is no way to crash; the ways are {', '.join(WAYS)}")
+    synced = {told.name: number for number, told in enumerate(log[:cut]) if told.kind == "sync"}
+    last = max((number for number, told in enumerate(log[:cut]) if told.kind == "write"), default=-1)
+    files = {name: bytearray(content) for name, content in base.items()}
+    for number, told in enumerate(log[:cut]):
+        durable = number < synced.get(told.name, -1)
+        fate = "all" if durable or way == "kill" or (way == "torn" and number != last) else way
+        _tell(files, told, fate, below)
+    return {name: bytes(content) for name, content in files.items()}
+
+
+def _tell(files: dict[str, bytearray], told: Told, fate: str, below: Below) -> None:
+    """Let one entry of the log reach the files (modified in place), as far as its fate has it."""
+    if told.kind == "write":
+        for offset, piece in _pieces(told, fate, below):
+            _write(files.setdefault(told.name, bytearray()), offset, piece)
+    elif told.kind in ("truncate", "delete") and (fate == "all" or (fate in ("subset", "torn") and below(2) == 1)):
+        if told.kind == "delete":
+            files.pop(told.name, None)
+        else:
+            del files.setdefault(told.name, bytearray())[told.offset :]
+
+
+def _pieces(told: Told, fate: str, below: Below) -> Iterator[tuple[int, bytes]]:
+    """Yield (offset, bytes) of what a write leaves."""
+    if fate == "all":
+        yield told.offset, told.content
+    elif fate == "torn":
+        yield told.offset, told.content[: SECTOR * below(len(told.content) // SECTOR + 1)]
+    elif fate == "subset":
+        for start in range(0, len(told.content), SECTOR):
+            if below(2) == 1:
+                yield told.offset + start, told.content[start : start + SECTOR]
+
+
+def _write(file: bytearray, offset: int, content: bytes) -> None:
+    if len(file) < offset:
+        file.extend(bytes(offset - len(file)))
+    file[offset : offset + len(content)] = content
+
+
+def images(base: Files, log: Sequence[Told], below: Below, draws: int = 2) -> Iterator[Image]:
+    """Yield the image of every crash point in every way, those with chance `draws` times; equal neighbours once."""
+    seen: set[int] = set()
+    for cut in range(len(log) + 1):
+        for way in WAYS:
+            for _ in range(draws if way in ("subset", "torn") else 1):
+                files = image(base, log, cut, way, below)
+                fingerprint = hash(tuple(sorted(files.items())))
+                remark = way == "kill" or cut == len(log) or log[cut - 1].kind not in ("write", "sync", "truncate", "delete")
+                if fingerprint not in seen or remark:
+                    seen.add(fingerprint)
+                    yield Image(cut, way, files)
