@@ -28,13 +28,20 @@ class Told(Protocol):
     """What the disk was told: kind write, truncate (offset = size), sync or delete; other kinds are remarks."""
 
     @property
-    def kind(self) -> str: ...  # noqa: D102
+    def kind(self) -> str:
+        """Return the kind."""
+
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """Return the file."""
+
     @property
-    def offset(self) -> int: ...  # noqa: D102
+    def offset(self) -> int:
+        """Return the place in the file, or its new size."""
+
     @property
-    def content(self) -> bytes: ...  # noqa: D102
+    def content(self) -> bytes:
+        """Return what was written."""
 
 
 class Image(NamedTuple):
