@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import gateway, measures, portfolio, rescue, sweeps
+from benchmarks import fuzz, gateway, measures, portfolio, rescue, sweeps
 from benchmarks.peers import beside
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -52,6 +52,9 @@ def main(quick: bool, names: list[str]) -> int:
             ("other engines", lambda: beside.side_by_side(scale)),
             ("gateway", lambda: gateway.orders_over_tcp(100_000 // scale)),
             ("rescue", lambda: rescue.audit(place, 1_000_000 // scale)),
+            ("fuzz, speed", lambda: fuzz.speed(20_000 // scale)),
+            ("fuzz, complete searches", lambda: fuzz.complete(8 if scale == 1 else 5)),
+            ("fuzz, zoo", lambda: fuzz.zoo(100 // scale)),
             ("commands", lambda: measures.commands(place)),
         )
         unknown = set(names) - {name for name, _ in work}

@@ -55,18 +55,20 @@ class Timer(Handle):
         return self.due
 
 
+_begin_task: Callable[..., None] = asyncio.Task.__init__
+
+
 class Task(asyncio.Task):  # type: ignore[type-arg]
     """A task whose hash is its number in the schedule."""
 
-    def __init__(self, coroutine: Any, number: int, **options: Any) -> None:
+    def __init__(self, coroutine: Any, number: int, loop: Loop, name: str, context: Context) -> None:
         self.number = number
-        super().__init__(coroutine, **options)
+        _begin_task(self, coroutine, loop=loop, name=name, context=context)
 
     def __hash__(self) -> int:
         return self.number
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
+    __eq__ = object.__eq__
 
 
 class Future(asyncio.Future):  # type: ignore[type-arg]
@@ -77,8 +79,7 @@ class Future(asyncio.Future):  # type: ignore[type-arg]
     def __hash__(self) -> int:
         return self.number
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
+    __eq__ = object.__eq__
 
 
 class Loop(asyncio.AbstractEventLoop):
@@ -92,7 +93,7 @@ class Loop(asyncio.AbstractEventLoop):
     """
 
     def __init__(self) -> None:
-        self.ready: deque[Handle] = deque()
+        self.ready: deque[Handle | tuple[Any, ...]] = deque()
         self.timers: list[tuple[float, int, Timer]] = []
         self.now = 0.0
         self.errors: list[dict[str, Any]] = []
@@ -104,8 +105,12 @@ class Loop(asyncio.AbstractEventLoop):
     # What asyncio calls all the time.
 
     def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Handle:  # type: ignore[override]
-        """Run a callback after those that wait already."""
-        handle = Handle((callback, args, copy_context() if context is None else context))
+        """Run a callback after those that wait already; with a context of its own it cannot be cancelled."""
+        if context is not None:
+            # So call tasks and futures, for every step of every task, and they never keep the handle.
+            self.ready.append((callback, args, context))
+            return None  # type: ignore[return-value]
+        handle = Handle((callback, args, copy_context()))
         self.ready.append(handle)
         return handle
 
@@ -144,7 +149,7 @@ class Loop(asyncio.AbstractEventLoop):
         lane = parent.process.new_lane(coro)
         context.run(LANE.set, lane)
         self._made += 1
-        task = lane.task = Task(coro, self._made, loop=self, name=name or lane.name, context=context)
+        task = lane.task = Task(coro, self._made, self, name or lane.name, context)
         return task
 
     # Time.

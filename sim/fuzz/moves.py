@@ -27,6 +27,7 @@ class Moves:
     trace: list[str]
     processes: list[Process]
     crashed: list[Callable[[Process, str], None]]
+    dropped: list[Callable[[Process], None]]
     watch: Callable[[str, Lane | None], None] | None
     deliver: Callable[[int], None]
     post: Callable[..., None]
@@ -47,6 +48,8 @@ class Moves:
         if kind == "cancel":
             lanes = [x for x in self.pending if x.task is not None and x.task is not x.process.main and x.process.alive]  # type: ignore[union-attr]
             return [f"cancel.{lane.name}" for lane in lanes]
+        if kind == "drop" and not self.dropped:
+            return []
         alive = [process for process in self.processes if process.alive and (kind in ("crash", "power", "torn") or not process.main.done())]
         if kind in ("twin", "old"):
             alive = [process for process in alive if process.build == "new" and (kind != "old" or process.program.old is not None)]
@@ -123,15 +126,31 @@ class Moves:
             process = next(p for p in self.processes if p.letter == target)
             if fault in ("twin", "old"):
                 self.start(process.program, "old" if fault == "old" else process.build)
+            elif fault == "drop":
+                self.disconnect(process)
             else:
                 self.kill(process, fault)
+
+    def disconnect(self, process: Process) -> None:
+        """Lose everything that is on its way to a process from the wire, and tell the ports that listen for this."""
+        for lane in [lane for lane in self.pending if lane.process is process]:
+            if lane.queue:
+                lane.queue.clear()
+            if lane.act is not None or (lane.survives and lane.effect is None):
+                self.pending.remove(lane)
+                lane.clear()
+        for lost in self.dropped:
+            lost(process)
 
     def kill(self, process: Process, how: str = "crash") -> None:
         """End a process at once: nothing of it runs again; requests on the wire still arrive."""
         process.alive = False
-        for handle in [*self.loop.ready, *(timer for _, _, timer in self.loop.timers)]:
-            if handle and process.owns(handle[2]):
-                handle.cancel()
+        waiting = [handle for handle in self.loop.ready if handle and not process.owns(handle[2])]
+        self.loop.ready.clear()
+        self.loop.ready.extend(waiting)
+        for _, _, timer in self.loop.timers:
+            if timer and process.owns(timer[2]):
+                timer.cancel()
         for lanes in (self.pending, self.held):
             for lane in [lane for lane in lanes if lane.process is process]:
                 if lane.effect is not None and lane.survives:

@@ -52,26 +52,23 @@ class Lane:
         priority, seen: for policies.
     """
 
-    __slots__ = (
-        "act", "effect", "error", "faults", "future", "label", "name", "priority", "process", "queue", "resource", "seen", "spares",
-        "survives", "task", "title", "value",
-    )  # fmt: skip
+    label = resource = ""
+    effect: Callable[..., Any] | None = None
+    act: Callable[[], Any] | None = None
+    future: Any = None
+    task: Any = None
+    value: Any = None
+    error: BaseException | None = None
+    faults: tuple[str, ...] = ()
+    survives = False
+    queue: deque[Event] | None = None
+    spares: list[Lane] | None = None
+    priority = -1.0
+    seen = 0
 
     def __init__(self, name: str, process: Process | None, title: str = "") -> None:
+        # Everything else begins as the class has it: a lane is made for each task of each schedule.
         self.name, self.process, self.title = name, process, title
-        self.label, self.resource = "", ""
-        self.effect: Callable[..., Any] | None = None
-        self.act: Callable[[], Any] | None = None
-        self.future: Any = None
-        self.task: Any = None
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.faults: tuple[str, ...] = ()
-        self.survives = False
-        self.queue: deque[Event] | None = None
-        self.spares: list[Lane] | None = None
-        self.priority = -1.0
-        self.seen = 0
 
     def __enter__(self) -> None:
         """Begin an effect."""
@@ -134,8 +131,7 @@ class Process:
     def new_lane(self, coroutine: Any) -> Lane:
         """Return the lane of a new task: A for the main one, then A1, A2."""
         count = len(self.lanes)
-        title = getattr(coroutine, "__qualname__", "task").rpartition(".<locals>.")[2]
-        lane = Lane(f"{self.letter}{count}" if count else self.letter, self, title)
+        lane = Lane(f"{self.letter}{count}" if count else self.letter, self, getattr(coroutine, "__qualname__", "task"))
         self.lanes.append(lane)
         return lane
 
@@ -147,15 +143,16 @@ class Process:
     def bury(self) -> None:
         """Close every coroutine, so that nothing of this life runs later; what its cleaning up raises dies with it."""
         self.alive = False
+        forget = tasks._unregister_task
         for lane in self.lanes:
             task, lane.task = lane.task, None
             if task is None:
                 continue
-            tasks._unregister_task(task)
+            forget(task)
             if not task.done():
                 task._log_destroy_pending = False
                 with suppress(Exception, Dead):
                     task.get_coro().close()
-            elif not task.cancelled():
-                task.exception()
+            else:
+                task._log_traceback = False
         self.main, self.lanes = None, []

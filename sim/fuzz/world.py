@@ -33,6 +33,8 @@ Pick = Callable[[list[Lane]], int]
 """Returns the index of the lane that moves, or -1 when it did something else to the world itself."""
 
 STEPS_MAX = 10_000
+_Future: Callable[..., asyncio.Future[Any]] = asyncio.Future
+_lane_now = LANE.get
 
 
 class World(Moves):
@@ -42,6 +44,7 @@ class World(Moves):
         loop, tape: the schedule's. pending: lanes that can move. held: lanes that are slow or late.
         trace: the moves so far. processes: every life of every program, in order of starting.
         crashed: called with (process, "crash" | "power" | "torn") when one dies; ports lose there what a crash loses.
+        dropped: called with the process whose connection is lost (fault `drop`); without one this fault does not happen.
         watch: called before each move with (step, lane or None); for lanes and coverage, None when nobody looks.
         until: ends the schedule when it returns True; by default the mains do.
         linger: virtual seconds for which timers still fire after the last main ended.
@@ -64,6 +67,7 @@ class World(Moves):
         self.touched: set[tuple[str, bool]] = set()
         self.shown: list[tuple[str, Callable[[], object]]] = []
         self.crashed: list[Callable[[Process, str], None]] = []
+        self.dropped: list[Callable[[Process], None]] = []
         self.watch: Callable[[str, Lane | None], None] | None = None
         self.until: Callable[[], bool] | None = None
         self.early: Callable[[int], bool] | None = None
@@ -153,13 +157,17 @@ class World(Moves):
             faults: kinds that may strike here. resource: what it touches (see `explore`).
             survives: the request is on the wire, so it arrives although its process dies.
         """
-        lane = LANE.get()
+        lane = _lane_now()
         if not lane.process.alive:  # type: ignore[union-attr]
             raise Dead(f"{lane.name} was killed")
         if lane.label:
             lane = lane.spare()
-        future: asyncio.Future[Any] = asyncio.Future(loop=self.loop)
-        lane.label, lane.effect, lane.future, lane.faults, lane.resource, lane.survives = label, effect, future, faults, resource, survives
+        future = lane.future = _Future(loop=self.loop)
+        lane.label, lane.effect = label, effect
+        if effect is not None:
+            lane.faults, lane.resource, lane.survives = faults, resource, survives
+        elif lane.resource or lane.faults or faults or resource:
+            lane.faults, lane.resource, lane.survives = faults, resource, False
         self.pending.append(lane)
         return future
 
@@ -210,13 +218,13 @@ class World(Moves):
 
     def _let_go(self) -> None:
         """Break the circles of references, so that a schedule's memory is free before the next one begins."""
-        self.checks, self.ends, self.crashed, self.shared = [], [], [], []
+        self.checks, self.ends, self.crashed, self.dropped, self.shared = [], [], [], [], []
         self.until = self.early = self.watch = None
         self.loop.inline = None
 
     def _run(self, pick: Pick) -> None:
         pending, ready, trace, checks = self.pending, self.loop.ready, self.trace, self.checks
-        next_ready, deliver = ready.popleft, self.deliver
+        next_ready, deliver, watch, most = ready.popleft, self.deliver, self.watch, self.steps_max
         while True:
             if self.early is not None:
                 self._drain_with_moves(pick)
@@ -241,11 +249,18 @@ class World(Moves):
             index = pick(pending)
             if index >= 0:
                 lane = pending[index]
-                if self.watch is not None:
-                    self.watch(lane.name, lane)
+                if watch is not None:
+                    watch(lane.name, lane)
                 trace.append(lane.name)
-                deliver(index)
-            if len(trace) > self.steps_max:
+                if lane.effect is None and lane.value is None and lane.error is None and lane.future is not None:
+                    # The commonest move, written out: an answer without a value.
+                    del pending[index]
+                    future, lane.future, lane.label = lane.future, None, ""
+                    if not future.done():
+                        future.set_result(None)
+                else:
+                    deliver(index)
+            if len(trace) > most:
                 raise Violation("ends", f"the schedule did not end within {self.steps_max:,} moves")
 
     def _drain_with_moves(self, pick: Pick) -> None:

@@ -68,7 +68,8 @@ class _Recorder:
             return
         kind = "effect" if lane.effect is not None else "answer" if lane.future is not None else "report"
         owner = lane.process.title if lane.process is not None else ""
-        self.titles.setdefault(lane.name, f"{owner}: {lane.title}" if owner and lane.title != lane.name else lane.title or lane.name)
+        title = lane.title.rpartition(".<locals>.")[2] or lane.name
+        self.titles.setdefault(lane.name, f"{owner}: {title}" if owner and title != lane.name else title)
         self.moves.append((lane.name, kind, lane.label, fault, lane.resource))
 
     def state(self) -> dict[str, str]:

@@ -273,3 +273,26 @@ def test_every_fault_of_the_world_can_be_replayed(kind):
         again, same = replay(scenario, steps, dials=dials)
         assert again.trace == list(steps) and (same is None) == (found is None)
     assert hits > 20
+
+
+def test_a_lost_connection_loses_what_is_on_its_way_and_nothing_else():
+    got: list[object] = []
+
+    def scenario(world: World) -> None:
+        got.clear()
+
+        async def ask() -> None:
+            async with asyncio.timeout(9):
+                await world.io("ask", lambda: got.append("asked"), survives=True)
+
+        async def main() -> None:
+            results = await asyncio.gather(ask(), world.io("disk", lambda: "row"), return_exceptions=True)
+            got.append([type(result).__name__ for result in results])
+
+        process = world.process("bot", main)
+        world.post("feed", "tick", lambda: got.append("tick"), to=process)
+        world.dropped.append(lambda process: got.append("lost"))
+
+    _, found = replay(scenario, ["A1", "A", "drop.A"])
+    assert found is None and got == ["asked", "lost", ["TimeoutError", "str"]]
+    assert explore(scenario, faults={"drop": 1}, schedules=50).kind is FINE

@@ -1,0 +1,138 @@
+"""The fuzzer's measurements: schedules a second, complete searches, schedules to each bug of the zoo."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from typing import Any
+
+from benchmarks.measures import Line
+from sim.fuzz import Kind, World, explore, replay, tokens
+from sim.fuzz.search import exhaust
+from sim.fuzz.shrink import shrink
+from sim.fuzz.zoo.scenarios import SCENARIOS, real
+
+
+def burst(world: World) -> None:
+    """Eight signals of six awaits in memory, with a race at the end that an invariant would see."""
+    positions: dict[str, int] = {}
+    world_io = world.io
+
+    async def signal() -> None:
+        for _ in range(6):
+            await world_io("step")
+        positions["AAPL"] = positions.get("AAPL", 0) + 1
+
+    async def main() -> None:
+        await asyncio.gather(*(signal() for _ in range(world.dial("signals", 8))))
+
+    world.process("bot", main)
+    world.at_end("every signal came through", lambda: positions["AAPL"] == world.dials["signals"])
+
+
+def locked(world: World) -> None:
+    """Signals of six awaits under one lock: correct."""
+    positions: dict[str, int] = {}
+    orders: list[int] = []
+
+    async def main() -> None:
+        lock = asyncio.Lock()
+
+        async def signal() -> None:
+            for label in ("quote", "cash"):
+                await world.io(label)
+            async with lock:
+                await world.io("risk")
+                if "AAPL" not in positions:
+                    await world.io("order", lambda: orders.append(1), resource="broker")
+                    positions["AAPL"] = 1
+                await world.io("row")
+
+        await asyncio.gather(*(signal() for _ in range(world.dial("signals", 8))))
+
+    world.process("bot", main)
+    world.always("one order", lambda: len(orders) <= 1)
+
+
+def crashing(world: World) -> None:
+    """Signals that claim durably and then send; a crash anywhere, a restart, and the same signals again."""
+    claims: dict[str, int] = {}
+    orders: list[int] = []
+
+    async def main() -> None:
+        async def signal() -> None:
+            await world.io("quote")
+            if await world.io("claim", lambda: "AAPL" not in claims and claims.setdefault("AAPL", 1) == 1, resource="db"):
+                await world.io("order", lambda: orders.append(1), resource="broker", survives=True)
+
+        await asyncio.gather(*(signal() for _ in range(world.dial("signals", 8))))
+
+    world.allow("crash", at_most=2)
+    world.process("bot", main)
+    world.always("one order", lambda: len(orders) <= 1)
+
+
+def _timed(work: Any) -> tuple[float, Any]:
+    start = time.perf_counter()
+    found = work()
+    return time.perf_counter() - start, found
+
+
+def speed(count: int) -> list[Line]:
+    """Time sampled schedules: a burst in memory, and the real order manager with every fault and invariant."""
+    rates: dict[str, list[float]] = {}
+    for _ in range(3):
+        for name, policies in (("one policy", ("random",)), ("portfolio", ("urw", "pct", "random", "pos"))):
+            spent, verdict = _timed(lambda policies=policies: explore(burst, schedules=count, policies=policies))  # type: ignore[misc]
+            assert verdict.kind is Kind.CUT and verdict.moves == 48 * count, "every signal must come through in every schedule"
+            rates.setdefault(name, []).append(count / spent)
+        spent, verdict = _timed(lambda: explore(real, schedules=max(count // 10, 1), seed=7))
+        assert verdict.kind is Kind.CUT, "the intact order manager must stand"
+        rates.setdefault("real", []).append(max(count // 10, 1) / spent)
+    middle = {name: statistics.median(values) for name, values in rates.items()}
+    shown = f"every signal came through in {count:,} schedules"
+    return [
+        Line("fuzz, 8 signals x 6 awaits in memory, one core, random walk", f"{middle['one policy']:,.0f} schedules/s", "8,000/s", shown),
+        Line("the same, portfolio of policies", f"{middle['portfolio']:,.0f} schedules/s", "", shown),
+        Line("fuzz, the real order manager, 8 signals x 2 bars, every fault, every invariant after each event",
+             f"{middle['real']:,.0f} schedules/s", "", "no invariant broke"),
+    ]  # fmt: skip
+
+
+def complete(signals: int) -> list[Line]:
+    """Time complete searches."""
+    lines = []
+    for what, scenario, goal in (
+        (f"complete search, {signals} like signals x 6 awaits under a lock", locked, "5 s"),
+        (f"complete search, {signals} like signals, 2 crashes anywhere with restarts", crashing, "5 s"),
+    ):
+        spent, verdict = _timed(lambda scenario=scenario: exhaust(scenario, dials={"signals": signals}))  # type: ignore[misc]
+        assert verdict.kind is Kind.COMPLETE
+        lines.append(Line(what, f"{spent:.2f} s", goal, verdict.bound))
+    return lines
+
+
+def zoo(seeds: int) -> list[Line]:
+    """Count schedules to the first failure of every bug, and what shrinking costs."""
+    counts: list[int] = []
+    medians, reruns, switches = [], 0, 0
+    for name, scenario in SCENARIOS.items():
+        own = []
+        for seed in range(seeds):
+            verdict = explore(scenario, seed=seed, schedules=200)
+            assert verdict.failure is not None, f"{name} survived seed {seed}"
+            own.append(verdict.schedules)
+            if seed < 3:
+                made = shrink(scenario, verdict.failure)
+                said = tokens.read(tokens.make(f"zoo.{name}", scenario, made.failure, made.needed))
+                _, again = replay(scenario, said.steps, dials=said.dials, draws=said.draws)
+                assert again is not None and again.name == verdict.failure.invariant, f"the token of {name} must fail again"
+                reruns, switches = max(reruns, made.reruns), max(switches, made.after.switches)
+        counts += own
+        medians.append(statistics.median(own))
+    shown = f"{len(SCENARIOS)} bugs, {seeds} seeds each; tokens replayed"
+    return [
+        Line("schedules until a bug of the zoo is found: worst median, worst", f"{max(medians):g}, {max(counts)}", "20, 200", shown),
+        Line("shrinking: most re-runs, most switches left", f"{reruns}, {switches}", "100, 6", shown),
+    ]
