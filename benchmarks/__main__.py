@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import fuzz, gateway, measures, portfolio, rescue, sweeps
+from benchmarks import comparing, fuzz, gateway, measures, portfolio, rescue, sweeps
 from benchmarks.peers import beside
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -55,6 +55,7 @@ def main(quick: bool, names: list[str]) -> int:
             ("fuzz, speed", lambda: fuzz.speed(20_000 // scale)),
             ("fuzz, complete searches", lambda: fuzz.complete(8 if scale == 1 else 5)),
             ("fuzz, zoo", lambda: fuzz.zoo(100 // scale)),
+            ("compare", lambda: comparing.sessions(place, 100_000 // scale)),
             ("commands", lambda: measures.commands(place)),
         )
         unknown = set(names) - {name for name, _ in work}

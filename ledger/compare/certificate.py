@@ -9,11 +9,12 @@ execution ids of sessions with different texts are the broker's own and are left
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 
 import numpy as np
 
-from ledger.book import E_EXEC, E_INSTRUMENT, E_KEY, E_PARENT, E_REF, EVENT_COLUMNS, EVENT_WIDTH
+from ledger.book import E_EXEC, E_INSTRUMENT, E_KEY, E_KIND, E_PARENT, E_REF, EVENT_COLUMNS, EVENT_WIDTH
 from ledger.compare.model import Cause, Certificate, Divergence, Ints, Leg, Row
 from ledger.compare.reading import Reading
 from ledger.journal.replay import last_seq, slices
@@ -22,17 +23,18 @@ from ledger.vocabulary import EventKind
 
 _OWN = (1 << 41) - 1
 _ABSENT = -2
+SLICE = 5_000
+_NONE = np.zeros((0, EVENT_WIDTH), np.int64)
 
 
 def certify(a: Reading, b: Reading, rows: tuple[Row, ...], totals: Mapping[Cause, int], difference: int | None) -> Certificate:
     """Return the certificate of two sessions whose rows and totals are known."""
     digest_a, digest_b = _digest(a), _digest(b)
-    one, two = _events(a), _events(b)
-    equal, first_event = _compared(a, b, one, two)
+    equal, first_event = _compared(a, b)
     differing = [row for row in rows if row.differs]
     same = not differing and not any(totals.values()) and (difference == 0 or digest_a == digest_b)
     return Certificate(
-        same, digest_a == digest_b, digest_a, digest_b, len(one), len(two), equal, len(rows), len(rows) - len(differing),
+        same, digest_a == digest_b, digest_a, digest_b, _last(a), _last(b), equal, len(rows), len(rows) - len(differing),
         first_event, _first_row(differing),
     )  # fmt: skip
 
@@ -41,31 +43,44 @@ def _digest(reading: Reading) -> str:
     return reading.info.digest or str(reading.journal.book(reading.id).digest())
 
 
-def _events(reading: Reading) -> Ints:
-    """Return the events of a session, int64[n, EVENT_WIDTH]."""
-    connection = reading.journal.connection
-    tables = [table[:, -EVENT_WIDTH:] for table, _ in slices(connection, reading.id, 0, last_seq(connection, reading.id))]
-    return np.concatenate(tables) if tables else np.zeros((0, EVENT_WIDTH), np.int64)
+def _last(reading: Reading) -> int:
+    return last_seq(reading.journal.connection, reading.id)
 
 
-def _compared(a: Reading, b: Reading, one: Ints, two: Ints) -> tuple[int, Divergence | None]:
-    """Return how many events agree from the start, and the first that does not."""
+def _slices(reading: Reading) -> Iterator[Ints]:
+    """Yield the events of a session in slices of SLICE, int64[n, EVENT_WIDTH]; as few as are asked for."""
+    connection, last = reading.journal.connection, _last(reading)
+    for start in range(0, last, SLICE):
+        for table, _ in slices(connection, reading.id, start, min(start + SLICE, last)):
+            yield table[:, -EVENT_WIDTH:]
+
+
+def _compared(a: Reading, b: Reading) -> tuple[int, Divergence | None]:
+    """Return how many events agree from the start, and the first that does not; nothing behind it is read."""
     columns = list(range(EVENT_WIDTH))
-    if (a.names, a.symbols, a.strategies) != (b.names, b.symbols, b.strategies):
-        two = _translated(a, b, two)
+    translated = (a.names, a.symbols, a.strategies) != (b.names, b.symbols, b.strategies)
+    if translated:
         columns.remove(E_EXEC)
-    length = min(len(one), len(two))
-    unequal = (one[:length][:, columns] != two[:length][:, columns]).any(axis=1)
-    if not unequal.any():
-        if len(one) == len(two):
-            return length, None
-        longer = a if len(one) > len(two) else b
-        what = EventKind(int((one if longer is a else two)[length, 1])).name
-        reason = f"session {longer.id} goes on with a {what} and the other one has ended"
-        return length, Divergence(f"event {length + 1}", length + 1, length + 1, "events", str(len(one)), str(len(two)), reason)
-    at = int(unequal.argmax())
-    column = next(c for c in (1, *columns) if one[at, c] != two[at, c])
-    return at, _event_divergence(at + 1, EVENT_COLUMNS[column], int(one[at, column]), int(two[at, column]))
+    done = 0
+    for one, two in zip_longest(_slices(a), _slices(b), fillvalue=_NONE):
+        theirs = _translated(a, b, two) if translated else two
+        length = min(len(one), len(theirs))
+        unequal = (one[:length][:, columns] != theirs[:length][:, columns]).any(axis=1)
+        if unequal.any():
+            at = int(unequal.argmax())
+            column = next(c for c in (E_KIND, *columns) if one[at, c] != theirs[at, c])
+            return done + at, _event_divergence(done + at + 1, EVENT_COLUMNS[column], int(one[at, column]), int(theirs[at, column]))
+        if len(one) != len(theirs):
+            longer, rest = (a, one) if len(one) > len(theirs) else (b, two)
+            return done + length, _goes_on(longer, a, b, done + length, rest[length])
+        done += length
+    return done, None
+
+
+def _goes_on(longer: Reading, a: Reading, b: Reading, done: int, line: Ints) -> Divergence:
+    name = "the first session" if longer is a else "the second session"
+    reason = f"{name} goes on with a {EventKind(int(line[E_KIND])).name} and the other one has ended"
+    return Divergence(f"event {done + 1}", done + 1, done + 1, "events", str(_last(a)), str(_last(b)), reason)
 
 
 def _event_divergence(seq: int, column: str, mine: int, theirs: int) -> Divergence:

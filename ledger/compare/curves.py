@@ -13,14 +13,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from ledger import views
-from ledger.book import E_TIME, EVENT_WIDTH, H_CASH, H_DEPOSITS, H_OPEN, H_UNMARKED, H_VALUE, Book
+from ledger.book import E_TIME, H_CASH, H_DEPOSITS, H_OPEN, H_UNMARKED, H_VALUE, Book
 from ledger.compare.model import Curves, Flags, Ints
 from ledger.core import apply_all
 from ledger.journal import Journal
-from ledger.journal.replay import last_seq, session_row, slices
+from ledger.journal.replay import last_seq, session_row
+from ledger.views import rows
 from ledger.vocabulary import Method
 
-REPLAYED_MOST = 20_000
+REPLAYED_MOST = 10_000
 """Points that are read from a replay; moments between them are left out, the last one never."""
 _MILLION = 1_000_000
 _SMALL = (2**63 - 1) // _MILLION
@@ -68,23 +69,22 @@ def replayed(journal: Journal, session_id: int) -> Ints:
     """
     connection = journal.connection
     book = Book(method=Method(session_row(connection, session_id)["method"]))
-    tables = [table[:, -EVENT_WIDTH:] for table, _ in slices(connection, session_id, 0, last_seq(connection, session_id))]
-    if not tables:
+    events = rows.events(journal, session_id, last_seq(connection, session_id))
+    if not len(events):
         return np.zeros((0, 6), np.int64)
-    events = np.ascontiguousarray(np.concatenate(tables))
     # The book's clock never runs back: what comes late belongs to the moment at which the book learned of it.
     clock = np.maximum.accumulate(events[:, E_TIME])
     ends = np.flatnonzero(np.append(clock[1:] != clock[:-1], True)) + 1
     ends = np.unique(np.append(ends[:: -(-len(ends) // REPLAYED_MOST)], ends[-1]))
-    rows = np.zeros((len(ends), 6), np.int64)
-    rows[:, 0] = clock[ends - 1]
+    found = np.zeros((len(ends), 6), np.int64)
+    found[:, 0] = clock[ends - 1]
     done = 0
     for place, end in enumerate(ends.tolist()):
         apply_all(book, events[done:end])
         done = end
-        rows[place, 1:] = book.arena[[H_CASH, H_VALUE, H_UNMARKED, H_OPEN, H_DEPOSITS]]
-    rows[:, 5] = np.logical_or.accumulate(rows[:, [1, 2, 5]].any(axis=1))
-    return rows
+        found[place, 1:] = book.arena[[H_CASH, H_VALUE, H_UNMARKED, H_OPEN, H_DEPOSITS]]
+    found[:, 5] = np.logical_or.accumulate(found[:, [1, 2, 5]].any(axis=1))
+    return found
 
 
 def _drawdowns(equity: Ints, known: Flags) -> tuple[Ints, Ints]:

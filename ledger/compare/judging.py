@@ -61,6 +61,8 @@ NOTHING = Amounts((), 0, 0, (), "")
 
 def differing(a: Leg | None, b: Leg | None) -> tuple[str, ...]:
     """Return the fields in which two legs differ, in the order of an order's life."""
+    if a is not None and b is not None and a[3:] == b[3:] and a.status == b.status:
+        return ()
     if a is None or b is None:
         return ("decision",)
     pairs = (
@@ -74,6 +76,8 @@ def differing(a: Leg | None, b: Leg | None) -> tuple[str, ...]:
 
 def judge(pair: Pair, scale: Scale, a: Reading, b: Reading) -> Amounts:
     """Return what a pair's difference is worth; the sum of all amounts is the second contribution less the first, before fees."""
+    if scale.alike and pair.a is not None and pair.b is not None and _moved(pair.a) == _moved(pair.b):
+        return NOTHING
     mine, theirs = _filled(scale.a, pair.one), _filled(scale.b, pair.two)
     if mine == theirs == Filled(0, 0):
         return NOTHING
@@ -88,6 +92,11 @@ def judge(pair: Pair, scale: Scale, a: Reading, b: Reading) -> Amounts:
     fixed += _time_and_price(pair, scale, mine, theirs, at_our_price)
     own, reason = _size_causes(pair, scale, mine, theirs)
     return Amounts(tuple(part for part in fixed if part[1]), theirs.units - mine.units, quantity, own, reason)
+
+
+def _moved(leg: Leg) -> tuple[int, int, int, int | None, int | None]:
+    """Return what counts of one side: equal in both, nothing differs that costs anything but fees."""
+    return leg.filled_lots, leg.value_e8, leg.executions, leg.first_ns, leg.last_ns
 
 
 def _filled(own: Own | None, decision: Decision | None) -> Filled:

@@ -32,6 +32,9 @@ _CASH = {
 }  # fmt: skip
 """Kinds that move cash without a trade, and the sign of their amount."""
 
+FILL, FEE_KNOWN = int(EventKind.FILL), int(EntryFlag.FEE_KNOWN)
+"""Plain integers: an enum's attribute costs more than the loop's other work."""
+
 JoinKey = tuple[str, str, str, int]
 """(kind, strategy or evidence, symbol, low part of the key or time): equal in two sessions for one decision."""
 
@@ -84,9 +87,10 @@ class Reading:
             if entry.kind in _CASH
         ]
         self.decisions: dict[JoinKey, Decision] = {}
+        self._by_number: dict[int, Decision] = {}
         self._orders(orders)
         self._refusals(refusals)
-        self._entries(entries, orders, exchanged)
+        self._entries(entries, exchanged)
 
     @cached_property
     def by_symbol(self) -> dict[str, InstrumentRow]:
@@ -128,7 +132,8 @@ class Reading:
 
     def _orders(self, orders: list[OrderRecord]) -> None:
         for order in orders:
-            self._decision(order.key).order = order
+            found = self._by_number[order.number] = self._decision(order.key)
+            found.order = order
 
     def _refusals(self, refusals: list[RefusalRecord]) -> None:
         for refusal in refusals:
@@ -136,12 +141,10 @@ class Reading:
             if refusal.key > 0:
                 self._decision(refusal.key).refusals.append(refusal)
 
-    def _entries(self, entries: list[EntryRecord], orders: list[OrderRecord], exchanged: set[int]) -> None:
-        by_number = {order.number: order.key for order in orders}
+    def _entries(self, entries: list[EntryRecord], exchanged: set[int]) -> None:
         for entry in entries:
-            if entry.kind == EventKind.FILL:
-                key = by_number.get(entry.order_number)
-                (self._foreign(entry) if key is None else self._decision(key)).fills.append(entry)
+            if entry.kind == FILL:
+                (self._by_number.get(entry.order_number) or self._foreign(entry)).fills.append(entry)
             elif entry.kind == EventKind.ADJUST_POSITION:
                 found = self._other("adjustment", self.names.get(entry.ref, f"#{entry.ref}"), entry, entry.time_ns)
                 found.fills.append(entry)
@@ -192,25 +195,28 @@ def target_of(decision: Decision) -> int | None:
     return decision.refusals[-1].target_lots if decision.refusals else None
 
 
+STATUS = {int(status): status for status in OrderStatus}
+
+
 def leg_of(decision: Decision, instrument: InstrumentRow | None) -> Leg:
     """Return a decision as a reader sees it."""
     order, fills = decision.order, decision.fills
     filled = value = fee = 0
     fee_known, times = True, []
-    for entry in fills:
-        filled += entry.side * entry.qty_lots
-        value += entry.side * entry.value_e8
-        if entry.kind == EventKind.FILL:
-            fee += entry.fee_e8
-            fee_known = fee_known and bool(entry.flags & EntryFlag.FEE_KNOWN)
-        times.append(entry.time_ns)
+    for _, kind, _, _, side, qty_lots, _, value_e8, fee_e8, flags, time_ns, _, _ in fills:
+        filled += side * qty_lots
+        value += side * value_e8
+        if kind == FILL:
+            fee += fee_e8
+            fee_known = fee_known and flags & FEE_KNOWN != 0
+        times.append(time_ns)
     last = decision.refusals[-1] if decision.refusals else None
     return Leg(
-        decision.key, order.number if order else None, OrderStatus(order.status) if order else None,
+        decision.key, order.number if order else None, STATUS[order.status] if order else None,
         Outcome(last.reason) if last else None, len(decision.refusals), target_of(decision),
         order.side * order.qty_lots if order else 0, filled, value, _mean_price(filled, value, instrument),
         fee if fee_known else None, len(fills), order.time_ns if order else last.time_ns if last else None,
-        min(times, default=None), max(times, default=None),
+        min(times) if times else None, max(times) if times else None,
     )  # fmt: skip
 
 
@@ -218,8 +224,9 @@ def _mean_price(filled: int, value_e8: int, instrument: InstrumentRow | None) ->
     """Return value / shares in e8, rounded half to even."""
     if filled == 0 or instrument is None:
         return None
-    contract = contract_size(instrument)
-    return half_even(value_e8 * 10**instrument.qty_exp, filled * contract)
+    # value / (lots / 10**qty_exp * contract), where contract = multiply * 10**(price_exp + qty_exp) / (divide * 10**8)
+    shares = filled * instrument.multiply * 10**instrument.price_exp
+    return half_even(value_e8 * instrument.divide * 10**8, shares)
 
 
 def contract_size(instrument: InstrumentRow) -> int:

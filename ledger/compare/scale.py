@@ -66,6 +66,13 @@ class Scale(NamedTuple):
     """Reference price, common ticks; None = it cannot be known, and something is held."""
     market: MarketPrices | None
 
+    @property
+    def alike(self) -> bool:
+        """Say whether a lot of the one is a lot of the other at any time."""
+        if self.a is None or self.b is None:
+            return False
+        return self.a.lots == self.b.lots and not self.a.splits and not self.b.splits
+
     def worth(self, units: int) -> int:
         """Return what common units are worth at the reference price, e8."""
         return half_even(units * (self.mark or 0) * self.number, self.divisor)

@@ -7,11 +7,13 @@ query's columns in the same order. Nothing is left out and nothing is summed her
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ledger.book import EVENT_WIDTH
 from ledger.journal import Journal
 
 
@@ -133,7 +135,17 @@ def marks(journal: Journal, session_id: int) -> NDArray[np.int64]:
     """Return every price of a session as int64[n, 3]: instrument, time_ns, price_ticks, in the order recorded."""
     sql = "SELECT instrument, time_ns, price_ticks FROM event WHERE session_id = ? AND kind = 30 ORDER BY seq"
     found = journal.connection.execute(sql, (session_id,))
-    return np.fromiter((number for line in found for number in line), np.int64).reshape(-1, 3)
+    return np.fromiter(chain.from_iterable(found), np.int64).reshape(-1, 3)
+
+
+def events(journal: Journal, session_id: int, upto: int) -> NDArray[np.int64]:
+    """Return the events of a session up to one of them, int64[n, EVENT_WIDTH], without looking at their hashes."""
+    sql = (
+        "SELECT time_ns, kind, key, instrument, side, qty_lots, price_ticks, cash_e8, fee_e8, exec_id, revision, target_lots, order_type,"
+        " flags, stop_ticks, take_ticks, trail_ticks, parent, reason, ref FROM event WHERE session_id = ? AND seq <= ? ORDER BY seq"
+    )
+    found = journal.connection.execute(sql, (session_id, upto))
+    return np.fromiter(chain.from_iterable(found), np.int64).reshape(-1, EVENT_WIDTH)
 
 
 def span(journal: Journal, session_id: int) -> tuple[int, int] | None:

@@ -86,7 +86,8 @@ def compared(tmp_path: Path, one: Told, two: Told) -> Comparison:
     with Journal.read(tmp_path / "a.db") as journal:
         back = compare(journal, 2, journal, 1)
         found = compare(journal, 1, journal, 2)
-        assert back.difference_e8 is None or back.difference_e8 == -(found.difference_e8 or 0)
+        assert (back.difference_e8 is None) == (found.difference_e8 is None)
+        assert back.difference_e8 is None or back.difference_e8 == -found.difference_e8
         return found
 
 
@@ -339,3 +340,18 @@ def test_an_order_that_nothing_came_of_differs_by_its_end_and_costs_nothing(tmp_
     found = compared(tmp_path, _ended(Told().wish("10"), K.CANCELED).end(), Told().wish("10").end())
     assert found.rows[0].differs == ("status",) and found.rows[0].effect_e8 == 0
     assert found.rows[0].b.status == OrderStatus.CLAIMED and parts(found) == {} and not found.certificate.equal
+
+
+def test_the_first_event_that_differs_is_found_across_slices(tmp_path, monkeypatch):
+    from ledger.compare import certificate
+
+    monkeypatch.setattr(certificate, "SLICE", 3)
+    one = Told().trade("10", "10", "100").trade("0", "-10", "110", at=60).end()
+    for cut in range(1, len(one.events)):
+        other = Told()
+        other.events = one.events[:cut]
+        (tmp_path / str(cut)).mkdir()
+        found = compared(tmp_path / str(cut), one, other).certificate
+        assert (found.events_equal, found.events_a, found.events_b) == (cut, len(one.events), cut)
+        assert found.first_event.place == f"event {cut + 1}" and found.first_event.field == "events"
+        assert found.first_event.reason.startswith("the first session goes on")

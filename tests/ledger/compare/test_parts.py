@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from tests.arbitrary import Drawn, Stream
 from tests.ledger.journal.journal_streams import stream
 from tests.oracle import Oracle
 
+MANY = 2_000 if os.environ.get("ONEBOOK_SOAK") else 20
 SWAPPED = {Cause.MISSED: Cause.EXTRA, Cause.EXTRA: Cause.MISSED}
 BY_SWAP = {*Cause} - {Cause.DEPOSIT, Cause.FEE, Cause.INTEREST, Cause.ADJUSTMENT, Cause.CORPORATE_ACTION, Cause.MARK}
 """Causes whose share depends on what is swapped first, where both sessions filled one order differently."""
@@ -62,7 +64,7 @@ def arbitrary(data: st.DataObject, steps: int) -> np.ndarray:
     return priced(np.array(taken), 5) if data.draw(st.integers(0, 5)) else np.array(taken)
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=MANY, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(10, 160), st.sampled_from(list(Method)))
 def test_the_parts_add_up_to_the_difference_of_the_books(tmp_path_factory, one, two, steps, method):
     path = tmp_path_factory.mktemp("pair") / "a.db"
@@ -78,7 +80,7 @@ def test_the_parts_add_up_to_the_difference_of_the_books(tmp_path_factory, one, 
             assert rows == sum(amount for row in found.rows for _, amount in row.parts)
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=MANY // 2, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.integers(5, 60))
 def test_the_parts_add_up_for_histories_with_other_grids_splits_and_unmatched_sales(tmp_path_factory, data, steps):
     path = tmp_path_factory.mktemp("pair") / "a.db"
@@ -92,7 +94,7 @@ def test_the_parts_add_up_for_histories_with_other_grids_splits_and_unmatched_sa
         assert rounding is None or abs(rounding) <= sum(side.orders + side.executions + 20 for side in (found.a, found.b))
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=MANY // 2, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 10**6), st.integers(20, 200))
 def test_a_session_against_itself_has_nothing_but_zeros(tmp_path_factory, seed, steps):
     path = tmp_path_factory.mktemp("pair") / "a.db"
@@ -103,7 +105,7 @@ def test_a_session_against_itself_has_nothing_but_zeros(tmp_path_factory, seed, 
             assert found.certificate.first_event is None and found.certificate.events_equal == len(history)
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=MANY // 2, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(20, 160), st.booleans())
 def test_exchanging_the_sessions_negates_every_part_and_turns_missed_into_extra(tmp_path_factory, one, two, steps, shift):
     path = tmp_path_factory.mktemp("pair") / "a.db"

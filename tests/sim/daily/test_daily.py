@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def stored(path: Path, told: Told) -> Journal:
     return Journal.read(path)
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200 if os.environ.get("ONEBOOK_SOAK") else 12, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 10**6), st.integers(20, 160), st.sampled_from(list(Method)))
 def test_the_recount_is_what_the_book_says_whatever_happened(tmp_path_factory, seed, steps, method):
     events, book = stream(seed, steps, method)
