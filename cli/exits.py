@@ -39,6 +39,7 @@ CODES: dict[str, Code] = {
     "sim.TokenError": Code.USAGE,
     "sim.Diverged": Code.FAILED,
     "sim.Unsteady": Code.FAILED,
+    "sim.ScenarioError": Code.USAGE,
     "sim.VectorbtError": Code.ENVIRONMENT,
     "live.ConfigError": Code.USAGE,
     "live.GatewayError": Code.ENVIRONMENT,

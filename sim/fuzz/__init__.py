@@ -9,11 +9,11 @@ from sim.fuzz.explore import Failure, Kind, Scenario, Verdict, explore, sample
 from sim.fuzz.faults import KINDS
 from sim.fuzz.loop import Escaped, Loop
 from sim.fuzz.policies import POLICIES, PORTFOLIO, Profile
-from sim.fuzz.processes import Dead, Lane, Process, Violation
+from sim.fuzz.processes import Dead, Lane, Process, ScenarioError, Violation
 from sim.fuzz.replay import Diverged, replay
 from sim.fuzz.world import World
 
 __all__ = [
     "KINDS", "POLICIES", "PORTFOLIO", "Dead", "Diverged", "Escaped", "Failure", "Kind", "Lane", "Loop", "Process", "Profile", "Scenario",
-    "Tape", "Verdict", "Violation", "World", "explore", "replay", "sample",
+    "ScenarioError", "Tape", "Verdict", "Violation", "World", "explore", "replay", "sample",
 ]  # fmt: skip

@@ -14,13 +14,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
+from pathlib import Path
 from typing import NamedTuple
 
 from sim.fuzz.choices import Tape
 from sim.fuzz.fence import fenced
 from sim.fuzz.plan import Sampler, draw_plan
 from sim.fuzz.policies import POLICIES, PORTFOLIO, Profile
-from sim.fuzz.processes import Lane, Violation
+from sim.fuzz.processes import Lane, ScenarioError, Violation
 from sim.fuzz.world import World
 
 Scenario = Callable[[World], None]
@@ -94,9 +95,27 @@ def quiet_memory() -> Iterator[Callable[[int], None]]:
             gc.enable()
 
 
+def fill(scenario: Scenario, world: World) -> None:
+    """Call a scenario; what it raises by itself is its own fault and no finding.
+
+    Raises:
+        ScenarioError: naming the file and line.
+    """
+    try:
+        scenario(world)
+    except ScenarioError:
+        raise
+    except Exception as error:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        place = f"{Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}" if trace is not None else "the scenario"
+        raise ScenarioError(f"the scenario raised {type(error).__name__}: {error} ({place})") from error
+
+
 def schedule(scenario: Scenario, world: World, pick: Callable[[list[Lane]], int]) -> Violation | None:
     """Run one schedule of a scenario in a fresh world; return what it violated."""
-    scenario(world)
+    fill(scenario, world)
     try:
         world.run(pick)
     except Violation as found:
@@ -112,7 +131,7 @@ def sample(
     tape = Tape(seed, number)
     world = World(tape, dials)
     world.watch = watch
-    scenario(world)
+    fill(scenario, world)
     name = ("fifo", "sequential")[number] if number < 2 else policies[number % len(policies)]
     policy = POLICIES[name](tape, profile)
     allowed = world.allowed if faults is None else faults

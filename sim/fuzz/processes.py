@@ -28,6 +28,10 @@ class Violation(Exception):
         self.name, self.message = name, message
 
 
+class ScenarioError(ValueError):
+    """A scenario that cannot be run at all: it raises, starts nothing, or starts what is no coroutine."""
+
+
 class Dead(BaseException):
     """Code of a process that was killed tried to act; no handler of exceptions may stop this one."""
 
@@ -139,6 +143,14 @@ class Process:
         """Say whether code in this context is the process's own."""
         lane = context.get(LANE)
         return lane is not None and lane.process is self
+
+    def where(self) -> str:
+        """Return the function and line in which the main coroutine waits."""
+        coroutine, place = self.main.get_coro(), "its start"
+        while coroutine is not None and getattr(coroutine, "cr_frame", None) is not None:
+            place = f"{coroutine.cr_code.co_qualname}, line {coroutine.cr_frame.f_lineno}"
+            coroutine = coroutine.cr_await
+        return place
 
     def bury(self) -> None:
         """Close every coroutine, so that nothing of this life runs later; what its cleaning up raises dies with it."""

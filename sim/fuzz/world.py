@@ -26,13 +26,14 @@ from sim.fuzz.choices import Tape
 from sim.fuzz.faults import require
 from sim.fuzz.loop import EPOCH_NS, Loop
 from sim.fuzz.moves import Moves
-from sim.fuzz.processes import LANE, Dead, Event, Lane, Main, Process, Program, Violation
+from sim.fuzz.processes import LANE, Dead, Event, Lane, Main, Process, Program, ScenarioError, Violation
 
 Check = Callable[[], object]
 Pick = Callable[[list[Lane]], int]
 """Returns the index of the lane that moves, or -1 when it did something else to the world itself."""
 
 STEPS_MAX = 10_000
+ENDLESS = "the schedule did not end within {:,} moves; a program that runs for ever is started with daemon=True, or world.until ends it"
 _Future: Callable[..., asyncio.Future[Any]] = asyncio.Future
 _lane_now = LANE.get
 
@@ -143,7 +144,11 @@ class World(Moves):
         return process
 
     def _begin(self, main: Main) -> Any:
-        return self.loop.create_task(main())
+        coroutine = main()
+        if not asyncio.iscoroutine(coroutine):
+            kind = type(coroutine).__name__
+            raise ScenarioError(f"a program's main makes a coroutine, this one made {kind}: write `async def main()`, pass `main`")
+        return self.loop.create_task(coroutine)
 
     def io(
         self, label: str, effect: Callable[..., Any] | None = None, *, faults: tuple[str, ...] = (), resource: str = "",
@@ -204,10 +209,13 @@ class World(Moves):
 
     def run(self, pick: Pick) -> None:
         """Let things happen until nothing is left; raise Violation when an invariant breaks."""
+        if not self.processes:
+            raise ScenarioError("the scenario starts no program; call world.process(name, main)")
         before = events._get_running_loop()
         events._set_running_loop(self.loop)
         try:
             self._run(pick)
+            self._require_no_lost_exception()
             for name, check in self.ends:
                 self._judge(name, check())
         finally:
@@ -215,6 +223,19 @@ class World(Moves):
                 process.bury()
             self._let_go()
             events._set_running_loop(before)
+
+    def _require_no_lost_exception(self) -> None:
+        """Judge what asyncio would only have logged: a task of the living that failed and that nobody asked."""
+        for process in self.processes:
+            for lane in process.lanes if process.alive else ():
+                if lane.task.done() and not lane.task.cancelled() and lane.task._log_traceback:
+                    error = lane.task.exception()
+                    if isinstance(error, Violation):
+                        raise error
+                    name = f"{lane.name} ({lane.title.rpartition('.<locals>.')[2]})"
+                    raise Violation("no exception", f"task {name} ended with {type(error).__name__}: {error}; nobody asked it")
+        for context in self.loop.errors:
+            raise Violation("no exception", f"{context.get('message', 'asyncio complains')}: {context.get('exception')!r}")
 
     def _let_go(self) -> None:
         """Break the circles of references, so that a schedule's memory is free before the next one begins."""
@@ -261,7 +282,7 @@ class World(Moves):
                 else:
                     deliver(index)
             if len(trace) > most:
-                raise Violation("ends", f"the schedule did not end within {self.steps_max:,} moves")
+                raise Violation("ends", ENDLESS.format(most))
 
     def _drain_with_moves(self, pick: Pick) -> None:
         """Run ready handles, and let moves come in between where `early` says so (mid mode)."""
@@ -350,7 +371,7 @@ class World(Moves):
             self.loop.advance()
             return True
         waiting = [p for p in self.processes if p.alive and not p.program.daemon and not p.main.done()]
-        where = "; ".join(f"{p.title} in {where_of(p)}" for p in waiting)
+        where = "; ".join(f"{p.title} in {p.where()}" for p in waiting)
         raise Violation("ends", f"waits for what can no longer happen: {where}")
 
     def _over(self) -> bool:
@@ -373,12 +394,3 @@ def as_violation(callback: Any, error: Exception) -> Violation:
         return error
     name = getattr(callback, "__qualname__", repr(callback))
     return Violation("no exception", f"callback {name} raised {type(error).__name__}: {error}")
-
-
-def where_of(process: Process) -> str:
-    """Return the function and line in which a process's main coroutine waits."""
-    coroutine, place = process.main.get_coro(), "its start"
-    while coroutine is not None and getattr(coroutine, "cr_frame", None) is not None:
-        place = f"{coroutine.cr_code.co_qualname}, line {coroutine.cr_frame.f_lineno}"
-        coroutine = coroutine.cr_await
-    return place

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from sim.fuzz.choices import Tape
-from sim.fuzz.explore import Kind, Scenario, Verdict, failure_of, quiet_memory
+from sim.fuzz.explore import Kind, Scenario, Verdict, failure_of, fill, quiet_memory
 from sim.fuzz.processes import Lane, Violation
 from sim.fuzz.world import World
 
@@ -191,7 +191,7 @@ def dpor(
             world = World(Tape(script=()), dials)
             count += 1
             try:
-                scenario(world)
+                fill(scenario, world)
                 search.begin(world)
                 world.run(search.pick)
                 search.settle()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sim.fuzz.choices import Tape
-from sim.fuzz.explore import Kind, Scenario, Verdict, failure_of, quiet_memory
+from sim.fuzz.explore import Kind, Scenario, Verdict, failure_of, fill, quiet_memory
 from sim.fuzz.faults import parse
 from sim.fuzz.processes import Lane, Violation
 from sim.fuzz.search.state import Opaque, spent, state_of
@@ -93,7 +93,7 @@ def exhaust(
             prefix = search.branches.pop()
             count += 1
             try:
-                scenario(world)
+                fill(scenario, world)
                 search.begin(world, prefix)
                 world.run(search.pick)
                 if ended is not None:

@@ -18,6 +18,8 @@ from sim.fuzz.replay import replay
 from sim.fuzz.world import World
 
 WIDTH = 22
+HEAD, TAIL = 60, 30
+"""Rows of a text that are shown when there are more."""
 
 
 class Column(NamedTuple):
@@ -68,7 +70,8 @@ class _Recorder:
             return
         kind = "effect" if lane.effect is not None else "answer" if lane.future is not None else "report"
         owner = lane.process.title if lane.process is not None else ""
-        title = lane.title.rpartition(".<locals>.")[2] or lane.name
+        given = lane.task.get_name() if lane.task is not None else lane.name
+        title = given if given != lane.name else lane.title.rpartition(".<locals>.")[2] or lane.name
         self.titles.setdefault(lane.name, f"{owner}: {title}" if owner and title != lane.name else title)
         self.moves.append((lane.name, kind, lane.label, fault, lane.resource))
 
@@ -126,6 +129,10 @@ def text(lanes: Lanes, title: str = "") -> str:
     lines = [title] if title else []
     lines += [*legend, "", "step  " + "".join(f"{name:<{width}}" for name in names)]
     for at, row in enumerate(lanes.rows):
+        if HEAD <= at < len(lanes.rows) - TAIL:
+            if at == HEAD:
+                lines.append(f"      ... {len(lanes.rows) - HEAD - TAIL:,} moves ...")
+            continue
         if row.switch:
             lines.append("      " + "-" * (width * len(names)))
         cells = ["|"] * len(names)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from sim.fuzz import Diverged, Escaped, Kind, Tape, Violation, World, explore, replay, sample
+from sim.fuzz import Diverged, Escaped, Kind, ScenarioError, Tape, Violation, World, explore, replay, sample
 from sim.fuzz.policies import Profile
 
 FINE, BROKEN = Kind.CUT, Kind.FAILED
@@ -296,3 +296,43 @@ def test_a_lost_connection_loses_what_is_on_its_way_and_nothing_else():
     _, found = replay(scenario, ["A1", "A", "drop.A"])
     assert found is None and got == ["asked", "lost", ["TimeoutError", "str"]]
     assert explore(scenario, faults={"drop": 1}, schedules=50).kind is FINE
+
+
+def test_an_exception_that_nobody_asks_for_is_a_finding():
+    def scenario(world: World) -> None:
+        async def boom() -> None:
+            await world.io("work")
+            raise KeyError("lost")
+
+        async def main() -> None:
+            task = asyncio.create_task(boom(), name="background")
+            await asyncio.sleep(1)
+            del task
+
+        world.process("bot", main)
+
+    _, found = sample(scenario, 0, 0, Profile())
+    assert found is not None and "KeyError" in found.message and "nobody asked" in found.message
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words"),
+    [(lambda world: None, "starts no program"), (lambda world: world.process("bot", lambda: 5), "made int"),
+     (lambda world: 1 / 0, "division by zero .test_loop.py, line")],
+)  # fmt: skip
+def test_a_scenario_that_cannot_run_is_told_so(scenario, words):
+    with pytest.raises(ScenarioError, match=words):
+        explore(scenario, schedules=3)
+
+
+def test_a_program_that_runs_for_ever_is_cut_short_with_advice():
+    def scenario(world: World) -> None:
+        async def main() -> None:
+            while True:
+                await world.io("tick")
+
+        world.steps_max = 50
+        world.process("bot", main)
+
+    _, found = sample(scenario, 0, 0, Profile())
+    assert found is not None and "daemon=True" in found.message
