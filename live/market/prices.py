@@ -3,7 +3,7 @@
 Theory of operation. The same rules as in a backtest (`sim/engine/claims.py`), on the broker's
 own grid: a limit is rounded to the side that is harder to fill, a stop to the side that
 fills later and dearer. A float that misses a tick by less than a millionth of one is
-that tick. `tests/scenarios/test_orders_like_backtest.py` holds the two against each other.
+that tick. `tests/scenarios/trading/test_like_backtest.py` holds the two against each other.
 """
 
 from __future__ import annotations
