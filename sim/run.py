@@ -46,6 +46,10 @@ Ints = layout.Ints
 __all__ = ["BacktestError", "Run", "Setting", "Simulation", "figures", "run", "sheet", "simulate", "store"]
 
 
+SNAPSHOT_FROM = 300_000
+"""Events from which a stored run keeps its book's bytes beside the journal: a replay would take seconds."""
+
+
 class Setting(NamedTuple):
     """How a run is made; texts as a person writes them."""
 
@@ -297,6 +301,8 @@ def store(sim: Simulation, path: Path, config: dict[str, Any]) -> int:
             session.record_all(sim.log)
             session.valuations(sim.values[:, :5] - np.array([0, EPOCH_DAY, 0, 0, 0], np.int64))
             same = session.book == sim.book
+            if same and len(sim.log) >= SNAPSHOT_FROM:
+                session.snapshot()  # whoever looks at a long run later need not replay all of it
         except KeyboardInterrupt:
             session.end("interrupted")
             raise

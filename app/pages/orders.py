@@ -125,6 +125,20 @@ def _refused(at: Picked, counts: list[views.RefusalCount]) -> None:
         )
 
 
+@answers.kept
+def wishes_table(at: Picked, words: tuple[str, ...]) -> parts.Prepared:
+    """Return the wishes with these answers, or all of them, ready for the screen."""
+    shown = [wish for wish in answers.intents(at) if not words or wish.words in words]
+    return parts.prepared(rows.frame("wishes", shown, INTENTS))
+
+
+@answers.kept
+def orders_table(at: Picked, states: tuple[str, ...]) -> tuple[list[views.Order], parts.Prepared]:
+    """Return the orders in these states, or all of them, ready for the screen."""
+    shown = [order for order in answers.orders(at) if not states or order.status.name in states]
+    return shown, parts.prepared(rows.frame("orders", shown, ORDERS, rows.exponents(answers.positions(at))))
+
+
 def _intents(at: Picked) -> None:
     wishes = answers.intents(at)
     if not wishes:
@@ -132,9 +146,8 @@ def _intents(at: Picked) -> None:
         return
     words = sorted({wish.words for wish in wishes})
     only = st.pills("Show", words, selection_mode="multi", key="intent-words", label_visibility="collapsed")
-    shown = [wish for wish in wishes if not only or wish.words in only]
     parts.table(
-        rows.frame("wishes", shown, INTENTS),
+        wishes_table(at, tuple(only or ())),
         "intents",
         {"words": "answer", "qty": "ordered"},
         HELPS,
@@ -149,15 +162,8 @@ def _orders(at: Picked, every: list[views.Order]) -> None:
         return
     states = sorted({order.status.name for order in every})
     only = st.pills("State", states, selection_mode="multi", key="order-states", label_visibility="collapsed")
-    shown = [order for order in every if not only or order.status.name in only]
-    known = rows.exponents(answers.positions(at))
-    row = parts.table(
-        rows.frame("orders", shown, ORDERS, known),
-        "orders",
-        helps=HELPS,
-        height=420,
-        select=len(shown) <= parts.LAZY_ROWS,
-    )
+    shown, made = orders_table(at, tuple(only or ()))
+    row = parts.table(made, "orders", helps=HELPS, height=420, select=len(shown) <= parts.LAZY_ROWS)
     if row is None:
         st.caption("Choose an order to read its story.")
         return

@@ -100,16 +100,17 @@ def _calendar(days: list[views.Profit]) -> None:
 
 
 def _groups(at: Picked) -> None:
-    tabs = st.tabs(list(GROUPS.values()))
-    for tab, by in zip(tabs, GROUPS, strict=True):
-        with tab:
-            found = sorted(answers.profit(at, by), key=lambda row: -row.pnl_e8)
-            if 1 < len(found) <= FOLDED:
-                option = bars.rows(
-                    [row.name for row in found], [row.pnl_e8 / 1e8 for row in found], palette(), "%,.2f", signed=True
-                )
-                st.echarts_chart(option, height=30 + 28 * len(found), key=f"pnl-{by}")
-            parts.table(rows.frame(f"pnl-by-{by}", found, FIELDS), f"pnl-table-{by}", {"name": by}, HELPS)
+    """Draw the profit by the groups the reader chose; only these are asked for."""
+    by = st.segmented_control(
+        "By", list(GROUPS), default="symbol", format_func=GROUPS.__getitem__, key="pnl-by", label_visibility="collapsed"
+    )
+    found = sorted(answers.profit(at, by or "symbol"), key=lambda row: -row.pnl_e8)
+    if 1 < len(found) <= FOLDED:
+        option = bars.rows(
+            [row.name for row in found], [row.pnl_e8 / 1e8 for row in found], palette(), "%,.2f", signed=True
+        )
+        st.echarts_chart(option, height=30 + 28 * len(found), key=f"pnl-{by}")
+    parts.table(rows.frame(f"pnl-by-{by}", found, FIELDS), f"pnl-table-{by}", {"name": by or "symbol"}, HELPS)
 
 
 def _explain(at: Picked, info: SessionInfo, days: list[views.Profit]) -> None:

@@ -75,6 +75,12 @@ def fills(at: Picked, instrument: int, price_exp: int) -> list[Mark]:
     return [Mark(row.time_ns, row.price_ticks / 10**price_exp, row.side) for row in mine]
 
 
+@answers.kept
+def trades_table(at: Picked, instrument: int) -> parts.Prepared:
+    """Return the trades of an instrument, ready for the screen."""
+    return parts.prepared(frame(*measured(at, instrument)))
+
+
 def frame(trades: list[views.Trade], far: list[Excursion]) -> Frame:
     """Return the trades with their excursions as a table."""
     return Frame(
@@ -119,22 +125,24 @@ def draw() -> None:
         if len(names) > 1
         else next(iter(names))
     )
-    trades, far = measured(at, instrument)
+    trades, _ = measured(at, instrument)
     parts.cards(card_list(trades, books.currency(info)), 4)
     place = st.container()
-    chosen = _table(trades, far)
+    chosen = _table(at, instrument, trades)
     with place:
         _candles(at, instrument, None if chosen is None else trades[chosen])
     parts.command(["book", "trades", "--book", at.path, "--session", str(info.id)])
 
 
-def _table(trades: list[views.Trade], far: list[Excursion]) -> int | None:
+def _table(at: Picked, instrument: int, trades: list[views.Trade]) -> int | None:
     st.subheader("Closed trades", anchor=False, help="Choose one to see it on the candles.")
     if not trades:
         parts.empty("Nothing of this instrument was closed yet.")
         return None
     labels = {"mae": "MAE", "mfe": "MFE", "open_time": "opened", "close_time": "closed"}
-    return parts.table(frame(trades, far), "trades", labels, HELPS, height=380, select=len(trades) <= parts.LAZY_ROWS)
+    return parts.table(
+        trades_table(at, instrument), "trades", labels, HELPS, height=380, select=len(trades) <= parts.LAZY_ROWS
+    )
 
 
 def _candles(at: Picked, instrument: int, trade: views.Trade | None) -> None:

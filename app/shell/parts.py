@@ -78,8 +78,20 @@ def cards(shown: Sequence[Card], columns: int = 5) -> None:
             )
 
 
+class Prepared(NamedTuple):
+    """A table that is ready for the screen; long ones are prepared once and kept."""
+
+    frame: Frame
+    data: Any
+
+
+def prepared(frame: Frame) -> Prepared:
+    """Return a table together with what the screen gets of it."""
+    return Prepared(frame, pandas_of(frame))
+
+
 def table(
-    frame: Frame,
+    shown: Frame | Prepared,
     key: str,
     labels: Mapping[str, str] | None = None,
     helps: Mapping[str, str] | None = None,
@@ -94,7 +106,7 @@ def table(
             because there is nothing.
     """
     labels, helps = labels or {}, helps or {}
-    data = pandas_of(frame)
+    frame, data = shown if isinstance(shown, Prepared) else prepared(shown)
     settings = {
         column.name: _setting(column, labels.get(column.name), helps.get(column.name)) for column in frame.columns
     }
