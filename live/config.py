@@ -15,6 +15,8 @@ from typing import Literal
 
 import msgspec
 
+from live.ops.windows import parse
+
 PAPER_PORTS = frozenset({4002, 7497, 4004, 7499})
 """Ports of paper trading: IB Gateway and TWS, and the same two as container images publish them."""
 LIVE_PORTS = frozenset({4001, 7496, 4003, 7498})
@@ -43,6 +45,7 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tick: float = 1.0
     alert_down_after: float = 120.0
     client_id_in_use: float = 120.0
+    alarm_every: float = 5.0
 
 
 class RiskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +63,30 @@ class RiskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     price_collar_bps: int | None = 2_000
     """How far from the last price an order may be priced; guards and worst prices count too, so it is wider than a day's move."""
     allow_short: bool = False
+
+
+class Alarms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is worth an alarm, and whom to tell."""
+
+    same_trade_minutes: float = 5.0
+    burst_orders: int = 10
+    burst_seconds: int = 60
+    drawdown_percent: float = 5.0
+    command: str | None = None
+    """Run with the alarm's kind and text as its last two arguments; no shell reads them."""
+    mail_to: str | None = None
+    mail_from: str = "onebook@localhost"
+    smtp: str = "localhost:25"
+
+
+class Windows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Interruptions that are known beforehand, by the wall clock of `zone`; empty is none."""
+
+    restart: str = ""
+    """The nightly restart, as 23:45-23:55."""
+    login: str = ""
+    """The weekly login, as sun 01:00-07:00."""
+    zone: str = "America/New_York"
 
 
 class Passive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,7 +144,10 @@ class PaperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose hours entries keep: `auto` (New York for a real gateway, none for the embedded one), `none`, or a name such as XLON."""
     currency: str = "USD"
     exchange: str = "SMART"
-    alert_command: str | None = None
+    accept_changes: bool = False
+    """Go on in a book that was begun with another configuration; the change is kept in it."""
+    alarms: Alarms = Alarms()
+    windows: Windows = Windows()
     limits: RiskLimits = RiskLimits()
     brackets: bool = True
     """Guards whose prices are known go to the broker together with the entry."""
@@ -146,6 +176,11 @@ def checked(config: PaperConfig) -> PaperConfig:
         raise ConfigError(f"symbols {', '.join(config.symbols) or '(none)'}: name at least one, and each once")
     if not 1 <= config.client_id <= 2**31 - 1:
         raise ConfigError(f"client_id {config.client_id}: 1 to 2147483647; 0 would bind orders that people enter by hand")
+    for name in ("restart", "login"):
+        try:
+            parse(name, getattr(config.windows, name))
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
     if not 1 <= config.tasks <= 64:
         raise ConfigError(f"tasks {config.tasks}: 1 to 64 symbols at a time")
     if config.passive is not None and not (config.passive.lifetime_s > 0 and 0 <= config.passive.requotes <= 13):

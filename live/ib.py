@@ -46,6 +46,9 @@ VERSION, TESTED = str(ib_async.__version__), "2.1.0"
 class GatewayError(ConnectionError):
     """The gateway did not do what a connection needs; the message says what and what to look at."""
 
+    accounts: tuple[str, ...] | None = None
+    """The accounts that it named before it failed, None when it came to none."""
+
 
 class ClientIdInUse(GatewayError):
     """Another connection has this client id; orders belong to it, so no other id is tried."""
@@ -87,6 +90,7 @@ class Gateway:
         self._executions: list[ExecutionSeen] | None = None
         self._completed: list[OrderSeen] | None = None
         self._positions: dict[tuple[str, int], PositionSeen] = {}
+        self._named: tuple[str, ...] | None = None
         self._refused: dict[int, Callable[[int, str], None]] = {}
         self._question = asyncio.Lock()
         self.turn = _at_once
@@ -114,10 +118,12 @@ class Gateway:
             self.close()
             heard = f"; it said {'; '.join(messages)}" if messages else ""
             kind = ClientIdInUse if any(line.startswith("326:") for line in messages) else GatewayError
-            raise kind(
+            failed = kind(
                 f"no working connection to a gateway at {host}:{port} as client {client_id}: "
                 f"{error or 'it did not answer in time'}{heard}. Is it running, logged in, and set to accept API clients?"
-            ) from error
+            )
+            failed.accounts = self._named
+            raise failed from error
         self._ib.disconnectedEvent += self._on_closed
         return tuple(self._ib.managedAccounts())
 
@@ -298,6 +304,14 @@ class Gateway:
         for name in TAPPED:
             original, said = getattr(self._ib.wrapper, name), getattr(self, f"_said_{name}")
             setattr(self._ib.wrapper, name, self._before(original, said))
+        original_accounts = self._ib.wrapper.managedAccounts
+
+        def accounts(text: str) -> None:
+            # The library forgets them when the rest of the start fails, and they say why it did.
+            self._named = tuple(text.split(","))
+            original_accounts(text)
+
+        setattr(self._ib.wrapper, "managedAccounts", accounts)  # noqa: B010 - mypy forbids to assign to a method
         client: Any = self._ib.client
         client.updateReqId = self._before(client.updateReqId, self._said_next_id)
 

@@ -69,13 +69,42 @@ def open_session(journal: Journal, account: str, config: PaperConfig) -> Session
     """
     scope = f"paper:{account}"
     mine = [info for info in journal.sessions() if info.kind == "paper" and info.scope == scope and info.status == "open"]
+    kept: dict[str, Any] = msgspec.to_builtins(config)
     if mine:
         if _require_same(journal, mine[-1].id, config):
-            return journal.resume(mine[-1].id)
+            session = journal.resume(mine[-1].id)
+            begun = json.loads(str(session_row(journal.connection, session.id)["config"]))
+            _require_told(session, begun, kept, config.accept_changes)
+            return session
         old = journal.resume(mine[-1].id)
         old.end()
-    kept: dict[str, Any] = msgspec.to_builtins(config)
     return journal.begin("paper", scope, config={**kept, "strategies": strategies_of(config), "timezone": "America/New_York"})
+
+
+DECIDING = ("params", "bar", "size", "client_id", "currency", "exchange")
+"""Keys beside the strategies that say what a book is about: the same decisions, by the same client, of the same size."""
+
+
+def _require_told(session: Session, begun: dict[str, Any], wanted: dict[str, Any], accepted: bool) -> None:
+    """Keep a change that was accepted in the book.
+
+    Raises:
+        ConfigError: a key that decides differs from what this book was last traded with, and nobody accepted that.
+    """
+    for _, source, body in session.kept():
+        begun = {**begun, **json.loads(body)} if source == "config" else begun
+    plain = json.loads(json.dumps(wanted))
+    changed = {key: (begun[key], plain[key]) for key in DECIDING if key in begun and begun[key] != plain[key]}
+    if changed and not accepted:
+        told = "; ".join(f"{key} was {before!r} and is {now!r} now" for key, (before, now) in changed.items())
+        session.close()
+        raise ConfigError(
+            f"this book was traded with another configuration: {told}. Take another book, put the key back, or say --accept-changes: "
+            "positions and orders stay, and the change is kept in the book"
+        )
+    if changed:
+        session.keep("config", json.dumps({key: now for key, (_, now) in changed.items()}))
+        session.heartbeat()
 
 
 def contracts(session: Session, listings: Sequence[Listing], now_ns: int) -> list[Contract]:

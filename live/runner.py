@@ -43,6 +43,7 @@ from live.market.hours import calendar_of
 from live.market.market import Market
 from live.market.wishes import FeeOf
 from live.ops.duties import DUTIES, Tick
+from live.ops.log import Log
 from live.ops.obey import obey
 from live.ops.patience import Patience
 from live.ops.standing import standing
@@ -78,9 +79,13 @@ class Runner:
         dial: Dial = Gateway, chance: Callable[[], float] = lambda: 0.5, on_ready: Callable[[], None] = lambda: None,
         simulated: bool = False,
     ) -> None:  # fmt: skip
-        self.config, self.host, self.port, self.say, self.simulated = config, host, port, say, simulated
+        self.config, self.host, self.port, self.simulated = config, host, port, simulated
         self.folder = Folder(Path(config.book))
         self.clock: Clock = clock or MachineClock()
+        self.log = Log(self.folder.path / "runner.log", say, self.clock.now_ns)
+        self.say = say = self.log.say
+        self.planned: str | None = None
+        """What interruption is planned now, in words."""
         self.link = links.Link(since_ns=self.clock.now_ns())
         self.trader: Trader | None = None
         self.comparison: Comparison | None = None
@@ -93,7 +98,7 @@ class Runner:
         self._lost, self._stop, self.look_now = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._pacer = Pacer(config.messages_per_s, config.messages_per_s, self.clock.now_ns())
         self._looked_ns = 0
-        self._patience = Patience(config.client_id, config.timeouts)
+        self._patience = Patience(config.client_id, config.account, config.timeouts)
         self.feeds = Feeds(config, self.market, self.clock.now_ns, say, lambda place, bar: self.queue.put_nowait(Piece(place, bar)))
         self._before: Snapshot | None = None
         self.code = source_hash()
@@ -155,7 +160,7 @@ class Runner:
                 now = self.clock.now_ns()
                 self.change(links.failed(self.link, now, str(error)))
                 pause = self._patience.pause_s(error, self.link.failures, self._chance(), now, self.trader is None)
-                self.say(f"{self.link.state.value}: {error}; trying again in {pause:.0f} s")
+                self.say(f"{self.link.state.value}: {error}; trying again in {pause:.0f} s{f', {self.planned}' if self.planned else ''}")
                 await self.clock.sleep(pause)
 
     async def _connect(self, life: AsyncExitStack) -> None:
@@ -269,7 +274,8 @@ class Runner:
 
     def _on_tick(self, trader: Trader, now_ns: int) -> None:
         """Give finished bars away, take what people ask for, and say how things stand."""
-        self.market.on_tick(now_ns, trader, links.may_send(self.link))
+        self.log.tick(now_ns)
+        self.market.on_tick(now_ns, trader, self._may_trade())
         if trader.look_wanted and now_ns - self._looked_ns >= self.config.timeouts.second_look * SECOND_NS:
             self.look_now.set()
         for wish in self.folder.take():
@@ -278,6 +284,10 @@ class Runner:
         if now_ns - self._told_ns >= self.config.timeouts.state_every * SECOND_NS:
             self._told_ns = now_ns
             self.folder.write_state(self.state())
+
+    def _may_trade(self) -> bool:
+        """Say whether a wish may become an order now."""
+        return links.may_send(self.link) and self.planned is None
 
     def state(self) -> dict[str, Any]:
         """Return how things stand, for those who may not open the book."""
@@ -290,7 +300,7 @@ class Runner:
             return
         elif isinstance(item, Piece):
             self.feeds.no_data.pop(self.config.symbols[item.place], None)
-            self.market.on_piece(item.place, item.bar, self.trader, links.may_send(self.link))
+            self.market.on_piece(item.place, item.bar, self.trader, self._may_trade())
         elif isinstance(item, Tick):
             self._on_tick(self.trader, item.now_ns)
         else:

@@ -37,6 +37,7 @@ def paper() -> None:
 @click.option("--client-id", type=int, help="Client id; keep it, orders belong to it.")
 @click.option("--account", help="Which paper account, when the gateway manages several.")
 @click.option("--paper-config", type=click.Path(exists=True, dir_okay=False), help="A TOML file with all keys; flags win.")
+@click.option("--accept-changes", is_flag=True, default=None, help="Go on in a book that was traded with another configuration.")
 @click.option("--seed", type=int, default=7, show_default=True, help="What the embedded gateway draws prices with.")
 @click.option("--for", "seconds", type=click.FloatRange(0.0), help="Stop by itself after so many seconds.")
 @BOOK

@@ -39,7 +39,7 @@ def configured(path: str | None, book: str, flags: dict[str, Any]) -> PaperConfi
     from live.config import PaperConfig, checked, read
 
     config = read(Path(path)) if path else PaperConfig()
-    plain = ("strategy", "bar", "host", "port", "account", "client_id")
+    plain = ("strategy", "bar", "host", "port", "account", "client_id", "accept_changes")
     told = {name: flags[name] for name in plain if flags.get(name) is not None}
     if flags.get("size_rule") is not None:
         told["size"] = flags["size_rule"]

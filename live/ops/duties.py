@@ -1,4 +1,4 @@
-"""What a runner does by the clock: ticks, heartbeats, and the question whether it is still the code on the disk.
+"""What a runner does by the clock: alarms, ticks, heartbeats, and the question whether it is still the code on the disk.
 
 Theory of operation. Each duty is a task of the runner's one TaskGroup, so what it raises stops the runner, closed and
 recorded. A duty never touches the book while the consumer does: it puts something on the queue, or records one gate
@@ -8,11 +8,14 @@ in one step without an await.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
 
 from ledger.book import event
 from ledger.journal import source_hash
 from ledger.vocabulary import EventKind, Gate, Side
 from live import link as links
+from live.ops.alarms import Bell, Watch
+from live.ops.windows import current, parse
 
 if TYPE_CHECKING:
     from live.runner import Runner
@@ -57,4 +60,25 @@ async def code_checks(runner: Runner) -> None:
                       else "the files on disk are the code that runs again")  # fmt: skip
 
 
-DUTIES = (ticks, heartbeats, code_checks)
+async def alarms(runner: Runner) -> None:
+    """Look for what is worth an alarm, and for planned interruptions that begin or end."""
+    config = runner.config
+    watch = Watch(config.alarms, config.timeouts.alert_down_after)
+    bell = Bell(config.alarms, runner.folder.path / "alarms.log", runner.say)
+    named = (parse("restart", config.windows.restart), parse("login", config.windows.login))
+    windows, zone = tuple(window for window in named if window), ZoneInfo(config.windows.zone)
+    while True:
+        await runner.clock.sleep(config.timeouts.alarm_every)
+        now, before = runner.clock.now_ns(), runner.planned
+        runner.planned = current(windows, now, zone)
+        if runner.planned != before:
+            runner.say(f"PLANNED: {runner.planned}; nothing new is decided" if runner.planned else "PLANNED interruption is over")
+            runner.look_now.set()
+        trader = runner.trader
+        book = trader.session.book if trader else None
+        symbols = {number: contract.symbol for number, contract in trader.contracts.items()} if trader else {}
+        for alarm in watch.look(book, runner.link, symbols, now, planned=runner.planned is not None):
+            await bell.ring(alarm)
+
+
+DUTIES = (alarms, ticks, heartbeats, code_checks)

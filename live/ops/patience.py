@@ -1,13 +1,14 @@
 """How long a runner goes on trying to connect, and how long it waits in between.
 
-Theory of operation. Most errors of a connection mend by themselves: the pause doubles up to its bound. Two do not, and end
-the run with an instruction: at a start, an instrument that nobody knows; at any time, a client id that stays in use,
-because orders belong to their id and no other one may be tried. A question too many is answered by a minute of silence.
+Theory of operation. Most errors of a connection mend by themselves: the pause doubles up to its bound. Three do not, and
+end the run with an instruction: accounts that are not provably one paper account; at a start, an instrument that nobody
+knows; a client id that stays in use, because orders belong to their id and no other one may be tried. A question too
+many is answered by a minute of silence.
 """
 
 from __future__ import annotations
 
-from live.config import ConfigError, Timeouts
+from live.config import ConfigError, Timeouts, require_paper_accounts
 from live.ib import ClientIdInUse, GatewayError, NoSuchStock, TooFast
 from live.link import back_off_s
 
@@ -18,8 +19,8 @@ AFTER_TOO_FAST_S = 60.0
 class Patience:
     """What is remembered between attempts."""
 
-    def __init__(self, client_id: int, waits: Timeouts) -> None:
-        self._client_id, self._waits = client_id, waits
+    def __init__(self, client_id: int, account: str | None, waits: Timeouts) -> None:
+        self._client_id, self._account, self._waits = client_id, account, waits
         self._taken_ns = 0
 
     def pause_s(self, error: GatewayError, failures: int, chance: float, now_ns: int, starting: bool) -> float:
@@ -30,6 +31,8 @@ class Patience:
         Raises:
             ConfigError: trying again mends nothing; the message says what does.
         """
+        if error.accounts is not None:
+            require_paper_accounts(error.accounts, self._account)
         if isinstance(error, NoSuchStock) and starting:
             raise ConfigError(str(error)) from error
         self._taken_ns = (self._taken_ns or now_ns) if isinstance(error, ClientIdInUse) else 0

@@ -23,7 +23,7 @@ def standing(runner: Runner) -> dict[str, Any]:
     return {
         "pid": os.getpid(), "written_ns": runner.clock.now_ns(), "simulated": runner.simulated, "host": runner.host, "port": runner.port,
         "link": runner.link.state.value, "reason": runner.link.reason, "since_ns": runner.link.since_ns,
-        "data_stale": runner.link.data_stale, "stale_code": runner.stale_code,
+        "planned": runner.planned, "data_stale": runner.link.data_stale, "stale_code": runner.stale_code,
         "bars": runner.market.bars_seen, "late_pieces": runner.market.late, "no_data": dict(runner.feeds.no_data),
         "account": trader.account if trader else None, "session": trader.session.id if trader else None,
         "live_orders": len(trader.live_orders()) if trader else None,

@@ -141,7 +141,9 @@ def status_backwards(rule: Rule, session: Session, items: list[Item]) -> list[It
 
 @fault("no-submitted", "batch")
 def no_submitted(rule: Rule, session: Session, items: list[Item]) -> list[Item]:
-    """Submitted is never told."""
+    """Submitted is never told; lists show it."""
+    if _is_list(items):
+        return items
     hit = picked(rule, session, items, *ACKS)
     return [item for item, yes in zip(items, hit) if not (yes and item[2]["status"] == WORKING)]
 
