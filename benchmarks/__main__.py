@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import comparing, fuzz, gateway, measures, portfolio, rescue, sweeps
+from benchmarks import bare, comparing, fuzz, gateway, measures, native, portfolio, rescue, sweeps
 from benchmarks.peers import beside
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -49,6 +49,9 @@ def main(quick: bool, names: list[str]) -> int:
             ("portfolio", lambda: portfolio.rebalancing(5_000 // scale, 500)),
             ("one run", lambda: sweeps.single(1_000_000 // scale)),
             ("sweeps", lambda: sweeps.many(100_000 // scale, 1_000 // scale)),
+            ("sweeps beside bare kernels", lambda: bare.beside_bare(100_000 // scale, 1_000 // scale)),
+            ("sweeps beside C", lambda: native.beside_c(100_000 // scale, 1_000 // scale)),
+            ("general kernel", lambda: sweeps.general(100_000 // scale)),
             ("other engines", lambda: beside.side_by_side(scale)),
             ("gateway", lambda: gateway.orders_over_tcp(100_000 // scale)),
             ("rescue", lambda: rescue.audit(place, 1_000_000 // scale)),

@@ -2,18 +2,20 @@
 
 Theory of operation. Both sides get the same bars, 100 shares, 10 basis points. A figure is printed only after the number of
 trades of every combination was equal, equity was equal to float noise, and sampled combinations had the
-engine's digest. What is compared is timed in turns in one process, warm. vectorbt gets some of the combinations at a time, because
-a thousand columns at once need 14 GB; its figure is per bar and combination, and so is ours.
+engine's digest. What is compared is timed in turns in one process, warm: processor time, the least of each, because others load the
+machine. vectorbt gets some of the combinations at a time, because a thousand columns at once need 14 GB; its figure is per bar and
+combination, and so is ours.
 """
 
 from __future__ import annotations
 
-import statistics
+import ctypes
+import gc
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,11 +23,17 @@ from benchmarks.measures import Line
 from sim.data import History
 from sim.run import Setting, simulate
 from sim.sweep import SweepResult, sweep
+from sim.sweep.core.account import S_FEES, S_FILLS, S_TRADES
+from sim.sweep.core.kernels import Accounts, by_bars
+from sim.sweep.core.market import deal
+from sim.sweep.core.statistics import scratch
 from sim.sweep.single import kernel_run
+from sim.sweep.work import Bench, Case, empty
 from strategies import get
 
 SETTING = Setting(cash="50000000", size="shares:100", commission="bps:10")
 HOUR = 3600 * 10**9
+ENGINES = ("numba", "rust")
 COLUMNS = 20
 """Combinations that vectorbt gets at a time."""
 
@@ -43,7 +51,9 @@ def history(bars: int) -> History:
 
 
 def values(combos: int) -> dict[str, list[int]]:
-    """Return a grid of so many combinations, a multiple of 25."""
+    """Return a grid of so many combinations, a multiple of 25; 100 fast windows from 2,500 on."""
+    if combos >= 2_500:
+        return {"fast": list(range(5, 105)), "slow": list(range(110, 110 + 4 * (combos // 100), 4))}
     return {"fast": list(range(5, 30)), "slow": list(range(40, 40 + 4 * (combos // 25), 4))}
 
 
@@ -52,8 +62,8 @@ def ours(bars: History, combos: int, jobs: int = 1) -> SweepResult:
     return sweep(bars, "sma_cross", values(combos), SETTING, period="bar", jobs=jobs)
 
 
-def _theirs(bars: History, pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return (total return, drawdown, trades, Sharpe) of some combinations by vectorbt's API, rust engine."""
+def _theirs(bars: History, pairs: list[tuple[int, int]], engine: str) -> tuple[np.ndarray, ...]:
+    """Return (total return, drawdown, trades, Sharpe) of some combinations by vectorbt's API."""
     import pandas as pd
     import vectorbt as vbt
 
@@ -64,19 +74,24 @@ def _theirs(bars: History, pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np
     buy, sell = np.zeros(above.shape, bool), np.zeros(above.shape, bool)
     buy[1:], sell[1:] = above[:-1], (~above & known)[:-1]
     portfolio = vbt.Portfolio.from_signals(
-        close, buy, sell, price=opens, size=100, fees=0.001, init_cash=50_000_000, freq="h", engine="rust"
+        close, buy, sell, price=opens, size=100, fees=0.001, init_cash=50_000_000, freq="h", engine=engine
     )  # fmt: skip
     figures = (portfolio.total_return(), portfolio.max_drawdown(), portfolio.trades.closed.count(), portfolio.sharpe_ratio())
-    return tuple(np.asarray(figure, np.float64).ravel() for figure in figures)  # type: ignore[return-value]
+    return tuple(np.asarray(figure, np.float64).ravel() for figure in figures)
 
 
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    answer = work()
-    return time.perf_counter() - start, answer
+def in_turns(rounds: int, *jobs: Callable[[], object], clock: Callable[[], float] = time.process_time) -> list[float]:
+    """Return the least seconds of each job; the jobs are run in turns, so that all meet the same machine."""
+    spent: list[list[float]] = [[] for _ in jobs]
+    for _ in range(rounds):
+        for job, times in zip(jobs, spent, strict=True):
+            start = clock()
+            job()
+            times.append(clock() - start)
+    return [min(times) for times in spent]
 
 
-def _require_equal(bars: History, found: SweepResult, rows: list[int], told: tuple[np.ndarray, ...]) -> str:
+def require_equal(bars: History, found: SweepResult, rows: list[int], told: tuple[np.ndarray, ...]) -> str:
     """Compare with vectorbt's figures and, for one combination, with the engine's book."""
     table = found.table
     assert np.array_equal(table["trades"][rows], told[2]), "trades differ"
@@ -94,27 +109,30 @@ def _require_equal(bars: History, found: SweepResult, rows: list[int], told: tup
 
 def many(bars_count: int, combos: int, rounds: int = 3) -> list[Line]:
     """Time sweeps in turns with vectorbt's API; then ten times the bars, and ten times the combinations."""
-    bars, found = history(bars_count), ours(history(1_000), 25)
+    bars = history(bars_count)
+    found = ours(bars, combos)
     rows = [int(row) for row in np.linspace(0, combos - 1, COLUMNS)]
-    mine, both, theirs = [], [], []
-    for _ in range(rounds):
-        spent, found = _timed(lambda: ours(bars, combos))
-        mine.append(spent)
-        both.append(_timed(lambda: ours(bars, combos, 2))[0])
-        pairs = [(int(found.table["fast"][row]), int(found.table["slow"][row])) for row in rows]
-        spent, told = _timed(lambda pairs=pairs: _theirs(bars, pairs))
-        theirs.append(spent)
-    checked = _require_equal(bars, found, rows, told)
-    one, two, peer = statistics.median(mine), statistics.median(both), statistics.median(theirs)
+    pairs = [(int(found.table["fast"][row]), int(found.table["slow"][row])) for row in rows]
+    peers = [lambda engine=engine: _theirs(bars, pairs, engine) for engine in ENGINES]
+    checked, _ = (require_equal(bars, found, rows, peer()) for peer in peers)
+    assert ours(bars, combos, 2).digest == found.digest, "two threads give other figures"
+    one, *theirs = in_turns(rounds, lambda: ours(bars, combos), *peers)
+    alone, both = in_turns(rounds, lambda: ours(bars, combos), lambda: ours(bars, combos, 2), clock=time.perf_counter)
     cell = bars_count * combos
-    peer_cell = peer / (bars_count * COLUMNS)
+    each = [spent / (bars_count * COLUMNS) for spent in theirs]
+    goals = ["300x" if peer == min(each) else "" for peer in each]
     what = f"{combos:,} combinations x {bars_count:,} bars"
+    job = f"{what}: return, drawdown, trades, Sharpe, blocks; 1 thread, processor time"
+    api = f"vectorbt's API ({{}}), {COLUMNS} at a time, processor time"
     return [
-        Line(f"{what}: return, drawdown, trades, Sharpe, blocks; 1 thread", f"{one:.3f} s = {one / cell * 1e9:.2f} ns", "1.2 ns", checked),
-        Line(f"{what}; 2 threads", f"{two:.3f} s = {two / cell * 1e9:.2f} ns", "", "same digest with any number of threads"),
-        Line(f"vectorbt's API (rust), {COLUMNS} at a time", f"{peer_cell * 1e9:.0f} ns = {peer_cell * cell / two:.0f}x", "300x", checked),
+        Line(job, f"{one / cell * 1e9:.2f} ns", "1.2 ns", checked),
+        Line(f"{what}; 2 threads, by the clock", f"{both / cell * 1e9:.2f} ns = {alone / both:.2f}x of 1", "", "same digest as with one"),
+        *(
+            Line(api.format(engine), f"{peer * 1e9:.0f} ns = {peer * cell / one:.0f}x of 1 thread", goal, checked)
+            for engine, peer, goal in zip(ENGINES, each, goals, strict=True)
+        ),
         *_linear(bars_count, combos, rounds),
-    ]
+    ]  # fmt: skip
 
 
 def _linear(bars_count: int, combos: int, rounds: int) -> list[Line]:
@@ -122,16 +140,46 @@ def _linear(bars_count: int, combos: int, rounds: int) -> list[Line]:
     few = max(25, combos // 10 // 25 * 25)
     small, long = history(bars_count // 10), history(bars_count)
     jobs = (lambda: ours(small, few), lambda: ours(long, few), lambda: ours(small, 10 * few))
-    spent: list[list[float]] = [[], [], []]
-    for _ in range(rounds):
-        for job, times in zip(jobs, spent, strict=True):
-            times.append(_timed(job)[0])
-    base, bars_more, combos_more = (min(times) for times in spent)
-    peak = _peak(lambda: ours(long, 10 * combos))
+    base, bars_more, combos_more = in_turns(3 * rounds, *jobs)
+    huge = lambda: ours(long, 10 * combos)  # noqa: E731
+    peak = _peak(huge)
+    one, ten = in_turns(rounds, lambda: ours(long, combos), huge)
+    what = f"{10 * combos:,} combinations x {bars_count:,} bars"
+    figure = f"{ten:.2f} s = {ten / (10 * combos * bars_count) * 1e9:.2f} ns = {ten / one:.1f}x of {combos:,}"
     return [
         Line("ten times the bars", f"{bars_more / base:.1f}x the time", "10.5x", f"{few} x {bars_count // 10:,} in turns"),
         Line("ten times the combinations", f"{combos_more / base:.1f}x the time", "10.5x", f"{few} x {bars_count // 10:,} in turns"),
-        Line(f"memory above the data, {10 * combos:,} combinations x {bars_count:,} bars", f"{peak / 2**20:.0f} MB", "100 MB", "sampled"),
+        Line(f"{what}; 1 thread, processor time", figure, "10.5x", "in turns"),
+        Line(f"memory above the data, {what}", f"{peak / 2**20:.0f} MB", "100 MB", "sampled"),
+    ]
+
+
+def general(bars_count: int, combos: int = 25, rounds: int = 5) -> list[Line]:
+    """Time the kernel that asks a compiled `on_bar` at every bar, its columns made beforehand; and `prepare` beside it."""
+    bars, strategy = history(bars_count), get("sma_cross")
+    found = ours(bars, 1_000)
+    chosen = [found.combos[0][int(row)] for row in np.linspace(0, 999, combos)]
+    bench = Bench(Case((bars,), replace(strategy, columnar=None), SETTING, 16, "bar"), chosen)
+    columns = [np.ascontiguousarray(strategy.prepare(bench.bars, params)) for params in chosen]
+    numbers, buffers = deal(bars, SETTING, short=False), scratch(1, 1)
+
+    def asked() -> Accounts:
+        accounts = empty(combos, 16)
+        for c, params in enumerate(chosen):
+            by_bars(bench.market, numbers, accounts, c, buffers, strategy.on_bar, bench.bars, columns[c], np.zeros(1), params)
+        return accounts
+
+    state, rows = asked().state, np.linspace(0, 999, combos).astype(int)
+    for name, place in (("trades", S_TRADES), ("fees_e8", S_FEES), ("fills", S_FILLS)):
+        assert np.array_equal(state[:, place], found.table[name][rows]), f"{name} differ between the kernels"
+    kernel, prepared = in_turns(rounds, asked, lambda: [strategy.prepare(bench.bars, params) for params in chosen])
+    cell = combos * bars_count / 1e9
+    checked = f"fills, fees, trades of {combos} combinations equal the two-phase kernel's"
+    what = f"general kernel, compiled on_bar, {combos} combinations x {bars_count:,} bars; processor time"
+    where = "once a combination where columns are not declared"
+    return [
+        Line(what, f"{kernel / cell:.2f} ns", "4 ns", checked),
+        Line("`prepare` of the same strategy, two averages", f"{prepared / cell:.2f} ns", "", where),
     ]
 
 
@@ -142,6 +190,8 @@ def _peak(work: Callable[[], object]) -> int:
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * page
 
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what others freed before must not hide what this takes
     before = resident()
 
     def look() -> None:
@@ -158,7 +208,7 @@ def _peak(work: Callable[[], object]) -> int:
     return highest[0]
 
 
-def single(bars_count: int, rounds: int = 5) -> list[Line]:
+def single(bars_count: int, rounds: int = 7) -> list[Line]:
     """Time one run, arrays in and equity curve and fills out, in turns with vectorbt's API."""
     import pandas as pd
     import vectorbt as vbt
@@ -173,28 +223,26 @@ def single(bars_count: int, rounds: int = 5) -> list[Line]:
         assert run is not None
         return run.equity_e8, run.fills
 
-    def theirs() -> tuple[np.ndarray, int]:
+    def theirs(engine: str) -> tuple[np.ndarray, int]:
         fast, slow = (vbt.MA.run(close, window).ma.to_numpy() for window in (10, 30))
         above, known = fast > slow, ~np.isnan(slow)
         buy, sell = np.zeros(bars_count, bool), np.zeros(bars_count, bool)
         buy[1:], sell[1:] = above[:-1], (~above & known)[:-1]
         made = vbt.Portfolio.from_signals(
-            close, buy, sell, price=opens, size=100, fees=0.001, init_cash=50_000_000, freq="h", engine="rust"
+            close, buy, sell, price=opens, size=100, fees=0.001, init_cash=50_000_000, freq="h", engine=engine
         )  # fmt: skip
         return made.value().to_numpy(), len(made.trades.records)
 
-    mine(), theirs()
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        for job, spent in zip((mine, theirs), times, strict=True):
-            spent.append(_timed(job)[0])
-    (equity, fills), (value, trades) = mine(), theirs()
-    assert (len(fills) + 1) // 2 == trades, f"{len(fills)} fills are not {trades} trades"
-    assert np.allclose(equity / 1e8, value, rtol=1e-9), "equity differs"
-    fast_s, slow_s = (statistics.median(spent) for spent in times)
+    equity, fills = mine()
+    for engine in ENGINES:
+        value, trades = theirs(engine)
+        assert (len(fills) + 1) // 2 == trades, f"{len(fills)} fills are not {trades} trades"
+        assert np.allclose(equity / 1e8, value, rtol=1e-9), "equity differs"
+    spent, *peers = in_turns(rounds, mine, *(lambda engine=engine: theirs(engine) for engine in ENGINES))
     checked = f"{trades:,} trades equal, equity of every bar to 1e-9"
-    what = f"one run over {bars_count:,} bars, arrays in, equity curve and fills out"
-    return [
-        Line(what, f"{fast_s * 1e3:.1f} ms", "", checked),
-        Line("the same, vectorbt's API (rust)", f"{slow_s * 1e3:.0f} ms = {slow_s / fast_s:.1f}x", "10x", checked),
-    ]
+    what = f"one run over {bars_count:,} bars, arrays in, equity curve and fills out; processor time"
+    lines = [Line(what, f"{spent * 1e3:.1f} ms", "", checked)]
+    for engine, peer in zip(ENGINES, peers, strict=True):
+        goal = "10x" if peer == min(peers) else ""
+        lines.append(Line(f"the same, vectorbt's API ({engine})", f"{peer * 1e3:.0f} ms = {peer / spent:.1f}x", goal, checked))
+    return lines

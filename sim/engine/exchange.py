@@ -69,6 +69,10 @@ def against(price: int, side: int, tick: int) -> int:
     return max(down, tick)
 
 
+EXACT_SHARE = 2**21
+"""Shares of a volume with a smaller denominator are exact: its square times 10^6 fits int64."""
+
+
 @kernel
 def impact(rules: Rules, price: int, qty: int, volume: int) -> int:
     """Return by how much slippage moves a price, in ticks, rounded up.
@@ -81,9 +85,25 @@ def impact(rules: Rules, price: int, qty: int, volume: int) -> int:
     if rules.slip_kind == BPS:
         return ceil_muldiv(price, rules.slip_amount, 1_000_000)
     if rules.slip_kind == VOLUME_SHARE:
-        share = ceil_muldiv(min(qty, volume), ONE_E9, volume) if volume > 0 else ONE_E9
-        return ceil_muldiv(price, rules.slip_amount * ceil_muldiv(share, share, ONE_E9), 1_000_000 * ONE_E9)
+        return _of_share(price, rules.slip_amount, min(qty, volume), volume) if volume > 0 else _of_share(price, rules.slip_amount, 1, 1)
     return 0
+
+
+@kernel
+def _of_share(price: int, amount_e6: int, qty: int, volume: int) -> int:
+    """Return price * amount * (qty / volume)^2, rounded up.
+
+    In lowest terms the share is a fraction of small numbers wherever the result can be a whole tick by more than chance, and is
+    taken exactly. Other shares are rounded up at 1e-9, never less than the model says.
+    """
+    divisor, rest = volume, qty
+    while rest > 0:
+        divisor, rest = rest, divisor % rest
+    part, whole = qty // divisor, volume // divisor
+    if whole < EXACT_SHARE and price < 2**62 // max(amount_e6, 1):
+        return ceil_muldiv(price * amount_e6, part * part, whole * whole * 1_000_000)
+    share = ceil_muldiv(qty, ONE_E9, volume)
+    return ceil_muldiv(price, amount_e6 * ceil_muldiv(share, share, ONE_E9), 1_000_000 * ONE_E9)
 
 
 @kernel

@@ -16,7 +16,7 @@ from ledger.book import (
 )  # fmt: skip
 from ledger.kernel import kernel
 from ledger.kernels.orders import protective
-from ledger.keys import strategy_of
+from ledger.keys import purpose_of, strategy_of
 from ledger.vocabulary import EventKind
 from sim.engine.account import Terms, fill_fee
 from sim.engine.exchange import Fill, Rules, impact, judge_price, judge_quantity, slipped, volume_lots
@@ -118,11 +118,13 @@ def _acts_at_open(a: Arena, memory: Memory, tape: Tape, rules: Rules, instrument
 
 @kernel
 def _before(a: Arena, link: int, other: int) -> bool:
-    """Say whether an order acts before another at one price: guards first, then the older claim."""
+    """Say whether an order acts before another at one price: the stop loss, the target, the trail, then the older claim."""
     if other == 0:
         return True
-    mine, theirs = protective(a[row(a, S_ORDER, link - 1) + O_KEY]), protective(a[row(a, S_ORDER, other - 1) + O_KEY])
-    return mine if mine != theirs else link < other
+    mine, theirs = a[row(a, S_ORDER, link - 1) + O_KEY], a[row(a, S_ORDER, other - 1) + O_KEY]
+    if protective(mine) and protective(theirs) and purpose_of(mine) != purpose_of(theirs):
+        return purpose_of(mine) < purpose_of(theirs)  # the purposes are numbered in this order
+    return protective(mine) if protective(mine) != protective(theirs) else link < other
 
 
 @kernel

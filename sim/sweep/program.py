@@ -168,6 +168,20 @@ def sides(wishes: tuple[Wish, ...]) -> Iterator[Side]:
                 yield test.right
 
 
+def neighbours(declared: Sequence[tuple[Wish, ...]], rows_max: int) -> list[int]:
+    """Return an order of combinations in which those that share columns stand together: blocks whose columns fit the sheet.
+
+    A grid of 100 x 100 windows has 200 columns; in its own order every row of it needs 100 of them anew.
+    """
+    read = [tuple(dict.fromkeys(sides(wishes))) for wishes in declared]
+    if len({side for mine in read for side in mine}) <= rows_max:
+        return list(range(len(declared)))
+    numbers: list[dict[Side, int]] = [{} for _ in range(max(map(len, read)))]
+    size = max(1, rows_max // len(numbers))
+    blocks = [tuple(known.setdefault(side, len(known)) // size for known, side in zip(numbers, mine, strict=False)) for mine in read]
+    return sorted(range(len(declared)), key=blocks.__getitem__)
+
+
 def parts(declared: Sequence[tuple[Wish, ...]], rows_max: int, most: int) -> list[range]:
     """Cut combinations, in their order, into parts of at most `most` whose distinct columns fit `rows_max` rows."""
     cut, seen, first = [], set[Side](), 0

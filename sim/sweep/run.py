@@ -131,7 +131,7 @@ def compute(cases: Sequence[Case], combos: Combos, engine: str, way: Way, source
         raise StrategyError(f"no combination is left: the strategy's own check refused all {combos.refused}")
     benches = [Bench(case, combos.params) for case in cases]
     jobs = [
-        Job(number, part, keeping(way.out, bench.case, combos.params[part.start : part.stop], source))
+        Job(number, part, keeping(way.out, bench.case, bench.combos[part.start : part.stop], source))
         for number, bench in enumerate(benches)
         for part in bench.parts
     ]
@@ -141,7 +141,15 @@ def compute(cases: Sequence[Case], combos: Combos, engine: str, way: Way, source
         found = distributed(benches, jobs, way)
     else:
         found = _local(benches, jobs, way)
-    return gathered(cases, [tuple(combos.params)] * len(cases), found, combos.refused, source)
+    return gathered(cases, [tuple(combos.params)] * len(cases), [_as_given(benches, found)], combos.refused, source)
+
+
+def _as_given(benches: Sequence[Bench], found: Sequence[Figures]) -> Figures:
+    """Return the figures of all parts in the order in which the combinations were given."""
+    firsts = np.cumsum([0, *(len(bench.combos) for bench in benches)])
+    places = np.concatenate([first + np.argsort(bench.order) for first, bench in zip(firsts, benches, strict=False)])
+    table = {name: np.concatenate([one.table[name] for one in found])[places] for name in found[0].table}
+    return Figures(table, np.concatenate([one.blocks for one in found])[places])
 
 
 def _local(benches: Sequence[Bench], jobs: Sequence[Job], way: Way) -> list[Figures]:

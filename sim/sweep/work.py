@@ -28,7 +28,7 @@ from sim.sweep.core.account import (
 )  # fmt: skip
 from sim.sweep.core.kernels import Accounts, by_bars, by_words
 from sim.sweep.core.market import Deal, Market, deal, market, refusal
-from sim.sweep.program import Sheet, Sight, parts, program, sides
+from sim.sweep.program import Sheet, Sight, neighbours, parts, program, sides
 from sim.sweep.core.statistics import B_COUNT, B_SQUARE, B_SUM, F_DEPTH, FIGURES, scratch
 from strategies.api import Bars, Strategy, as_bars, is_compiled, may_short
 from strategies.sizing import bars_per_year
@@ -39,7 +39,7 @@ GROUP = 512
 """Combinations that pass over a tile of time together: many, for each group brings the tile's columns into the cache anew."""
 GROUP_MIN = 32
 """A group is no smaller than this, however many threads wait for one."""
-PART = 1024
+PART = 2048
 """Combinations that are computed, and kept, together."""
 WORDS, BARS, BOOK = "words", "bars", "book"
 COLUMNS = (
@@ -82,9 +82,10 @@ class Bench:
     def __init__(self, case: Case, combos: Sequence[Any]) -> None:
         """Judge which kernel computes the case, and cut the combinations into parts.
 
-        The cut depends on nothing but the case and the combinations, so that an interrupted sweep finds its parts again.
+        `combos` are in the order in which they are computed; `order` says which of the given ones each is. The cut depends on
+        nothing but the case and the combinations, so that an interrupted sweep finds its parts again.
         """
-        self.case, self.combos = case, combos
+        self.case, self.combos, self.order = case, combos, list(range(len(combos)))
         self.why = why_not(case)
         columnar = case.strategy.columnar
         self.kernel = BOOK if self.why else WORDS if columnar is not None else BARS
@@ -94,8 +95,10 @@ class Bench:
             self.market = market(history, case.blocks, case.period)
             self.sight = Sight(history)
         if self.kernel == WORDS and columnar is not None:
-            self.declared = [columnar(params) for params in combos]
+            declared = [columnar(params) for params in combos]
             self.sheet = Sheet(self.sight, self.market.close.size)
+            self.order = neighbours(declared, self.sheet.rows_max)
+            self.combos, self.declared = [combos[at] for at in self.order], [declared[at] for at in self.order]
             self.parts = parts(self.declared, self.sheet.rows_max, PART)
 
     def figures(self, part: range, run: Over, jobs: int = 1) -> Figures:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.kernel import inlined, jit, kernel
+from ledger.kernel import inlined, kernel
 from ledger.vocabulary import Outcome
 from sim.sweep.core.account import (
     BAD_TARGET, BEYOND, FINE, NO_TARGET, ORDER_TYPE, R_BAR, R_FEE, R_OPENS, R_OUTCOME, R_PRICE, R_QTY, R_RESERVE, R_SIDE,
@@ -208,7 +208,7 @@ def by_words(
             settle(accounts.floats[c])
 
 
-@jit
+@kernel
 def by_bars(
     market: Market, deal: Deal, accounts: Accounts, c: int, scratch: Scratch, on_bar: Any, bars: Bars, columns: Floats,
     memory: Floats, params: Any,

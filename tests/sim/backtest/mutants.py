@@ -25,11 +25,19 @@ def better(rules: Any, price: int, side: int, qty: int, volume: int, tick: int) 
     return price - side
 
 
+def by_age(a: Any, link: int, other: int) -> bool:
+    """The rule at an open without the rank of guards: guards first, then the older claim."""
+    mine, theirs = (other == 0 or fills.protective(a[fills.row(a, fills.S_ORDER, one - 1) + fills.O_KEY]) for one in (link, other))
+    return bool(other == 0 or (mine if mine != theirs else link < other))
+
+
 MUTANTS: dict[str, list[Change]] = {
     "nothing is changed": [],
     "guards are never claimed": [(parts, "sync", lambda *_: False), (claims, "sync", lambda *_: False)],
     "nothing fills at the open": [(parts, "fill_at_open", lambda *_: 0)],
     "the older order comes first, guard or not": [(fills, "_before", lambda a, link, other: other == 0 or link < other)],
+    "guards at an open act by age": [(fills, "_before", by_age)],
+    "no share of a volume is exact": [(exchange, "EXACT_SHARE", 0)],
     "the volume has no cap": [(walk, "volume_cap", lambda *_: -1)],
     "a guard's fill cancels nothing": [(fills, "find_live", lambda *_: 0)],
     "trails stand still": [(walk, "follow", lambda *_: None)],
@@ -56,6 +64,10 @@ def cases() -> dict[str, Callable[[], None]]:
         "test_a_guard_in_a_shared_instrument_is_refused_in_words",
     ):
         found[name] = getattr(test_guards, name)
+    found["guards by rank"] = lambda: test_exchange.test_the_engine_and_its_twin_agree_where_they_once_did_not(
+        "a woken trail that waits for volume is replaced, and its heir meets the target at an open"
+    )
+    found["a share of volume"] = test_exchange.test_slippage_by_share_of_volume_that_is_a_whole_tick_is_not_rounded_up
     found["slippage"] = lambda: test_guards.test_slippage_is_what_the_model_says_rounded_against_the_trader("bps:150", 51)
     found["an ambiguous bar"] = ambiguous
     found["a drifting equity"] = drifting

@@ -57,8 +57,7 @@ def wishes(draw, count: int, guards: bool = True, kinds=(MARKET, LIMIT, STOP, ST
             target, kind, price() if kind in (LIMIT, STOP_LIMIT) else None, price() if kind in (STOP, STOP_LIMIT) else None, tif,
             trail=draw(st.integers(1, 10)) if kind == TRAIL else None,
         )  # fmt: skip
-        # A trailing entry that brings guards of its own is read differently: see UNDECIDED below.
-        if guards and target and kind != TRAIL and draw(st.booleans()):
+        if guards and target and draw(st.booleans()):
             wish = wish._replace(**draw(guard_words(target, kind)))
         found.append(wish)
     return found
@@ -139,14 +138,13 @@ def compare(tape, wanted, profile, slippage, cap) -> Outcome:
 @given(data=st.data())
 def test_the_engine_fills_what_the_slow_twin_fills(profile, data):
     cap = data.draw(st.sampled_from(list(CAPS)))
-    # Guards that are replaced while a woken one waits for volume are read differently: see UNDECIDED below.
-    tape = [bar if cap == "none" else bar._replace(volume=max(bar.volume, 7)) for bar in data.draw(bars())]
+    tape = data.draw(bars())
     wanted = data.draw(wishes(len(tape)))
     compare(tape, wanted, profile, data.draw(st.sampled_from(list(SLIPPAGES))), cap)
 
 
 FLAT = [Bar(30, 30, 30, 30, 0)] * 3
-UNDECIDED = {
+ONCE_READ_DIFFERENTLY = {
     "a woken trail that waits for volume is replaced, and its heir meets the target at an open": (
         [*FLAT, Bar(30, 30, 30, 30, 7), *[Bar(30, 30, 30, 30, 0)] * 4, Bar(32, 32, 32, 32, 7)],
         [*[Wish(None)] * 3, Wish(1.0, trail=1), *[Wish(1.0, take_profit=0.01, trail=0.01, from_fill=True)] * 5],
@@ -165,10 +163,16 @@ UNDECIDED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", UNDECIDED)
-@pytest.mark.xfail(strict=True, reason="the engine and its twin read the rules differently here; which is right is not decided")
-def test_known_differences_of_the_engine_and_its_twin(name):
-    compare(*UNDECIDED[name])
+def test_slippage_by_share_of_volume_that_is_a_whole_tick_is_not_rounded_up():
+    """Found at random: 45 x 0.1 x (40/60)^2 is 2 ticks; a share rounded at 1e-9 first made it 3."""
+    tape = [Bar(30, 37, 30, 37, 0), Bar(45, 45, 45, 45, 60), *[Bar(45, 45, 45, 45, 0)] * 2]
+    assert compare(tape, [Wish(1.0)] * 4, "pessimistic", "volume-share:0.1", "none").exchange.fills == [(1, "open", 1, 400_000, 47)]
+
+
+@pytest.mark.parametrize("name", ONCE_READ_DIFFERENTLY)
+def test_the_engine_and_its_twin_agree_where_they_once_did_not(name):
+    """Found at random: at one price guards act by their rank and not by their age; bars whose ends have other fills are ambiguous."""
+    compare(*ONCE_READ_DIFFERENTLY[name])
 
 
 @pytest.mark.parametrize("size", ["shares:40", "percent:40"])

@@ -300,9 +300,9 @@ class Exchange:
                     self.best = order.best
 
     def state(self) -> tuple:
-        """Return what matters of the account after a bar."""
+        """Return what matters of the account after a bar: its fills, too, for other prices are another book."""
         orders = [(o.side, o.lots, o.kind, o.guard, o.woken, o.trigger() if o.kind == TRAIL else o.stop) for o in self.orders]
-        return self.cash, self.position, sorted(orders)
+        return self.cash, self.position, sorted(orders), list(self.fills)
 
     def worth(self, price: int) -> Fraction:
         return self.cash + Fraction(self.position * price, LOTS * 10_000)

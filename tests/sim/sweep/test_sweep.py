@@ -138,6 +138,18 @@ def test_a_small_sheet_gives_the_same_table_in_more_parts(monkeypatch: pytest.Mo
     assert sweep(history, "sma_cross", VALUES, jobs=1).digest == one.digest
 
 
+def test_a_grid_with_more_columns_than_the_sheet_is_computed_in_blocks_and_told_in_its_own_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    history, values = markets.walk(700, 18), {"fast": range(2, 14), "slow": range(20, 32)}
+    whole = sweep(history, "sma_cross", values, commissions=["zero", "bps:10"], jobs=1)
+    monkeypatch.setattr(Sheet.__init__, "__defaults__", (1,))
+    bench = work.Bench(Case((history,), markets.crossing(), Setting()), whole.combos[0])
+    assert bench.sheet.rows_max == 8 and sorted(bench.order) == list(range(144)) != bench.order
+    columns = [{side for wishes in bench.declared[part.start : part.stop] for side in sides(wishes)} for part in bench.parts]
+    assert max(map(len, columns)) <= 8 and sum(map(len, columns)) <= 9 * 8, "in its own order each of 12 rows would need 13"
+    found = sweep(history, "sma_cross", values, commissions=["zero", "bps:10"], jobs=2)
+    assert found.digest == whole.digest and found.combos == whole.combos
+
+
 def test_an_interrupt_keeps_what_is_done_and_a_second_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "PART", 6)
     history, heard = markets.walk(900, 12), []
