@@ -22,6 +22,7 @@ PAPER_PORTS = frozenset({4002, 7497, 4004, 7499})
 LIVE_PORTS = frozenset({4001, 7496, 4003, 7498})
 PAPER_ACCOUNT = re.compile(r"D[A-Z]?[0-9A-Z]{4,12}")
 ACCUMULATE_MOST = 16
+CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -167,7 +168,7 @@ def read(path: Path) -> PaperConfig:
     try:
         return checked(msgspec.toml.decode(path.read_bytes(), type=PaperConfig))
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise ConfigError(f"{path}: {error}; keys are those of `onebook paper run --help`") from error
+        raise ConfigError(f"{path}: {error}; the keys stand in docs/paper.md") from error
 
 
 def checked(config: PaperConfig) -> PaperConfig:
@@ -188,6 +189,9 @@ def checked(config: PaperConfig) -> PaperConfig:
     strange = [rule.symbol for rule in config.accumulate if rule.symbol not in config.symbols]
     if strange or len(config.accumulate) > ACCUMULATE_MOST:
         raise ConfigError(f"accumulate: {', '.join(strange) or len(config.accumulate)}: name symbols of `symbols`, in at most 16 rules")
+    odd = [rule.at for rule in config.accumulate if not CLOCK.fullmatch(rule.at)]
+    if odd:
+        raise ConfigError(f"accumulate: at {odd[0]!r}: write a time of the exchange's clock, as in 09:35")
     if config.host is not None:
         require_paper_port(config.port)
     return config
