@@ -6,6 +6,8 @@ changed. Names are hash-chained like events. A process that owns its session alo
 writes a new name together with the first event that can use it. Where several
 processes share a session a number must be settled before anybody uses it, so there
 each new name is committed at once.
+
+An import of a million rows needs no text for each execution: from KEPT on a number is that of a kept message.
 """
 
 from __future__ import annotations
@@ -14,6 +16,10 @@ import sqlite3
 
 from ledger.journal.store import chain
 from ledger.journal.errors import JournalError
+
+
+KEPT = 2**40
+"""An execution id KEPT + n says: it stands in message n that `Session.keep` kept. No session has so many names."""
 
 
 class Names:

@@ -1,6 +1,6 @@
 """A Legacy as events of ours: the trades are facts, and the book works everything else out.
 
-Theory of operation. Each bookable trade is a FILL whose execution id is its row number, with a
+Theory of operation. Each bookable trade is a FILL whose execution id is KEPT + its row number, with a
 COMMISSION where the file knows one. Money that came or went is a DEPOSIT or WITHDRAWAL, the start cash is the first
 deposit. They are ordered by time, then as the file has them. A symbol never
 sold short in the file may not go below zero: a sale beyond its lots stays unmatched, and its profit unknown.
@@ -19,6 +19,7 @@ from ledger.book import (
     E_CASH, E_EXEC, E_FEE, E_INSTRUMENT, E_KIND, E_PRICE, E_QTY, E_SIDE, E_TIME, EVENT_WIDTH, Book, Capacity, event,
 )  # fmt: skip
 from ledger.core import apply, apply_all
+from ledger.journal.names import KEPT
 from ledger.rescue.amounts import decimals
 from ledger.rescue.errors import RescueError
 from ledger.rescue.legacy import CashMove, Int64s, Legacy
@@ -94,7 +95,10 @@ def _move(move: CashMove) -> NDArray[np.int64]:
     kind = MONEY_KINDS.get(move.kind, EventKind.DEPOSIT if move.amount_e8 > 0 else EventKind.WITHDRAWAL)
     signed = kind in (EventKind.DIVIDEND, EventKind.INTEREST)
     return event(
-        kind, cash_e8=move.amount_e8 if signed else abs(move.amount_e8), time_ns=move.time_ns, exec_id=move.number
+        kind,
+        cash_e8=move.amount_e8 if signed else abs(move.amount_e8),
+        time_ns=move.time_ns,
+        exec_id=KEPT + move.number,
     )
 
 
@@ -120,7 +124,7 @@ def _fills(legacy: Legacy, grid: Grid, at: Int64s) -> NDArray[np.int64]:
     table = np.zeros((len(at), 2, EVENT_WIDTH), np.int64)
     symbol = trades.symbol[at]
     table[:, :, E_TIME] = trades.time_ns[at][:, None]
-    table[:, :, E_EXEC] = trades.number[at][:, None]
+    table[:, :, E_EXEC] = KEPT + trades.number[at][:, None]
     fill, fee = table[:, 0], table[:, 1]
     fill[:, E_KIND], fill[:, E_INSTRUMENT], fill[:, E_SIDE] = EventKind.FILL, symbol + 1, trades.side[at]
     fill[:, E_QTY], fill[:, E_PRICE] = grid.lots(trades.qty_e8[at], symbol), grid.ticks(trades.price_e8[at], symbol)
@@ -189,7 +193,7 @@ def require(book: Book, events: NDArray[np.int64], legacy: Legacy) -> None:
     if done == len(events):
         return
     outcome = apply(book, events[done])
-    number = int(events[done, E_EXEC])
+    number = int(events[done, E_EXEC]) - KEPT
     found = np.flatnonzero(legacy.trades.number == number)
     name = legacy.trades.row(int(found[0])) if len(found) else f"cash {int(events[done, E_CASH])} e8"
     raise RescueError(f"{name} cannot be booked: {outcome.name}; sums of this size are beyond what a book holds")

@@ -127,3 +127,17 @@ def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file, read a megabyte at a time."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def not_utf8(path: Path) -> int:
+    """Return how many lines of a text file are not UTF-8."""
+    with path.open("rb") as stream:
+        return sum(not _is_utf8(line) for line in stream)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger import explain
-from ledger.book import H_CASH, I_POSITION, Book, event
+from ledger.book import EVENT_WIDTH, H_CASH, I_POSITION, N_ID, Book, event
 from ledger.journal import Journal
+from ledger.journal.names import KEPT
 from ledger.journal.replay import session_row
 from ledger.rescue.audit.cash import expected_cash
 from ledger.rescue.audit.duplicates import Suspects, suspects
@@ -196,7 +197,7 @@ def state_of(case: Case, book: Book) -> State:
 def _events(case: Case, made: Plan, refs: list[int], book: Book) -> NDArray[np.int64]:
     """Return the events of the steps; adjustments get execution ids after every row's."""
     trades, grid = case.legacy.trades, Grid(case.legacy)
-    last = int(book.entries[:, 0].max()) if len(book.entries) else 0
+    last = int(book.entries[:, N_ID].max()) if len(book.entries) else KEPT
     end = int(trades.time_ns[trades.bookable].max()) + 1 if trades.bookable.any() else 0
     rows = []
     for number, (step, ref) in enumerate(zip(made.steps, refs, strict=True), 1):
@@ -211,7 +212,7 @@ def _events(case: Case, made: Plan, refs: list[int], book: Book) -> NDArray[np.i
             rows.append(event(EventKind.ADJUST_POSITION, instrument=symbol + 1, price_ticks=price, **came))
             continue
         left = (int(trades.qty_e8[step.place]) + step.qty_e8) // scale
-        fill = {"exec_id": int(trades.number[step.place]), "revision": 1, "side": 1, "qty_lots": left}
+        fill = {"exec_id": KEPT + int(trades.number[step.place]), "revision": 1, "side": 1, "qty_lots": left}
         rows.append(
             event(
                 EventKind.FILL,
@@ -221,4 +222,4 @@ def _events(case: Case, made: Plan, refs: list[int], book: Book) -> NDArray[np.i
                 **fill,
             )
         )
-    return np.array(rows, np.int64).reshape(len(rows), 20)
+    return np.array(rows, np.int64).reshape(len(rows), EVENT_WIDTH)

@@ -2,7 +2,7 @@
 
 Theory of operation. `import_file` reads a file twice: once to understand it and to take the digest over its rows, once to
 store them. Each raw row becomes a kept message (table, JSON) whose number is the row's number in the file, and each
-bookable trade a FILL with that number as execution id: from any figure of the book one can go back to the row.
+bookable trade a FILL with KEPT + that number as execution id: from any figure of the book one can go back to the row.
 The session's config, which the hash chain covers, holds the file's SHA-256, the digest of the rows, the columns and definitions of
 each table and the options, so that `source_of` gives the audit exactly what the importer saw. A session that was not
 ended as `done` was interrupted and is not audited.

@@ -34,6 +34,7 @@ from ledger.book import (
     U_ENTRY,
     U_QTY,
 )
+from ledger.journal.names import KEPT
 from ledger.kernels.fees import fee_shares
 from ledger.rescue.booking import book_of
 from ledger.rescue.legacy import Bools, Int64s, Legacy
@@ -76,19 +77,19 @@ def truth_of(legacy: Legacy, method: Method = Method.FIFO) -> Truth:
     place = _places(legacy)
     allocs, unmatched, entries = book.allocations, book.unmatched, book.entries
     scale = 10 ** (MONEY_EXP - book.instruments[1 : count + 1, I_QTY_EXP])
-    opener = place[entries[book.lots[allocs[:, A_LOT], L_ENTRY], N_ID]]
-    closer = place[entries[allocs[:, A_CLOSE], N_ID]]
+    opener = place[entries[book.lots[allocs[:, A_LOT], L_ENTRY], N_ID] - KEPT]
+    closer = place[entries[allocs[:, A_CLOSE], N_ID] - KEPT]
     symbol = legacy.trades.symbol
     gross = allocs[:, A_SIDE] * (allocs[:, A_PROCEEDS] - allocs[:, A_COST])
     qty = allocs[:, A_QTY] * scale[symbol[closer]] if len(allocs) else np.zeros(0, np.int64)
     opening, closing, left = fee_shares(book.arena)
-    short = place[entries[unmatched[:, U_ENTRY], N_ID]]
+    short = place[entries[unmatched[:, U_ENTRY], N_ID] - KEPT]
     missing = unmatched[:, U_QTY] * scale[symbol[short]] if len(unmatched) else np.zeros(0, np.int64)
     numbers = book.instruments[1 : count + 1]
     filled = np.flatnonzero(entries[:, N_KIND] == int(EventKind.FILL))
     return Truth(
         int(book.arena[H_CASH]),
-        _sums(place[entries[filled, N_ID]], entries[filled, N_VALUE], size),
+        _sums(place[entries[filled, N_ID] - KEPT], entries[filled, N_VALUE], size),
         _sums(closer, qty, size),
         _sums(closer, allocs[:, A_COST], size),
         _sums(closer, gross, size),

@@ -1,7 +1,7 @@
 """Names of groups for imported sessions: what the file itself said of a trade, its strategy, trigger and source.
 
 Theory of operation. An imported trade has no order of ours and so no key that names a strategy or a purpose. Its execution
-id is the number of its row in the file, and the row is kept word for word: a trade is named by what stands
+id says which row of the file it was, and the row is kept word for word: a trade is named by what stands
 there. A repaired session has its rows in the import that it was made from. What a row does not say is "not stored".
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ledger.journal import Journal
+from ledger.journal.names import KEPT
 from ledger.journal.replay import session_row
 from ledger.views.lists import Trade
 
@@ -23,7 +24,7 @@ _ROWS = (
     "SELECT a.number, b.body FROM alloc AS a"
     " JOIN lot AS l ON l.session_id = a.session_id AND l.number = a.lot"
     " JOIN execution AS e ON e.session_id = a.session_id AND e.number = CASE ?2 WHEN 'strategy' THEN l.entry ELSE a.close_entry END"
-    " JOIN broker_event AS b ON b.session_id = ?3 AND b.number = e.exec_id"
+    " JOIN broker_event AS b ON b.session_id = ?3 AND b.number = e.exec_id - ?4"
     " WHERE a.session_id = ?1"
 )
 
@@ -38,7 +39,7 @@ def naming(journal: Journal, session_id: int, by: str) -> Callable[[Trade], tupl
     if row["kind"] != "import" or by not in COLUMNS:
         return None
     holder = row["parent"] or session_id
-    found = journal.connection.execute(_ROWS, (session_id, by, holder))
+    found = journal.connection.execute(_ROWS, (session_id, by, holder, KEPT))
     names = {number: _name(json.loads(body), COLUMNS[by]) for number, body in found}
     return lambda trade: (None, names.get(trade.number, NOT_STORED))
 

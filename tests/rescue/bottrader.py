@@ -87,13 +87,15 @@ class BotTrader:
         connection.close()
         return path
 
-    def save_dump(self, path: Path, inserts: bool = False) -> Path:
-        """Write what pg_dump writes."""
+    def save_dump(self, path: Path, inserts: int = 0) -> Path:
+        """Write what pg_dump writes: COPY blocks, or INSERT statements of so many rows."""
         lines = ["--", "-- PostgreSQL database dump", "--", ""]
         for name, (columns, rows) in self.tables().items():
             lines += [f"CREATE TABLE public.{name} (", *(f"    {c} text," for c in columns[:-1]), f"    {columns[-1]} text", ");", ""]
             if inserts:
-                lines += [f"INSERT INTO public.{name} VALUES ({', '.join(map(_literal, (row[c] for c in columns)))});" for row in rows]
+                texts = [f"({', '.join(map(_literal, (row[c] for c in columns)))})" for row in rows]
+                parts = [texts[n : n + inserts] for n in range(0, len(texts), inserts)]
+                lines += [f"INSERT INTO public.{name} VALUES" + (" " if inserts == 1 else "\n\t") + ",\n\t".join(part) + ";" for part in parts]
             else:
                 lines.append(f"COPY public.{name} ({', '.join(columns)}) FROM stdin;")
                 lines += ["\t".join(_copied(row[c]) for c in columns) for row in rows]

@@ -14,7 +14,8 @@ E8 = 10**8
 SAVERS = {
     "sqlite": lambda bot, path: bot.save_sqlite(path),
     "dump": lambda bot, path: bot.save_dump(path),
-    "inserts": lambda bot, path: bot.save_dump(path, inserts=True),
+    "inserts": lambda bot, path: bot.save_dump(path, inserts=1),
+    "rows per insert": lambda bot, path: bot.save_dump(path, inserts=4),
 }
 
 
@@ -105,6 +106,17 @@ def test_a_dump_that_ends_early_and_one_in_custom_format_say_what_to_do(tmp_path
     path.write_bytes(path.read_bytes()[:4000])
     with pytest.raises(RescueError, match="truncated"):
         audited(path)
+    path = clean().save_dump(tmp_path / "rows.sql", inserts=4)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(RescueError, match="truncated"):
+        audited(path)
     path.write_bytes(b"PGDMP\x01\x0e\x00")
     with pytest.raises(RescueError, match="pg_restore"):
         audited(path)
+
+
+def test_bytes_that_are_not_utf8_in_a_dump_or_csv_are_kept_and_found(tmp_path):
+    for path in (clean().save_dump(tmp_path / "bot.sql"), clean().save_csv(tmp_path / "bot.csv")):
+        path.write_bytes(path.read_bytes().replace(b"sighook", b"sigh\xffook", 2))
+        (finding,) = found(path, "not-utf8")
+        assert finding.title == "2 texts are not UTF-8"

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ledger.rescue.errors import RescueError
-from ledger.rescue.raw import RawFile, RawRow, RawTable
+from ledger.rescue.raw import RawFile, RawRow, RawTable, not_utf8
 
 csv.field_size_limit(2**24)
 SEPARATORS = ",;\t"
@@ -36,7 +36,8 @@ def read(path: Path, sha256: str) -> RawFile:
     columns = (*_unique(header), EXTRA)
     count = sum(1 for _ in _rows(path, len(header), separator))
     table = RawTable(path.stem, columns, count, partial(_rows, path, len(header), separator))
-    return RawFile(path, "csv", path.stat().st_size, sha256, {path.stem: table}, {path.stem: separator.join(header)})
+    definitions, facts = {path.stem: separator.join(header)}, {"not_utf8": not_utf8(path)}
+    return RawFile(path, "csv", path.stat().st_size, sha256, {path.stem: table}, definitions, facts)
 
 
 def _header(path: Path) -> tuple[list[str], str]:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from ledger.rescue.errors import RescueError
-from ledger.rescue.raw import RawFile, RawRow, RawTable
+from ledger.rescue.raw import RawFile, RawRow, RawTable, not_utf8
 from ledger.rescue.readers.sqlite_file import BULK
 
 _COPY = re.compile(r"^COPY (?:\"?\w+\"?\.)?\"?(\w+)\"? \((.*)\) FROM stdin;", re.IGNORECASE)
@@ -29,15 +29,15 @@ _END = "\\."
 
 @dataclass
 class _Block:
-    """Where a table's rows stand: (byte offset, rows) of COPY blocks, offsets of INSERT statements."""
+    """Where a table's rows stand: (byte offset, rows) of COPY blocks and of INSERT statements."""
 
     columns: tuple[str, ...] = ()
     copies: list[tuple[int, int]] = field(default_factory=list)
-    inserts: list[int] = field(default_factory=list)
+    inserts: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def count(self) -> int:
-        return sum(rows for _, rows in self.copies) + len(self.inserts)
+        return sum(rows for _, rows in (*self.copies, *self.inserts))
 
 
 def looks_like(head: str) -> bool:
@@ -57,7 +57,7 @@ def read(path: Path, sha256: str) -> RawFile:
     blocks = _scan(path, definitions)
     if not blocks:
         raise RescueError(f"{path} is a dump without rows; dump the data, too: pg_dump without --schema-only")
-    source = RawFile(path, "pg-dump", path.stat().st_size, sha256, {}, definitions)
+    source = RawFile(path, "pg-dump", path.stat().st_size, sha256, {}, definitions, {"not_utf8": not_utf8(path)})
     for name, block in blocks.items():
         if name.lower() in BULK:
             source.left_out[name] = f"{block.count} rows of prices"
@@ -83,7 +83,9 @@ def _scan(path: Path, definitions: dict[str, str]) -> dict[str, _Block]:
                 named = found[2] or ", ".join(_columns_of(definitions.get(found[1], "")))
                 block = blocks.setdefault(found[1], _Block())
                 block.columns = block.columns or tuple(name.strip().strip('"') for name in named.split(","))
-                block.inserts.append(stream.tell() - len(line))
+                offset = stream.tell() - len(line)
+                stream.seek(offset)
+                block.inserts.append((offset, len(_inserted(_statement(stream, path)))))
     return blocks
 
 
@@ -123,9 +125,10 @@ def _rows(path: Path, block: _Block) -> Iterator[RawRow]:
             for _ in range(count):
                 text = stream.readline().decode("utf-8", "surrogateescape").rstrip("\r\n")
                 yield _exact([_copied(value) for value in text.split("\t")], width, path)
-        for offset in block.inserts:
+        for offset, _ in block.inserts:
             stream.seek(offset)
-            yield _exact(_inserted(_statement(stream)), width, path)
+            for values in _inserted(_statement(stream, path)):
+                yield _exact(values, width, path)
 
 
 def _exact(values: list[str | None], width: int, path: Path) -> RawRow:
@@ -145,28 +148,39 @@ def _copied(text: str) -> str | None:
     return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), text)
 
 
-def _statement(stream: object) -> str:
-    """Return the text from VALUES to the end of the statement; a quoted text may hold line ends."""
+def _statement(stream: object, path: Path) -> str:
+    """Return the text behind VALUES, to the end of the statement; a quoted text may hold line ends."""
     text = ""
     for line in iter(stream.readline, b""):  # type: ignore[attr-defined]
         text += line.decode("utf-8", "surrogateescape")
         if text.rstrip().endswith(");") and text.count("'") % 2 == 0:
-            break
-    return text[_INSERT.match(text).end() :]  # type: ignore[union-attr]
+            found = _INSERT.match(text)
+            return text[found.end() :] if found else ""
+    raise RescueError(f"{path} is truncated: its last INSERT has no end; dump the database again")
 
 
 _VALUE = re.compile(r"\s*(?:E?'((?:[^']|'')*)'(?:::[\w ]+)?|([^,()']+))\s*([,)])")
+_NEXT_ROW = re.compile(r"\s*,?\s*\(")
 
 
-def _inserted(text: str) -> list[str | None]:
-    """Return the values of one parenthesis of literals."""
+def _inserted(text: str) -> list[list[str | None]]:
+    """Return the rows of a statement: parentheses of literals, one or many."""
+    rows: list[list[str | None]] = []
+    at = 0
+    while opened := _NEXT_ROW.match(text, at):
+        values, at = _literals(text, opened.end())
+        rows.append(values)
+    return rows
+
+
+def _literals(text: str, at: int) -> tuple[list[str | None], int]:
+    """Return the values of one parenthesis, and the place behind it."""
     values: list[str | None] = []
-    at = text.index("(") + 1
     while found := _VALUE.match(text, at):
         bare = found[2].strip() if found[2] is not None else None
         quoted = found[1].replace("''", "'") if found[1] is not None else None
         values.append(quoted if bare is None else None if bare.upper() == "NULL" else bare)
+        at = found.end()
         if found[3] == ")":
             break
-        at = found.end()
-    return values
+    return values, at

@@ -87,18 +87,30 @@ def _is_wal(path: Path) -> bool:
         return stream.read(20)[18:20] == bytes((_WAL_VERSION, _WAL_VERSION))
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
+class _Decoder:
+    """Decodes text and counts what was not UTF-8, each value once however often it is read."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self._facts = facts
+        self._seen: set[bytes] = set()
+
+    def __call__(self, raw: bytes) -> str:
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            self._seen.add(raw)
+            self._facts["not_utf8"] = len(self._seen)
+            return raw.decode("utf-8", "surrogateescape")
 
 
 def _described(path: Path, sha256: str, connection: sqlite3.Connection, tidy: Callable[[], None]) -> RawFile:
     """Read the schema, check the pages, and return the tables."""
-    connection.text_factory = _text
+    source = RawFile(path, "sqlite", path.stat().st_size, sha256, {}, close=tidy)
+    connection.text_factory = _Decoder(source.facts)
     connection.execute("BEGIN")  # One state of the file for everything that follows.
     database = Database(connection)
     names = [name for name in database.table_names() if not name.startswith("sqlite_stat")]
     fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    source = RawFile(path, "sqlite", path.stat().st_size, sha256, {}, close=tidy)
     for name in names:
         table = database.table(name)
         columns = tuple(column.name for column in table.columns)

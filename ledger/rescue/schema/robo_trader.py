@@ -29,7 +29,8 @@ SEED_CASH = 100_000
 """What the schema itself inserts into `account` of a new database."""
 USUAL_STARTS = frozenset(digit * 10**zeros // 10 for digit in (10, 15, 20, 25, 30, 50, 75) for zeros in range(3, 8))
 """Round sums that accounts begin with."""
-CLOSE = 0.02
+CLOSE = 0.004
+"""A cent more or less is a fault and no rounding."""
 SETTLED = ("fifo_accounting_epochs", "paper_reduction_settlements", "safety_journal_events")
 
 

@@ -186,3 +186,27 @@ def test_a_server_without_a_book_says_so_with_every_key(tmp_path):
     assert answer.status_code == 503 and tuple(answer.json()) == schema.PNL and answer.json()["equity"] is None
     assert client.get("/health").json() == {"ok": True} and client.get("/nothing").status_code == 404
     assert "event: error" in client.get("/api/events?follow=0").text
+
+
+def test_a_stream_that_follows_sends_what_is_recorded_while_it_waits(tmp_path, monkeypatch):
+    from cli.api import server
+    from ledger.book import event
+    from ledger.vocabulary import EventKind
+
+    monkeypatch.setattr(server, "POLL_S", 0.001)
+    book = tmp_path / "book.db"
+    with Journal.open(book) as journal:
+        session = journal.begin("paper", "U1", config={})
+        session.record(event(EventKind.DEPOSIT, cash_e8=10**10, time_ns=NOW))
+
+        async def listened() -> list[str]:
+            stream = server._stream(str(book), None, 0, True)
+            first = await anext(stream)
+            session.record(event(EventKind.DEPOSIT, cash_e8=5 * 10**8, time_ns=NOW + 1))
+            second = await anext(stream)
+            await stream.aclose()
+            return [first, second]
+
+        numbers = [(number, data["cash"]) for text in asyncio.run(listened()) for number, data in events_of(text)]
+        session.close()
+    assert numbers == [(1, "100.00"), (2, "5.00")]
