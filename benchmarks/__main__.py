@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import bare, comparing, fuzz, gateway, measures, native, portfolio, rescue, sweeps
+from benchmarks import bare, comparing, fuzz, fuzz_depths, gateway, measures, native, portfolio, rescue, sweeps
 from benchmarks.peers import beside
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -59,6 +59,7 @@ def main(quick: bool, names: list[str]) -> int:
             ("fuzz, complete searches", lambda: fuzz.complete(8 if scale == 1 else 5)),
             ("fuzz, zoo", lambda: fuzz.zoo(100 // scale)),
             ("compare", lambda: comparing.sessions(place, 100_000 // scale)),
+            ("fuzz depths", lambda: fuzz_depths.depths(scale)),
             ("commands", lambda: measures.commands(place)),
         )
         unknown = set(names) - {name for name, _ in work}

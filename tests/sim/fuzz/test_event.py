@@ -20,7 +20,7 @@ from sim.fuzz.event.story import tell
 
 ROOT = Path(__file__).resolve().parents[3]
 EVENT_SCHEDULES = 10_000_000
-FEW = 100_000
+FEW = 60_000
 
 
 @pytest.fixture(scope="module")
