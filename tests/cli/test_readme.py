@@ -34,3 +34,12 @@ def test_the_readme_shows_what_explain_prints(demo):
     shown = lines(README)
     start = shown.index(lines(result.stdout)[0])
     assert shown[start : start + len(lines(result.stdout))] == lines(result.stdout)
+
+
+def test_the_readme_shows_the_schedule_that_the_fuzzer_finds(elsewhere):
+    printed = lines(invoke("fuzz", "run", "zoo.no_lock", COLUMNS="100").stdout)
+    first = next(at for at, line in enumerate(printed) if line.startswith("step"))
+    last = next(at for at, line in enumerate(printed) if "VIOLATION" in line)
+    shown = lines(README)
+    start = shown.index(printed[first])
+    assert shown[start : start + last + 1 - first] == printed[first : last + 1]
