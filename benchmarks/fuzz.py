@@ -73,6 +73,30 @@ def crashing(world: World) -> None:
     world.always("one order", lambda: len(orders) <= 1)
 
 
+def two_builds(world: World) -> None:
+    """The new build and the previous one, each with its own way to claim the same row: both started at once."""
+    claims: dict[str, int] = {}
+    orders: list[int] = []
+
+    def claim(build: int) -> bool:
+        return claims.setdefault("AAPL", build) == build and "sent" not in claims and claims.setdefault("sent", build) == build
+
+    def program(build: int) -> Any:
+        async def signal() -> None:
+            await world.io("quote")
+            if await world.io("claim", lambda: claim(build), resource="db"):
+                await world.io("order", lambda: orders.append(1), resource="broker", survives=True)
+
+        async def main() -> None:
+            await asyncio.gather(*(signal() for _ in range(world.dial("signals", 4))))
+
+        return main
+
+    world.process("new", program(1))
+    world.process("old", program(2))
+    world.always("one order", lambda: len(orders) <= 1)
+
+
 def _timed(work: Any) -> tuple[float, Any]:
     start = time.perf_counter()
     found = work()
@@ -103,11 +127,12 @@ def speed(count: int) -> list[Line]:
 def complete(signals: int) -> list[Line]:
     """Time complete searches."""
     lines = []
-    for what, scenario, goal in (
-        (f"complete search, {signals} like signals x 6 awaits under a lock", locked, "5 s"),
-        (f"complete search, {signals} like signals, 2 crashes anywhere with restarts", crashing, "5 s"),
+    for what, scenario, count, goal in (
+        ("complete search, 2 processes (new and old build) x 4 signals", two_builds, 4, "60 s"),
+        (f"complete search, {signals} like signals x 6 awaits under a lock", locked, signals, "5 s"),
+        (f"complete search, {signals} like signals, 2 crashes anywhere with restarts", crashing, signals, "5 s"),
     ):
-        spent, verdict = _timed(lambda scenario=scenario: exhaust(scenario, dials={"signals": signals}))  # type: ignore[misc]
+        spent, verdict = _timed(lambda scenario=scenario, count=count: exhaust(scenario, dials={"signals": count}))  # type: ignore[misc]
         assert verdict.kind is Kind.COMPLETE
         lines.append(Line(what, f"{spent:.2f} s", goal, verdict.bound))
     return lines

@@ -88,17 +88,19 @@ class Freezer:
             return self._text(thing)
         if kind in PLAIN:
             return thing
-        if kind is float:
-            return ("float", thing)
         if kind is tuple:
             return ("tuple", *map(self, thing))
+        if kind in _WALKS:
+            return self._identified(thing, _WALKS[kind])
+        if kind is float:
+            return ("float", thing)
         if isinstance(thing, Enum):
             return ("enum", kind.__qualname__, thing.name)
         if isinstance(thing, VALUES):
             return ("value", kind.__name__, thing)
         if isinstance(thing, type | ModuleType | CodeType | BuiltinFunctionType) and getattr(thing, "__self__", None) is None:
             return ("name", getattr(thing, "__qualname__", getattr(thing, "__name__", "")))
-        return self._identified(thing)
+        return self._identified(thing, None)
 
     def _text(self, text: str) -> Frozen:
         task = self.names.get(text)
@@ -113,7 +115,7 @@ class Freezer:
         self.holes.append(hole)
         return hole
 
-    def _identified(self, thing: Any) -> Frozen:
+    def _identified(self, thing: Any, walk: Callable[[Freezer, Any], Frozen] | None) -> Frozen:
         """Freeze an object that has an identity: once, and then by its number."""
         number = self.shared.get(id(thing))
         if number is not None:
@@ -121,7 +123,7 @@ class Freezer:
         number = self.numbers.get(id(thing))
         if number is not None:
             return ("again", number)
-        world = self._of_the_world(thing)
+        world = self._of_the_world(thing) if walk is None else None
         if world is not None:
             return world
         self.numbers[id(thing)] = len(self.numbers)
@@ -129,7 +131,7 @@ class Freezer:
         tag = ()
         if self.others is not None and id(thing) in self.others:
             tag = ("common", self.others[id(thing)])  # type: ignore[assignment]
-        return (*tag, *self._inside(thing))
+        return (*tag, *(walk(self, thing) if walk is not None else self._inside(thing)))
 
     def _of_the_world(self, thing: Any) -> Frozen:
         """Return the name of what the search accounts for elsewhere, or what a future stands for."""
@@ -163,9 +165,6 @@ class Freezer:
     def _inside(self, thing: Any) -> Frozen:
         """Freeze what an object consists of."""
         kind = type(thing)
-        walk = _WALKS.get(kind)
-        if walk is not None:
-            return walk(self, thing)
         if isinstance(thing, tuple):
             return ("tuple", kind.__qualname__, *map(self, thing))
         if kind in ITERATORS:

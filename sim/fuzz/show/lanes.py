@@ -18,6 +18,7 @@ from sim.fuzz.replay import replay
 from sim.fuzz.world import World
 
 WIDTH = 22
+ROWS_MAX = 400
 HEAD, TAIL = 60, 30
 """Rows of a text that are shown when there are more."""
 
@@ -99,10 +100,12 @@ def lanes_of(scenario: Scenario, failure: Failure, strict: bool = True) -> Lanes
 
 
 def document(lanes: Lanes) -> dict[str, Any]:
-    """Return lanes as the JSON that sim/fuzz/README.md describes."""
+    """Return lanes as the JSON that sim/fuzz/README.md describes; of very many rows the first and the last."""
+    rows = lanes.rows if len(lanes.rows) <= ROWS_MAX else [*lanes.rows[: ROWS_MAX // 2], *lanes.rows[-ROWS_MAX // 2 :]]
     return {
         "columns": [column._asdict() for column in lanes.columns],
-        "rows": [row._asdict() for row in lanes.rows],
+        "rows": [row._asdict() for row in rows],
+        "left_out": len(lanes.rows) - len(rows),
         "violation": lanes.violation,
     }
 
