@@ -16,15 +16,15 @@ from __future__ import annotations
 import numpy as np
 
 from ledger.book import (
-    E_EXEC, E_FEE, E_INSTRUMENT, E_KEY, E_KIND, E_PARENT, E_PRICE, E_QTY, E_REASON, E_REVISION, E_SIDE, EVENT_WIDTH,
+    E_EXEC, E_FEE, E_INSTRUMENT, E_KEY, E_KIND, E_PARENT, E_PRICE, E_QTY, E_REVISION, E_SIDE, EVENT_WIDTH,
     H_ADJUSTED, H_CASH, H_CLAIMS, H_DEPOSITS, H_FEES, H_GATES, H_INCOME, H_LIMIT, H_OPEN_COST, H_REALIZED, H_RESERVED, H_SEQ,
-    H_UNMATCHED, I_GATES, I_LIMIT, I_LIVE_ENTRIES, I_POSITION, I_WORKING, O_FILLED, O_QTY, O_RESERVE, O_SIDE, S_INSTRUMENT,
+    H_UNMATCHED, I_GATES, I_LIMIT, I_LIVE_ENTRIES, I_POSITION, I_WORKING, O_FILLED, O_FLAGS, O_QTY, O_RESERVE, O_SIDE, S_INSTRUMENT,
     S_KEYS, S_ORDER, Arena, find, row,
 )  # fmt: skip
 from ledger.kernel import inlined, kernel
 from ledger.kernels.orders import leaves, live, protective
 from ledger.units import try_muldiv
-from ledger.vocabulary import EventKind, Gate, Limit, Outcome
+from ledger.vocabulary import EventKind, Gate, Limit, OrderFlag, Outcome
 from sim.fuzz.event.layout import (
     AT_EVENT, AT_ROWS, INSTRUMENTS, ROWS, STEPS_MAX, T_ANSWER, T_CLOSED, T_DONE, T_ENDED, T_INSTRUMENT, T_KEY, T_OWNER,
     T_PHASE, T_QTY, T_RECEIVED, T_SENT, T_SIDE, W_ACTOR, W_CASH, W_ENTITY, W_EXECS, W_EXPECTED, W_HIGH, W_LOW, W_POSITION,
@@ -134,7 +134,9 @@ def _claimed(a: Arena, w: World, task: int) -> Violation:
         # A guard of an entry may outlive it, and then it sells what was never bought.
         w[W_LOW + w[task + T_INSTRUMENT]] -= w[e + E_QTY]
         w[W_HIGH + w[task + T_INSTRUMENT]] += w[e + E_QTY]
-    return _allowed(a, w) if w[e + E_REASON] == 1 else Violation.NONE
+    # The book says what opened: what `decide` thought of it may be older than what the claim met.
+    opened = a[row(a, S_ORDER, find(a, S_KEYS, w[task + T_KEY], S_ORDER)) + O_FLAGS] & OrderFlag.OPENING
+    return _allowed(a, w) if opened else Violation.NONE
 
 
 @kernel

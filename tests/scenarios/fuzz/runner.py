@@ -19,7 +19,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from ledger.book import (
-    H_CASH, H_FEES, H_RESERVED, I_GATES, I_POSITION, I_WORKING, O_INSTRUMENT, O_STATUS, S_KEYS, S_ORDER, Book, find,
+    H_CASH, H_FEES, H_RESERVED, I_GATES, I_POSITION, I_WORKING, O_FILLED, O_INSTRUMENT, O_QTY, O_SIDE, O_STATUS, S_KEYS, S_ORDER, Book, find,
 )  # fmt: skip
 from ledger.invariants import Invariant, check_arena
 from ledger.vocabulary import Gate, OrderStatus, Outcome
@@ -195,6 +195,8 @@ class Burst:
             if row[I_POSITION] != held:
                 return f"{contract.symbol}: book {row[I_POSITION]}, broker {held} lots"
             most = max([0, *(shares * 10_000 for number, shares, _ in self.wishes if number == contract.number)])
+            # An entry is sized with the exits that work; what they did not sell in the end was bought on top of it.
+            most += sum(int(o[O_QTY] - o[O_FILLED]) for o in book.orders if o[O_INSTRUMENT] == contract.number and o[O_SIDE] < 0)
             if not 0 <= row[I_POSITION] + row[I_WORKING] <= most and not row[I_GATES] & Gate.BLOCKED:
                 return f"{contract.symbol}: {row[I_POSITION]} lots and {row[I_WORKING]} working, wished for {most} at most"
         traded = sum(int(f.shares * f.price) * (1 if f.side == "BOT" else -1) for _, f in self.broker.executions.values())
