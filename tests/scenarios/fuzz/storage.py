@@ -105,8 +105,12 @@ class Storage:
         opened = Opened(self, connection)
         self.open.append(opened)
         with replaced(files, connect_writer=lambda _: connection), replaced(leases, source_hash=lambda: self._code):
-            opened.journal = Journal.open(self.path, at=at, clock=clock)
-            opened.session = opened.journal.resume(number)
+            try:
+                opened.journal = Journal.open(self.path, at=at, clock=clock)
+                opened.session = opened.journal.resume(number)
+            except BaseException:
+                opened.die()
+                raise
         return opened
 
     def lose_owner_lock(self, number: int) -> None:

@@ -77,6 +77,7 @@ class Life:
         self.link = links.Link(links.State.SYNCING)
         self.faults: list[str] = []
         self.gateway: Gateway | None = None
+        self.opened: Any = None
 
     async def run(self) -> bool:
         """Trade until book and broker agree; return whether they do."""
@@ -216,7 +217,8 @@ class Schedule:
                 task.cancel()
                 await asyncio.wait([task])
             error = None if task.cancelled() else task.exception()
-            life.opened.die()
+            if life.opened is not None:
+                life.opened.die()
             self._hang_up()
             if life.gateway is not None:
                 life.gateway.close()
