@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import bare, comparing, fuzz, fuzz_depths, gateway, measures, native, portfolio, rescue, sweeps
+from benchmarks import bare, comparing, fuzz, fuzz_depths, gateway, live, measures, native, portfolio, rescue, sweeps
 from benchmarks.peers import beside
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -54,6 +54,9 @@ def main(quick: bool, names: list[str]) -> int:
             ("general kernel", lambda: sweeps.general(100_000 // scale)),
             ("other engines", lambda: beside.side_by_side(scale)),
             ("gateway", lambda: gateway.orders_over_tcp(100_000 // scale)),
+            ("live, gate", lambda: live.gate(place, 4_000 // scale)),
+            ("live, bar to order", lambda: live.bar_to_order(place, 1_000 // scale)),
+            ("live, recovery", lambda: live.recovery(place, 1_000_000 // scale)),
             ("rescue", lambda: rescue.audit(place, 1_000_000 // scale)),
             ("fuzz, speed", lambda: fuzz.speed(20_000 // scale)),
             ("fuzz, complete searches", lambda: fuzz.complete(8 if scale == 1 else 5)),

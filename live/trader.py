@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ledger.book import E_INSTRUMENT, E_KEY, H_GATES, N_INSTRUMENT, N_TIME, O_KEY, O_PARENT, O_STATUS, Row, event
 from ledger.keys import instrument_of, purpose_of
 from ledger.oms import OrderManager
-from ledger.port import Absent, Alert, Cancel, Effect, Executed, Query, Submit
+from ledger.port import Alert, Cancel, Effect, Ended, Executed, Fate, Query, Submit
 from ledger.vocabulary import EventKind, Gate, OrderStatus, Outcome, Purpose, Side
 from live import link as links
 from live.broker.facts import CommissionSeen, ExecutionSeen, Fact, OrderSeen, PositionSeen, words
@@ -330,7 +330,7 @@ class Trader:
         if key not in self._doubts.orders():
             return False
         before = self.session.book.seq
-        self._carry(self._oms.on_report(Absent(self.now_ns(), key, f"no list has it, and {who}")))
+        self._carry(self._oms.on_report(Ended(self.now_ns(), key, Fate.CANCELED, f"no list has it, and {who}")))
         return bool(self.session.book.seq > before)
 
     def halt(self, reason: str) -> None:

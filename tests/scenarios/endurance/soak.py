@@ -179,7 +179,7 @@ class Soak(Day):
         """Look at the broker for the orders in doubt, as a person would, and end those that are not there."""
         trader = runner.trader
         assert trader is not None
-        there = {order.ref() for order in self.world.gateway.desk.by_perm.values()}
+        there = {order.ref() for order in self.world.gateway.desk.by_perm.values() if not order.done}
         for key in trader._doubts.orders():
             if order_ref(trader.tag, key) in there:
                 self.wrong.append(f"day {self.counts['days']}: order {key} is at the broker and in doubt")
