@@ -86,7 +86,7 @@ PLACES = {
     "BacktestError": "sim.run", "HonestyError": "sim.honesty.windows", "ExportError": "sim.output.export", "Refused": "sim.data.store.download",
     "ParityError": "sim.parity.oracle", "VectorbtError": "sim.parity.vbt", "RescueError": "ledger.rescue.errors",
     "SourceLocked": "ledger.rescue.errors",
-    "CompareError": "ledger.compare", "TokenError": "sim.fuzz.tokens", "Diverged": "sim.fuzz.replay",
+    "Unsteady": "sim.fuzz.explore", "ScenarioError": "sim.fuzz.processes", "CompareError": "ledger.compare", "TokenError": "sim.fuzz.tokens", "Diverged": "sim.fuzz.replay",
 }  # fmt: skip
 
 
