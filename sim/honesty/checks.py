@@ -139,6 +139,10 @@ def thin_volume(run: Evidence, tried: TrialCount | None) -> Judged:
     return Judged(worst > VOLUME_SHARE, worst, VOLUME_SHARE, sentence)
 
 
+ASK_AS = "ask as"
+"""Where a reader's word for the session's strategy stands in its configuration: a book keeps a strategy's name, not its file."""
+
+
 def look_ahead(run: Evidence, tried: TrialCount | None) -> Judged:
     """Asked again on cut histories, the strategy gives other signals: it knew the future."""
     if run.histories is None:
@@ -146,10 +150,10 @@ def look_ahead(run: Evidence, tried: TrialCount | None) -> Judged:
     if "walkforward" in run.config:
         raise Unknown("a walk-forward has its parameters chosen anew; check the strategy itself")
     try:
-        strategy = get(run.config["strategy"])
+        strategy = get(run.config.get(ASK_AS, run.config["strategy"]))
         params = strategy.params(**run.config["params"])
     except (StrategyError, TypeError) as error:
-        raise Unknown(f"the strategy cannot be asked again: {error}") from None
+        raise Unknown(f"the strategy cannot be asked again: {error}; one from a file of yours needs --strategy FILE") from None
     days = np.unique(np.concatenate([history.day for history in run.histories]))
     whole = _wishes(strategy, run.histories, params)
     differing = 0

@@ -10,6 +10,7 @@ import pytest
 
 from sim.honesty import trials
 from sim.honesty.checks import CHECKS
+from strategies import library
 from tests.cli.conftest import document, invoke
 
 DOC = (Path(__file__).resolve().parent.parent.parent / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -96,6 +97,19 @@ def test_lint_finds_and_leaves_with_3(walked, judged):
     assert sorted(names) == sorted(CHECKS)
     people = invoke("backtest", "lint", 2, "--book", book)
     assert people.exit_code == 3 and "many-trials" in people.stdout and "could not judge" in people.stdout
+
+
+def test_a_strategy_from_a_file_is_asked_again_when_its_file_is_named(tmp_path):
+    file, book = tmp_path / "mine.py", tmp_path / "a.db"
+    file.write_text((Path(library.__file__).parent / "buy_and_hold.py").read_text().replace('name="buy_and_hold"', 'name="my_own"'))
+    document("backtest", "run", file, *SPAN, "--book", book, "--no-picture")
+    alone, named = (
+        json.loads(invoke("backtest", "lint", 1, "--book", book, "--json", *words).stdout) for words in ((), ("--strategy", file))
+    )
+    reasons = {unknown["check"]: unknown["reason"] for unknown in alone["unknown"]}
+    assert "--strategy FILE" in reasons["look-ahead"] and "look-ahead" in named["passed"] and named["strategy"] == "my_own"
+    other = invoke("backtest", "lint", 1, "--book", book, "--strategy", "sma_cross")
+    assert other.exit_code == 2 and "the session ran my_own, not sma_cross" in other.stderr
 
 
 def test_a_clean_run_leaves_with_0(walked, monkeypatch):
