@@ -65,9 +65,9 @@ def resolve(name: str) -> Scenario:
         if shelf not in SHELVES or not attribute:
             raise TokenError(f"{name!r} is no scenario: give module:function, or a name from {', '.join(SHELVES)} such as zoo.no_lock")
         module_name = SHELVES[shelf]
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    for place in (str(_ROOT), str(Path.cwd())):
+        if place not in sys.path:
+            sys.path.insert(0, place)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -259,3 +259,17 @@ def test_the_plugin_fails_a_test_with_lanes_and_a_token_and_replays_one(tmp_path
     token = first.stdout.partition("--fz-token '")[2].partition("'")[0]
     again = run("--fz-token", token, "-k", "typical")
     assert again.returncode == 1 and "VIOLATION  bought once" in again.stdout
+
+
+def test_a_loop_that_permuted_ready_handles_would_fail_the_legal_programs(monkeypatch):
+    from sim.fuzz.loop import Loop
+
+    def last_in_first_out(self, callback, *args, context=None):
+        self.ready.appendleft((callback, args, context if context is not None else __import__("contextvars").copy_context()))
+
+    monkeypatch.setattr(Loop, "call_soon", last_in_first_out)
+
+    def scenario(world: World) -> None:
+        world.process("program", lambda: LEGAL["_flags"](world))
+
+    assert explore(scenario, schedules=5).kind is Kind.FAILED

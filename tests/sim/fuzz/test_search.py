@@ -162,3 +162,66 @@ def test_the_real_order_manager_stands_in_a_search_of_states():
 
     verdict = exhaust(real, dials={"signals": 2}, faults={"dup": 1}, runs=300)
     assert verdict.kind is not Kind.FAILED, verdict
+
+
+def hidden_loop(ends: set[int]):
+    """A task loops over an answer that no variable holds; what it asked differs, and in the middle nothing shows it."""
+
+    def scenario(world: World) -> None:
+        row = [0]
+
+        async def asks() -> None:
+            last = 5
+            for part in await world.io("ask", lambda: [5, 5, row[0]], resource="row"):
+                await world.io("wait")
+                last = part
+            ends.add(last)
+
+        async def tells() -> None:
+            for value in (1, 0):
+                await world.io("tell", lambda value=value: row.__setitem__(0, value), resource="row")
+
+        async def main() -> None:
+            await asyncio.gather(asks(), tells())
+
+        world.share(row)
+        world.process("bot", main)
+
+    return scenario
+
+
+def test_what_lies_on_a_value_stack_is_part_of_the_state(monkeypatch):
+    from sim.fuzz.search import freeze
+
+    ends: set[int] = set()
+    assert exhaust(hidden_loop(ends)).kind is Kind.COMPLETE and ends == {0, 1}
+    ends.clear()
+    monkeypatch.setattr(freeze.gc, "get_referents", lambda owner: [])
+    exhaust(hidden_loop(ends))
+    assert ends != {0, 1}, "without the stack the search must miss an end, or this test proves nothing"
+
+
+def test_locals_are_part_of_the_state(monkeypatch):
+    from sim.fuzz.search.freeze import Freezer
+
+    monkeypatch.setattr(Freezer, "_frame", lambda self, owner, frame, awaited: (frame.f_code.co_qualname, frame.f_lasti))
+    missed = 0
+    for seed in range(8):
+        every, some = set(), set()
+        dpor(*scenario_then(seed, every), tracked=True)
+        exhaust(*scenario_then(seed, some))
+        missed += every != some
+    assert missed, "without locals the search must miss an end, or the comparison proves nothing"
+
+
+def scenario_then(seed, ends):
+    scenario, ended = scenario_of(random_program(seed), ends)
+    return (_watched(scenario, ended),)
+
+
+def _watched(scenario, ended):
+    def whole(world: World) -> None:
+        scenario(world)
+        world.at_end("seen", lambda: ended(world))
+
+    return whole
