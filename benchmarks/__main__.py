@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import bare, comparing, fuzz, fuzz_depths, gateway, live, measures, native, portfolio, rescue, sweeps
+from benchmarks import app, bare, comparing, fuzz, fuzz_depths, gateway, live, measures, native, portfolio, rescue, sweeps
 from benchmarks.peers import beside
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -63,6 +63,7 @@ def main(quick: bool, names: list[str]) -> int:
             ("fuzz, zoo", lambda: fuzz.zoo(100 // scale)),
             ("compare", lambda: comparing.sessions(place, 100_000 // scale)),
             ("fuzz depths", lambda: fuzz_depths.depths(scale)),
+            ("app", lambda: app.pages(place, 1_000_000 // scale)),
             ("commands", lambda: measures.commands(place)),
         )
         unknown = set(names) - {name for name, _ in work}
