@@ -12,7 +12,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import app, bare, comparing, fuzz, fuzz_depths, gateway, live, measures, native, portfolio, rescue, sweeps
+from benchmarks import (
+    app,
+    bare,
+    comparing,
+    fuzz,
+    fuzz_depths,
+    gateway,
+    live,
+    measures,
+    native,
+    portfolio,
+    rescue,
+    sweeps,
+)
 from benchmarks.peers import beside
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
