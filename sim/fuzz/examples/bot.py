@@ -57,11 +57,12 @@ class RepairedBot(TypicalBot):
 
 def _world(world: World, bot: type[TypicalBot]) -> None:
     desk = Desk(world, cash=1_000_000, price=100)  # the broker's and the database's memory: it survives crashes
+    signals = SYMBOLS * world.dial("repeats", 4)
 
     async def main() -> None:  # one life of the program: what is made here is lost in a crash
         handler = bot(desk.broker, desk.database)
         await handler.start()
-        await desk.burst(handler.on_signal, SYMBOLS * world.dial("repeats", 4))
+        await desk.burst(handler.on_signal, signals)
 
     world.process("bot", main)
     world.allow("crash", "twin", "busy", "slow", "late")

@@ -86,7 +86,7 @@ def exhaust(
     Returns:
         COMPLETE, CUT or FAILED, with the bound in words.
     """
-    search, moves, count = _Search(faults, plain, symmetry), 0, 0
+    search, moves, count, dialled = _Search(faults, plain, symmetry), 0, 0, dict[str, int]()
     with quiet_memory() as between:
         while search.branches and count < runs:
             world = World(Tape(script=()), dials)
@@ -106,12 +106,13 @@ def exhaust(
             except Opaque as unknown:
                 return Verdict(Kind.CUT, count, f"{unknown}; sample it instead", None, moves)
             moves += len(world.trace)
+            dialled |= world.dials
             between(count)
             if told is not None:
                 told(count)
     left = world.allowed if faults is None else faults
     words = ", ".join(f"at most {most} {kind}" for kind, most in left.items()) or "no faults"
-    sizes = ", ".join(f"{name} {value}" for name, value in world.dials.items())
+    sizes = ", ".join(f"{name} {value}" for name, value in dialled.items())
     what = f"interleaving at rest ({sizes or 'as it is'}; {words}; {count:,} runs)"
     if search.branches:
         return Verdict(Kind.CUT, count, f"not every {what}", None, moves)

@@ -14,4 +14,4 @@ def test_the_typical_bot_buys_twice_and_the_repaired_one_never():
 
 def test_the_repair_is_proved_for_two_signals_a_crash_and_a_second_process():
     verdict = exhaust(tokens.resolve("example.repaired"), dials={"repeats": 1}, faults={"crash": 1})
-    assert verdict.kind is Kind.COMPLETE, verdict
+    assert verdict.kind is Kind.COMPLETE and "repeats 1; at most 1 crash" in verdict.bound, verdict
