@@ -27,7 +27,7 @@ bench: setup ## measure, and write docs/benchmarks.md
 
 soak: setup ## the long tests: hours of kill -9, power cuts and random streams
 	@ONEBOOK_SOAK=1 $(PY) -m pytest -m soak
-	@ONEBOOK_SOAK=1 $(PY) -m pytest tests/ledger/journal tests/sim/fuzz
+	@ONEBOOK_SOAK=1 $(PY) -m pytest tests/ledger/journal tests/sim/fuzz tests/scenarios
 
 docs: setup ## write the generated pages of docs/ anew
 	@$(PY) -m docs.make_order_states
