@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ledger.book import E_KEY, I_GATES, I_REPEATS, O_FILLED, O_FLAGS, O_KEY, O_STATUS, O_TARGET, Book, event
+from ledger.book import E_KEY, I_GATES, I_POSITION, I_REPEATS, O_FILLED, O_FLAGS, O_KEY, O_STATUS, O_TARGET, Book, event
 from ledger.vocabulary import EventKind, Gate, OrderFlag, OrderStatus, Outcome, Purpose, Side
 from live.broker.fold import Contract
 from live.config import Passive
@@ -148,9 +148,14 @@ class Desk:
             self._settle_quote(trader, contract, slot, slot.quote, close, now_ns)
         elif slot.pending is None:
             self._forget_ended(trader, contract, slot)
-        elif not mine and not (slot.pending.reducing and working(book, contract.number)):
+        elif not mine and not self._guards_in_the_way(book, contract, slot.pending.reducing):
             pending, slot.pending = slot.pending, None
             self._claim(trader, contract, slot, pending, now_ns)
+
+    def _guards_in_the_way(self, book: Book, contract: Contract, reducing: bool) -> bool:
+        """Say whether live guards hold an order up: they take the quantity of an exit, and those of the last position that of new guards."""
+        flat = book.instruments[contract.number, I_POSITION] == 0
+        return bool((reducing or flat) and working(book, contract.number))
 
     def _claim(self, trader: Trader, contract: Contract, slot: Slot, pending: Pending, now_ns: int) -> None:
         """Hand an order to the gate; from here on its guards are the instrument's."""
@@ -232,7 +237,7 @@ class Desk:
             if now_ns >= quote.until_ns and quote.leg <= self._quoting.requotes:
                 trader.cancel(int(mine[0][O_KEY]))
             return
-        if close <= 0:
+        if close <= 0 or self._guards_in_the_way(trader.session.book, contract, False):
             return
         order, place = order_of(trader.session.book, slot.key), self._place(trader.session.book, contract)
         rejected = order is not None and int(order[O_STATUS]) == OrderStatus.REJECTED

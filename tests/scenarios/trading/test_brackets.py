@@ -160,6 +160,28 @@ def test_guards_left_over_at_a_restart_are_cancelled(tmp_path: Path, monkeypatch
     assert all(order.done for order in broker_orders(day)) and day.book().instruments[1, I_POSITION] == 0
 
 
+def test_an_entry_waits_while_a_guard_of_the_last_one_may_still_be_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that never arrived is in doubt. It would take the quantity of new guards, so nothing is bought without them."""
+
+    def script(bars: Bars, t: int, now: int) -> Signal:
+        close = round(float(bars.close[t]), 2)
+        if now < 5:
+            return api.guarded(api.limit(0.5, 215.0, api.GTC), 200.0, 240.0, 0.0)
+        return api.market(0.0) if now < 7 else api.guarded(api.market(0.5), round(close - 5, 0), round(close + 5, 0), 0.0)
+
+    day = day_of(script, tmp_path, monkeypatch)
+    desk, place = day.world.gateway.desk, day.world.gateway.desk.place
+
+    def loses(client_id: int, fields: Any) -> None:
+        if not (fields.get("parentId") and fields["orderType"] == "LMT"):
+            place(client_id, {**fields, "transmit": True} if fields["orderType"] == "STP" else fields)
+
+    monkeypatch.setattr(desk, "place", loses)
+    trade(day, 12)
+    assert [order.kind for order in broker_orders(day)] == ["LMT", "STP"] and day.book().instruments[1, I_POSITION] == 0
+    assert not any("GUARD REFUSED" in line for line in day.lines)
+
+
 def test_partial_fills_never_leave_more_guards_than_position(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     day = day_of(guarded(0.3, 0.3), tmp_path, monkeypatch, faults=plan([{"name": "partial-fills"}], seed=5))
 
