@@ -153,7 +153,7 @@ class Desk:
             self._claim(trader, contract, slot, pending, now_ns)
 
     def _guards_in_the_way(self, book: Book, contract: Contract, reducing: bool) -> bool:
-        """Say whether live guards hold an order up: they take the quantity of an exit, and those of the last position that of new guards."""
+        """Say whether live guards hold an order up: they take an exit's quantity, and those of the last position that of new guards."""
         flat = book.instruments[contract.number, I_POSITION] == 0
         return bool((reducing or flat) and working(book, contract.number))
 

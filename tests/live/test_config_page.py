@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from live.config import Accumulate, ConfigError, PaperConfig, Passive, RiskLimits, SecondNet, Timeouts, checked, read
+from live.config import Accumulate, Alarms, ConfigError, PaperConfig, Passive, RiskLimits, SecondNet, Timeouts, Windows, checked, read
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "paper.md").read_text("utf-8")
-PARTS: list[Any] = [PaperConfig, RiskLimits, Passive, Accumulate, SecondNet, Timeouts]
+PARTS: list[Any] = [PaperConfig, Alarms, Windows, RiskLimits, Passive, Accumulate, SecondNet, Timeouts]
 
 
 def rows() -> dict[str, list[str]]:
@@ -32,7 +32,7 @@ def test_every_key_stands_on_the_page_with_its_default(part: Any) -> None:
         assert field.name in told, f"{part.__name__}.{field.name} is not in docs/paper.md"
         if isinstance(field.default, bool | int | float | str):
             text = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
-            assert f"`{text}`" in told[field.name], f"{field.name}: the page says {told[field.name]}, the default is {text}"
+            assert (f"`{text}`" if text else "none") in told[field.name], f"{field.name}: the page says {told[field.name]}, the default is {text}"
 
 
 def test_the_example_is_a_configuration(tmp_path: Path) -> None:
