@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.book import (
-    E_CASH, E_INSTRUMENT, E_KIND, E_PRICE, E_QTY, E_REVISION, E_SIDE, E_TARGET, E_TIME, E_TYPE, EVENT_WIDTH, H_FEES, H_REALIZED,
+    E_CASH, E_EXEC, E_INSTRUMENT, E_KIND, E_PRICE, E_QTY, E_REVISION, E_SIDE, E_TARGET, E_TIME, E_TYPE, EVENT_WIDTH, H_FEES, H_REALIZED,
     H_UNMATCHED, I_REALIZED, Book,
 )  # fmt: skip
 from ledger.core import apply, apply_all
@@ -114,14 +114,21 @@ def _between(events: Ints, method: int, first: int, second: int) -> Explanation:
     book = Book(method=Method(method))
     apply_all(book, events[:first])
     before = book.copy()
-    corrected = _replay_with_corrections(book, events[first:second])
+    corrected = _replay_with_corrections(book, events[first:second], _corrections(events[:second]) - first)
     return _explanation(first, second, before, book, events[:second], corrected)
 
 
-def _replay_with_corrections(book: Book, events: Ints) -> int:
-    """Apply events (book modified in place); return what corrections of executions did to realized profit, e8."""
+def _corrections(events: Ints) -> Ints:
+    """Return the places of executions that take an earlier one's; a broker's first revision need not be 0."""
+    fills = np.flatnonzero(events[:, E_KIND] == EventKind.FILL)
+    _, firsts = np.unique(events[fills, E_EXEC], return_index=True)
+    return np.delete(fills, firsts)
+
+
+def _replay_with_corrections(book: Book, events: Ints, places: Ints) -> int:
+    """Apply events (book modified in place); return what the corrections at `places` did to realized profit, e8."""
     corrected, done = 0, 0
-    for at in np.flatnonzero((events[:, E_KIND] == EventKind.FILL) & (events[:, E_REVISION] > 0)).tolist():
+    for at in places[places >= 0].tolist():
         apply_all(book, events[done:at])
         realized = int(book.arena[H_REALIZED])
         apply(book, events[at])

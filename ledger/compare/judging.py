@@ -71,7 +71,9 @@ def differing(a: Leg | None, b: Leg | None) -> tuple[str, ...]:
         ("price", a.price_e8, b.price_e8), ("value", a.value_e8, b.value_e8), ("executions", a.executions, b.executions),
         ("time", (a.first_ns, a.last_ns), (b.first_ns, b.last_ns)), ("fee", a.fee_e8, b.fee_e8),
     )  # fmt: skip
-    return tuple(name for name, mine, theirs in pairs if mine != theirs)
+    # Where only one session came to an order, everything about the order differs, and saying so hides why.
+    told = {"target", "refused", "filled"} if (a.number is None) != (b.number is None) and a.key else {name for name, _, _ in pairs}
+    return tuple(name for name, mine, theirs in pairs if name in told and mine != theirs)
 
 
 def judge(pair: Pair, scale: Scale, a: Reading, b: Reading) -> Amounts:

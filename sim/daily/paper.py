@@ -102,7 +102,7 @@ def html(found: Report, earlier: dict[str, Any] | None = None, same: dict[str, A
     if found.fees_unknown:
         notes.append(f"{found.fees_unknown} executions have no commission yet; they count without one.")
     return render(
-        {"unit": "", "times": [], "panels": [], "trades": None}, template="daily.html",
+        {"unit": "", "times": [], "panels": [], "trades": None}, template="daily.html", tables_only=True,
         title=f"{found.date} · {found.info.kind} {found.info.id} · {found.info.scope}", notes=notes,
         subtitle=f"trading day in {found.zone}; made of {found.events:,} events of {Path(found.book).name}",
         outcome=f"Equity {_money(explained.before_e8)} became {_money(explained.after_e8)}: {_money(change)}",

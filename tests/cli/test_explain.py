@@ -147,3 +147,13 @@ def test_unknown_is_a_word_with_its_time_and_null_in_json(unpriced):
         assert "unknown since 1970" in invoke("book", command, COLUMNS="200").stdout
     whole = document("book", "explain", "start", "end")
     assert whole["residual"] is None and whole["after"] is None
+
+
+def test_a_first_execution_is_a_trade_whatever_the_broker_calls_its_revision():
+    """Interactive Brokers counts revisions from 1: `0001.4f2.01` is a first report, and `.02` the correction of it."""
+    events = recorded(
+        share(), event(K.DEPOSIT, cash_e8=money("10000")), traded(1, 1, 10, "100", revision=1), traded(2, -1, 10, "110", revision=1),
+        traded(2, -1, 10, "109", revision=2),
+    )  # fmt: skip
+    amounts = {part.name: part.amount_e8 for part in explain(events, Method.FIFO, "start", "end").parts}
+    assert (amounts["trades"], amounts["corrections"]) == (money("100"), -money("10"))

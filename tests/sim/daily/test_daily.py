@@ -101,6 +101,7 @@ def test_names_are_text_in_the_page_and_no_formula_in_a_table(tmp_path):
     with stored(tmp_path / "a.db", told) as journal:
         files = write(report(journal, 1), tmp_path / "out")
     page = files["html"].read_text(encoding="utf-8")
+    assert "There are no bars" not in page
     assert "<img" not in page and "&lt;img" in page and "http:" not in page.replace("http://www.w3.org/2000/svg", "")
     rows = list(csv.reader(files["trades"].read_text(encoding="utf-8").splitlines()))
     assert rows[1][0] == f"'{name}" and rows[1][7:] == ["100.00", "2.00", "98.00"]
