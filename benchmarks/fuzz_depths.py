@@ -28,7 +28,7 @@ def depths(scale: int) -> list[Line]:
     Args:
         scale: divides the number of schedules.
     """
-    return [*_event(2_000_000 // scale), _runner(4_000 // scale), _wire(200 // scale), _crash()]
+    return [*_event(1_000_000 // scale), _runner(1_500 // scale), _wire(100 // scale), _crash()]
 
 
 def _event(count: int) -> list[Line]:
