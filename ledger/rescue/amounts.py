@@ -108,3 +108,12 @@ def decimals(units: Int64s, most: int = MONEY_EXP) -> int:
         if not np.any(units % 10 ** (MONEY_EXP - places)):
             return places
     return most
+
+
+def worth(price_e8: int, qty_e8: int, scale: int = MONEY_SCALE) -> int:
+    """Return price x quantity / scale, half to even; stored values may be anything, so this has no bound."""
+    product = int(price_e8) * int(qty_e8)
+    quotient, rest = divmod(abs(product), scale)
+    if 2 * rest > scale or (2 * rest == scale and quotient & 1):
+        quotient += 1
+    return -quotient if product < 0 else quotient

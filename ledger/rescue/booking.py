@@ -20,14 +20,15 @@ from ledger.book import (
 )  # fmt: skip
 from ledger.core import apply, apply_all
 from ledger.journal.names import KEPT
-from ledger.rescue.amounts import decimals
+from ledger.rescue.amounts import decimals, worth
 from ledger.rescue.errors import RescueError
-from ledger.rescue.legacy import CashMove, Int64s, Legacy
+from ledger.rescue.legacy import CashMove, Int64s, Legacy, grouped
 from ledger.units import MONEY_EXP
 from ledger.vocabulary import EventKind, InstrumentFlag, Method
 
 CHUNK = 20_000
 """Trades that are made into events at one time."""
+WORTH_MOST = 2**57
 LARGE = 100_000
 """Trades from which on room for allocations is not doubled in advance."""
 MONEY_KINDS = {
@@ -147,9 +148,14 @@ def marks(legacy: Legacy, grid: Grid) -> NDArray[np.int64]:
     """Return MARK events of the stored prices of what is held, after the last trade."""
     times = legacy.trades.time_ns[legacy.trades.bookable]
     last = int(times.max()) if len(times) else 0
+    gross: dict[int, int] = {}
+    for symbol, part in grouped(legacy.trades.symbol):
+        gross[symbol] = sum(legacy.trades.qty_e8[part[legacy.trades.bookable[part]]].tolist())
     rows = []
     for position in legacy.positions or []:
-        if position.mark_e8 and position.mark_e8 > 0:
+        # A price that makes a position worth billions is a damaged number; the audit shows what it does to equity.
+        sane = worth(position.mark_e8 or 0, gross.get(position.symbol, 0)) < WORTH_MOST
+        if position.mark_e8 and position.mark_e8 > 0 and sane:
             ticks = int(grid.ticks(np.array([position.mark_e8]), np.array([position.symbol]))[0])
             rows.append(
                 event(

@@ -16,6 +16,7 @@ import numpy as np
 from ledger.book import H_CASH, H_DEPOSITS, H_FEES, H_INCOME, H_OPEN_COST, H_REALIZED, H_UNMATCHED, Book
 from ledger.core import apply_all
 from ledger.explain import Explanation, Part
+from ledger.rescue.amounts import worth
 from ledger.rescue.audit.equity import expected_at
 from ledger.rescue.audit.finding import Case
 from ledger.rescue.audit.positions import held_by_symbol, stored_cost
@@ -24,7 +25,6 @@ from ledger.rescue.errors import RescueError
 from ledger.rescue.legacy import StoredDay
 from ledger.rescue.times import UNKNOWN, day_text
 from ledger.journal.days import DAY_NS
-from ledger.units import MONEY_SCALE, muldiv
 
 
 class Moment(NamedTuple):
@@ -85,14 +85,14 @@ def _now(case: Case) -> list[Moment]:
     for account in case.legacy.accounts:
         if account.cash_e8 is None or account.equity_e8 is None:
             continue
-        worth, phantom = account.equity_e8 - account.cash_e8, 0
+        value, phantom = account.equity_e8 - account.cash_e8, 0
         if held is not None:
             stored = [(p, stored_cost(case, p)) for p in case.legacy.positions or []]
-            worth = sum(int(muldiv(p.mark_e8 or 0, p.qty_e8, MONEY_SCALE)) for p, _ in stored) or worth
+            value = sum(worth(p.mark_e8 or 0, p.qty_e8) for p, _ in stored) or value
             phantom = sum(cost or 0 for _, cost in stored) - int(case.truth.open_cost_e8.sum())
             if all(held.get(n, 0) == int(qty) for n, qty in enumerate(case.truth.position_e8)):
                 phantom = 0
-        return [Moment("end", account.cash_e8, account.equity_e8, worth, 2**62, phantom)]
+        return [Moment("end", account.cash_e8, account.equity_e8, value, 2**62, phantom)]
     return []
 
 

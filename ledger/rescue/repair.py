@@ -23,14 +23,15 @@ from ledger.book import EVENT_WIDTH, H_CASH, I_POSITION, N_ID, Book, event
 from ledger.journal import Journal
 from ledger.journal.names import KEPT
 from ledger.journal.replay import session_row
+from ledger.rescue.amounts import worth
 from ledger.rescue.audit.cash import expected_cash
 from ledger.rescue.audit.duplicates import Suspects, suspects
 from ledger.rescue.audit.finding import Case, text
 from ledger.rescue.audit.positions import held_by_symbol
 from ledger.rescue.audit.rows import deleted
-from ledger.rescue.booking import Grid
+from ledger.rescue.booking import WORTH_MOST, Grid
 from ledger.rescue.legacy import StoredPosition
-from ledger.units import MONEY_SCALE, decimal_text, muldiv
+from ledger.units import MONEY_SCALE, decimal_text
 from ledger.vocabulary import EventKind, Method
 
 
@@ -116,7 +117,7 @@ def _taken_back(case: Case, symbol: int, excess: int, repeats: Suspects | None) 
         qty = min(int(trades.qty_e8[at]), excess)
         excess -= qty
         whole = qty == int(trades.qty_e8[at])
-        value = int(case.truth.value_e8[at]) if whole else int(muldiv(int(trades.price_e8[at]), qty, MONEY_SCALE))
+        value = int(case.truth.value_e8[at]) if whole else worth(int(trades.price_e8[at]), qty, MONEY_SCALE)
         evidence = (
             f"{label}: the stored position is smaller than the trades by these shares; {trades.row(at)} was "
             f"recorded and "
@@ -128,12 +129,12 @@ def _taken_back(case: Case, symbol: int, excess: int, repeats: Suspects | None) 
 
 def _brought_in(case: Case, symbol: int, missing: int, stored: StoredPosition | None) -> Iterator[Step]:
     label = case.legacy.label(symbol)
-    if stored is not None and stored.avg_cost_e8:
+    if stored is not None and 0 < worth(stored.avg_cost_e8 or 0, missing) < WORTH_MOST:
         evidence = (
             f"{label}: {stored.row} holds more than the trades add up to; the purchase is not in the file, its cost is"
         )
         evidence += " the stored one"
-        yield Step("bring in", label, stored.row, missing, stored.avg_cost_e8, 0, evidence, symbol)
+        yield Step("bring in", label, stored.row, missing, stored.avg_cost_e8 or 0, 0, evidence, symbol)
 
 
 def _cash(case: Case) -> Iterator[Step]:

@@ -86,6 +86,27 @@ def test_an_activity_statement_with_thousands_and_totals_foots(tmp_path):
     assert result.case.truth.gross_e8.tolist() == [0, 200 * 10**8]
 
 
+def test_a_short_sale_and_an_option_of_a_flex_query_foot(tmp_path):
+    common = 'currency="USD" ibOrderID="1" levelOfDetail="EXECUTION"'
+    short = f'{common} assetCategory="STK" symbol="TSLA" multiplier="1" ibCommission="-1"'
+    option = f'{common} assetCategory="OPT" symbol="JD 260116C30" multiplier="100" ibCommission="-0.65"'
+    trades = [
+        f'<Trade {short} ibExecID="a" dateTime="20260105;100000" buySell="SELL" quantity="-10" tradePrice="424.5" fifoPnlRealized="0" openCloseIndicator="O"/>',
+        f'<Trade {short} ibExecID="b" dateTime="20260106;100000" buySell="BUY" quantity="4" tradePrice="411.25" fifoPnlRealized="51.6" openCloseIndicator="C"/>',
+        f'<Trade {option} ibExecID="c" dateTime="20260106;110000" buySell="BUY" quantity="2" tradePrice="1.25" fifoPnlRealized="0" openCloseIndicator="O"/>',
+    ]
+    held = '<OpenPosition symbol="TSLA" position="-6" markPrice="410" costBasisPrice="424.4" levelOfDetail="SUMMARY"/>'
+    held += '<OpenPosition symbol="JD 260116C30" position="2" markPrice="1.5" costBasisPrice="1.25325" levelOfDetail="SUMMARY"/>'
+    cash = 10_000 + 4245 - 1645 - 250 - 2.65
+    path = tmp_path / "flex.xml"
+    path.write_text(
+        f'<FlexQueryResponse><FlexStatements><FlexStatement><Trades>{"".join(trades)}</Trades><OpenPositions>{held}</OpenPositions><CashReport>'
+        f'<CashReportCurrency currency="BASE_SUMMARY" startingCash="10000" endingCash="{cash}"/></CashReport></FlexStatement></FlexStatements></FlexQueryResponse>'
+    )
+    result = audited(path)
+    assert result.findings == [] and result.case.truth.gross_e8.tolist() == [0, 53 * 10**8, 0]
+
+
 def test_entities_in_a_flex_query_are_refused(tmp_path):
     path = tmp_path / "flex.xml"
     path.write_text('<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]><FlexQueryResponse>&x;</FlexQueryResponse>')

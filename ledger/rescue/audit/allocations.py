@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ledger.rescue.amounts import to_e8
+from ledger.rescue.amounts import to_e8, worth
 from ledger.rescue.audit.finding import CERTAIN, ERROR, LIKELY, WARNING, Case, Finding, text, total
 from ledger.rescue.legacy import Allocations, Bools, Int64s
 from ledger.rescue.times import UNKNOWN
-from ledger.units import MONEY_EXP, decimal_text, muldiv
+from ledger.units import MONEY_EXP, decimal_text
 
 DUST_E8 = 10
 """A ten-millionth of a coin: sums of doubles leave less."""
@@ -55,7 +55,7 @@ def over_allocated(case: Case) -> Iterator[Finding]:
     over = np.flatnonzero(bought > trades.qty_e8 + DUST_E8)
     for at in over.tolist():
         excess = int(bought[at] - trades.qty_e8[at])
-        amount = int(muldiv(excess, int(trades.price_e8[at]), 10**MONEY_EXP))
+        amount = worth(excess, int(trades.price_e8[at]), 10**MONEY_EXP)
         rows = allocations.rows(np.flatnonzero(use & (allocations.buy == at)))
         yield Finding(
             "allocated-twice",
@@ -259,9 +259,7 @@ def remaining(case: Case) -> Iterator[Finding]:
     at = np.flatnonzero(case.booked & (trades.side > 0) & stored.known & (np.abs(stored.units - left) > DUST_E8))
     if len(at):
         units = total(stored.units[at] - left[at])
-        amount = sum(
-            int(muldiv(int(stored.units[n] - left[n]), int(trades.price_e8[n]), 10**MONEY_EXP)) for n in at.tolist()
-        )
+        amount = sum(worth(int(stored.units[n] - left[n]), int(trades.price_e8[n]), 10**MONEY_EXP) for n in at.tolist())
         yield Finding(
             "remaining-size",
             WARNING,

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ledger.rescue.amounts import worth
 from ledger.rescue.audit.finding import CERTAIN, ERROR, LIKELY, WARNING, Case, Finding, slack, text, total
 from ledger.rescue.audit.positions import held_by_symbol, stored_cost
 from ledger.rescue.legacy import StoredAccount
 from ledger.rescue.truth import Truth
-from ledger.units import MONEY_SCALE, muldiv
+from ledger.units import MONEY_SCALE
 from ledger.vocabulary import Method
 
 
@@ -130,9 +131,7 @@ def _unmatched_proceeds(case: Case, portfolio: str, truth: Truth) -> int:
     places = (
         [at for at in range(len(trades)) if mine[at] and truth.unmatched_e8[at]] if truth.unmatched_e8.any() else []
     )
-    return sum(
-        int(muldiv(int(truth.value_e8[at]), int(truth.unmatched_e8[at]), int(trades.qty_e8[at]))) for at in places
-    )
+    return sum(worth(int(truth.value_e8[at]), int(truth.unmatched_e8[at]), int(trades.qty_e8[at])) for at in places)
 
 
 def _stored_costs(case: Case, portfolio: str) -> tuple[int, int] | None:
@@ -145,7 +144,7 @@ def _stored_costs(case: Case, portfolio: str) -> tuple[int, int] | None:
         if stored is None and position.qty_e8:
             return None
         cost += stored or 0
-        value += int(muldiv(position.mark_e8 or 0, position.qty_e8, MONEY_SCALE))
+        value += worth(position.mark_e8 or 0, position.qty_e8, MONEY_SCALE)
     return cost, value
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ledger.rescue.amounts import decimals
+from ledger.rescue.amounts import decimals, worth
 from ledger.rescue.audit.finding import CENT_E8, CERTAIN, ERROR, LIKELY, WARNING, Case, Finding, slack, text, total
 from ledger.rescue.legacy import StoredPosition
-from ledger.units import MONEY_SCALE, decimal_text, muldiv
+from ledger.units import MONEY_SCALE, decimal_text
 from ledger.vocabulary import Method
 
 
@@ -32,9 +32,7 @@ def stored_cost(case: Case, position: StoredPosition) -> int | None:
     """Return what a stored position says that it cost."""
     if position.avg_cost_e8 is None:
         return None
-    return int(muldiv(position.avg_cost_e8, position.qty_e8, MONEY_SCALE)) * case.legacy.multiplier.get(
-        position.symbol, 1
-    )
+    return worth(position.avg_cost_e8, position.qty_e8, MONEY_SCALE) * case.legacy.multiplier.get(position.symbol, 1)
 
 
 def footing(case: Case) -> Iterator[Finding]:
@@ -125,4 +123,4 @@ def _allowed(case: Case, position: StoredPosition, qty_e8: int) -> int:
     """Return the difference that the rounding of an average explains: half its last decimal on each share."""
     places = decimals(np.array([position.avg_cost_e8 or 0], np.int64))
     half = 0 if places > 6 else MONEY_SCALE // 10**places // 2 if places > 1 else CENT_E8 // 2
-    return slack(stored_cost(case, position) or 0) + abs(int(muldiv(half, qty_e8, MONEY_SCALE)))
+    return slack(stored_cost(case, position) or 0) + abs(worth(half, qty_e8, MONEY_SCALE))

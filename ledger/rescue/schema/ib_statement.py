@@ -15,7 +15,7 @@ from collections.abc import Callable
 from ledger.rescue import times
 from ledger.rescue.amounts import one_e8
 from ledger.rescue.errors import RescueError
-from ledger.rescue.legacy import CashMove, Legacy, StartCash, StoredAccount, StoredPosition, Symbol
+from ledger.rescue.legacy import CashMove, Legacy, StartCash, StoredAccount, StoredPosition, Symbol, Trades
 from ledger.rescue.raw import RawFile, RawRow, RawTable
 from ledger.rescue.readers.opening import Progress
 from ledger.rescue.schema.columns import Gathered, Layout, number, read_trades
@@ -58,6 +58,7 @@ def read(source: RawFile, found: str, options: Options, say: Progress | None) ->
     layout = _layout(table, base, options)
     trades, got = read_trades(table, layout, source.first_numbers()[table.name], say)
     legacy = Legacy("ib-flex", found, "America/New_York", True, [], trades, problems=got.problems)
+    _mark_shorts(trades)
     legacy.notes += [f"{count} rows of {table.name} left out: {why}" for why, count in sorted(got.skipped.items())]
     legacy.positions = _positions(source, got)
     legacy.moves = _moves(source, base)
@@ -70,6 +71,14 @@ def read(source: RawFile, found: str, options: Options, say: Progress | None) ->
         legacy.start = {"default": StartCash(start, "stored")}
     legacy.facts = {"file_order": False, "stored_is_net": True, **source.facts}
     return legacy
+
+
+def _mark_shorts(trades: Trades) -> None:
+    """Mark sales that opened and purchases that closed, by IBKR's own O and C (`trades` modified in place)."""
+    codes = trades.extra.get("openCloseIndicator") or trades.extra.get("Code") or []
+    for at, code in enumerate(codes):
+        marks = {mark.strip() for mark in str(code or "").split(";")}
+        trades.short[at] = ("O" in marks) if trades.side[at] < 0 else ("C" in marks)
 
 
 def _layout(table: RawTable, base: str, options: Options) -> Layout:
