@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ledger.book import E_KEY, I_GATES, I_POSITION, I_REPEATS, O_FILLED, O_FLAGS, O_KEY, O_STATUS, O_TARGET, Book, event
+from ledger.views import refusal_words
 from ledger.vocabulary import EventKind, Gate, OrderFlag, OrderStatus, Outcome, Purpose, Side
 from live.broker.fold import Contract
 from live.config import Passive
@@ -185,7 +186,7 @@ class Desk:
         slot.key = int(row[E_KEY]) if outcome == Outcome.APPLIED else slot.key
         if outcome != Outcome.APPLIED and not (outcome == Outcome.AT_TARGET and place.alone):
             slot.said = slot.quote = None
-            self._say(f"{contract.symbol}: wish refused: {outcome.name}")
+            self._say(f"{refusal_words(outcome, lots)}: {contract.symbol}: {outcome.name}")
 
     def _forget_ended(self, trader: Trader, contract: Contract, slot: Slot) -> None:
         """Forget an answer whose order ended unfilled; after a guard's exit end what is left of the entry, and keep the answer."""

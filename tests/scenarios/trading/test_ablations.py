@@ -51,6 +51,7 @@ def test_with_one_strategy_the_gate_stands_behind_that_wait(tmp_path: Path, monk
 
     trade(day, 6, watch, 0.5)
     assert most[0] == 1 and day.book().arena[H_REFUSED + Outcome.LIVE_ENTRY] > 0
+    assert any("DUPLICATE BUY BLOCKED: AAPL" in line for line in day.lines)
 
 
 def test_without_the_day_in_its_key_a_daily_purchase_runs_at_every_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
