@@ -13,7 +13,9 @@ source tree, which takes 50 ms and is the same all the time.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -59,6 +61,7 @@ class Storage:
 
     def __init__(self) -> None:
         self.path = folder() / "paper.db"
+        atexit.register(shutil.rmtree, self.path.parent, ignore_errors=True)
         self._code = source_hash()
         self._template = self._made()
         self._keeper = self._connect()
