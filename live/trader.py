@@ -143,8 +143,11 @@ class Trader:
 
     def _fill_line(self, fill: Executed) -> str:
         contract = self.contracts[fill.instrument]
-        qty, price = decimals(contract.qty_exp)(fill.qty_lots), decimals(contract.price_exp)(fill.price_ticks)
-        return f"FILLED: {'BUY' if fill.side > 0 else 'SELL'} {qty.normalize():f} {contract.symbol} at {price}"
+        qty, price = self._shares(fill.instrument, fill.qty_lots), decimals(contract.price_exp)(fill.price_ticks)
+        return f"FILLED: {'BUY' if fill.side > 0 else 'SELL'} {qty} {contract.symbol} at {price}"
+
+    def _shares(self, instrument: int, qty_lots: int) -> str:
+        return f"{decimals(self.contracts[instrument].qty_exp)(qty_lots).normalize():f}"
 
     def on_wish(self, signal: Row, time_in_force: int = DAY) -> Outcome:
         """Hand a wish to the gate; an order that passes waits in the outbox.
@@ -292,7 +295,8 @@ class Trader:
             self._set_aside(key)
         settled = [difference for difference in found.differences if self._is_settled(difference, now.time_ns)]
         for difference in settled:
-            self._close(difference.instrument, f"book {difference.book_lots}, broker {difference.broker_lots} lots")
+            ours, theirs = self._shares(difference.instrument, difference.book_lots), self._shares(difference.instrument, difference.broker_lots)
+            self._close(difference.instrument, f"book {ours}, broker {theirs}")
         if found.agrees:
             self._oms.on_reconciled(now.time_ns, f"lists of {now.time_ns} agree", frozenset(found.set_aside))
         self.look_wanted = not found.agrees or len(settled) < len(found.differences)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.book import (
+    I_QTY_EXP,
     N_FLAGS,
     N_INSTRUMENT,
     N_KIND,
@@ -88,7 +89,8 @@ class Watch:
             near = last is not None and abs(at - last[3]) <= self._config.same_trade_minutes * 60 * SECOND_NS
             if last is not None and near and last[0] != order and last[1:3] == (side, qty):
                 word = "BUY" if side > 0 else "SELL"
-                text = f"{word} {qty} lots of {symbols.get(number, f'#{number}')} by two orders within {(at - last[3]) // SECOND_NS} s"
+                shares = decimal_text(qty, int(book.instruments[number, I_QTY_EXP]), 0)
+                text = f"{word} {shares} of {symbols.get(number, f'#{number}')} by two orders within {(at - last[3]) // SECOND_NS} s"
                 found.append(Alarm(at, "SAME TRADE TWICE", text))
         self._seen = len(entries)
         return found

@@ -56,7 +56,7 @@ def test_the_same_trade_twice_by_two_orders_rings_and_its_parts_do_not(tmp_path:
         d.pump()
         d.trader.on_fact(execution(d.ref(), 2, "0001.03.01", 5)._replace(time_ns=START_NS + SECOND))
         found = watch.look(d.session.book, READY, SYMBOLS, START_NS, False)
-        assert [alarm.kind for alarm in found] == (["SAME TRADE TWICE"] if rings else [])
+        assert [(alarm.kind, alarm.text[:14]) for alarm in found] == ([("SAME TRADE TWICE", "BUY 5 of AAPL ")] if rings else [])
         assert watch.look(d.session.book, READY, SYMBOLS, START_NS, False) == [], "told once"
 
 

@@ -140,7 +140,7 @@ def test_a_lost_book_closes_what_the_broker_holds_and_shows_it(tmp_path: Path, m
         await day.end(runner)
 
     day.run(story)
-    assert buys(day.world.gateway) == 1 and any(line.startswith("FOREIGN FILL: AAPL") for line in day.lines)
+    assert buys(day.world.gateway) == 1 and any(line.startswith("POSITION DIFFERS: AAPL: book 0, broker 871;") for line in day.lines)
     assert int(day.book().instruments[1, I_GATES]) & Gate.BLOCKED
 
 
@@ -185,7 +185,7 @@ def test_two_runners_with_two_books_on_one_account_buy_once(tmp_path: Path, monk
         await day.end(first)
 
     day.run(story)
-    assert buys(day.world.gateway) == 1 and any(line.startswith("FOREIGN FILL: AAPL") for line in day.lines)
+    assert buys(day.world.gateway) == 1 and any(line.startswith("POSITION DIFFERS: AAPL: book 0, broker 871;") for line in day.lines)
 
 
 def test_ablation_two_bots_on_one_account_buy_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,5 +274,5 @@ def test_an_old_process_after_a_fix_enters_nothing_within_a_minute(watched: bool
 
     day.run(story)
     assert any("STALE CODE" in line for line in day.lines) is watched
-    assert any("refused: STALE_CODE" in line for line in day.lines) is watched
+    assert any("BUY REFUSED: AAPL: STALE_CODE" in line for line in day.lines) is watched
     day.agree()
