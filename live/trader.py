@@ -295,7 +295,7 @@ class Trader:
             self._set_aside(key)
         settled = [difference for difference in found.differences if self._is_settled(difference, now.time_ns)]
         for difference in settled:
-            ours, theirs = self._shares(difference.instrument, difference.book_lots), self._shares(difference.instrument, difference.broker_lots)
+            ours, theirs = (self._shares(difference.instrument, lots) for lots in (difference.book_lots, difference.broker_lots))
             self._close(difference.instrument, f"book {ours}, broker {theirs}")
         if found.agrees:
             self._oms.on_reconciled(now.time_ns, f"lists of {now.time_ns} agree", frozenset(found.set_aside))
