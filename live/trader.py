@@ -146,8 +146,8 @@ class Trader:
         qty, price = self._shares(fill.instrument, fill.qty_lots), decimals(contract.price_exp)(fill.price_ticks)
         return f"FILLED: {'BUY' if fill.side > 0 else 'SELL'} {qty} {contract.symbol} at {price}"
 
-    def _shares(self, instrument: int, qty_lots: int) -> str:
-        return f"{decimals(self.contracts[instrument].qty_exp)(qty_lots).normalize():f}"
+    def _shares(self, instrument: int, qty_lots: int | None) -> str:
+        return "unknown" if qty_lots is None else f"{decimals(self.contracts[instrument].qty_exp)(qty_lots).normalize():f}"
 
     def on_wish(self, signal: Row, time_in_force: int = DAY) -> Outcome:
         """Hand a wish to the gate; an order that passes waits in the outbox.
