@@ -86,7 +86,7 @@ class Feeds:
             GatewayError: the past was refused at a start.
         """
         self.lost = False
-        self._market.delayed.clear()
+        self._market.delay("")
         if self._config.allow_delayed:
             gateway.market_data_type(DELAYED)
         jobs = [lambda place=place, listing=listing: self._past(gateway, place, listing) for place, listing in enumerate(listings)]
@@ -127,7 +127,7 @@ class Feeds:
 
         def refused(code: int, text: str) -> None:
             if data_news(code) is DataNews.DELAYED:
-                self._market.delayed.add(symbol)
+                self._market.delay(symbol)
                 used = "it is used, as `allow_delayed` says" if self._config.allow_delayed else "it is not used; `allow_delayed` would"
                 self._say(f"DELAYED DATA: {symbol}: {text} {used}")
                 return

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 
 PRICE_EXP = QTY_EXP = 4
 SECOND_NS = 1_000_000_000
+
+
+class Told(NamedTuple):
+    """What a book needs to know of a contract at the broker."""
+
+    symbol: str
+    con_id: int
+    min_tick: Decimal
 
 
 def strategies_of(config: PaperConfig) -> dict[str, str]:
@@ -91,8 +99,8 @@ def _require_told(session: Session, begun: dict[str, Any], wanted: dict[str, Any
     Raises:
         ConfigError: a key that decides differs from what this book was last traded with, and nobody accepted that.
     """
-    for _, source, body in session.kept():
-        begun = {**begun, **json.loads(body)} if source == "config" else begun
+    for _, _, body in session.kept("config"):
+        begun = {**begun, **json.loads(body)}
     plain = json.loads(json.dumps(wanted))
     changed = {key: (begun[key], plain[key]) for key in DECIDING if key in begun and begun[key] != plain[key]}
     if changed and not accepted:
@@ -107,7 +115,7 @@ def _require_told(session: Session, begun: dict[str, Any], wanted: dict[str, Any
         session.heartbeat()
 
 
-def contracts(session: Session, listings: Sequence[Listing], now_ns: int) -> list[Contract]:
+def contracts(session: Session, listings: Sequence[Listing | Told], now_ns: int) -> list[Contract]:
     """Return the contract of each listing, defining the instruments that the book does not know.
 
     Raises:
@@ -128,7 +136,7 @@ def contracts(session: Session, listings: Sequence[Listing], now_ns: int) -> lis
     return found
 
 
-def _definition(session: Session, listing: Listing, number: int, now_ns: int) -> Row:
+def _definition(session: Session, listing: Listing | Told, number: int, now_ns: int) -> Row:
     # Executions come in finer steps than orders may be priced in, so the tick of the book is the finest.
     return event(
         EventKind.INSTRUMENT, time_ns=now_ns, instrument=number, revision=PRICE_EXP, order_type=QTY_EXP, price_ticks=1,

@@ -31,7 +31,7 @@ class Outbox:
     """Orders and cancels on their way out."""
 
     def __init__(self, pacer: Pacer) -> None:
-        self._pacer = pacer
+        self.pacer = pacer
         self._submits: deque[Submit] = deque()
         self._cancels: deque[Cancel] = deque()
         self._left: set[int] = set()
@@ -54,21 +54,21 @@ class Outbox:
         found: list[Sending] = []
         while links.may_cancel(link):
             orders = self._submits if links.may_send(link) else None
-            if orders and self._pacer.wait_ns(now_ns, Rank.ORDER) == 0:
+            if orders and self.pacer.wait_ns(now_ns, Rank.ORDER) == 0:
                 submit = orders.popleft()
                 self._left.add(submit.key)
                 found.append(submit)
-            elif self._cancels and not orders and self._pacer.wait_ns(now_ns, Rank.CANCEL) == 0:
+            elif self._cancels and not orders and self.pacer.wait_ns(now_ns, Rank.CANCEL) == 0:
                 found.append(self._cancels.popleft())
             else:
                 break
-            self._pacer.take(now_ns)
+            self.pacer.take(now_ns)
         return found
 
     def wait_ns(self, link: links.Link, now_ns: int) -> int | None:
         """Return how long until something may be due, None when nothing waits that may leave."""
         waits = self._cancels or (self._submits and links.may_send(link))
-        return self._pacer.wait_ns(now_ns) if waits and links.may_cancel(link) else None
+        return self.pacer.wait_ns(now_ns) if waits and links.may_cancel(link) else None
 
     def waiting(self) -> set[int]:
         """Return the keys of the orders that have not left."""

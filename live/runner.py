@@ -22,11 +22,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ledger.book import H_GATES, event
+import msgspec
+
 from ledger.journal import Journal, JournalLocked, source_hash
 from ledger.journal.days import zone_of
 from ledger.journal.replay import session_row
-from ledger.vocabulary import EventKind, Gate, Side
 from live import link as links
 from live import opening
 from live.broker.codes import is_read_only, link_news
@@ -47,7 +47,9 @@ from live.ops.log import Log
 from live.ops.obey import obey
 from live.ops.patience import Patience
 from live.ops.standing import standing
+from live.ops.start import Start, strategy_hash, take_up
 from live.pacer import Pacer, Rank
+from live.tape import Tape, TapedWire
 from live.trader import Trader
 
 SECOND_NS = 1_000_000_000
@@ -96,7 +98,8 @@ class Runner:
         self.gateway: Gateway | None = None
         self._journal: Journal | None = None
         self._lost, self._stop, self.look_now = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._pacer = Pacer(config.messages_per_s, config.messages_per_s, self.clock.now_ns())
+        self.tape, self._born_ns, self.fees = Tape(self.clock.now_ns), self.clock.now_ns(), ""
+        self._pacer = Pacer(config.messages_per_s, config.messages_per_s, self._born_ns)
         self._looked_ns = 0
         self._patience = Patience(config.client_id, config.account, config.timeouts)
         self.feeds = Feeds(config, self.market, self.clock.now_ns, say, lambda place, bar: self.queue.put_nowait(Piece(place, bar)))
@@ -177,7 +180,7 @@ class Runner:
         gateway.turn = self._turn
         accounts = await gateway.open(self.host, self.port, self.config.client_id, waits.connect)
         for _ in range(STARTUP_MESSAGES):
-            self._pacer.take(self.clock.now_ns())
+            self._count()
         account = require_paper_accounts(accounts, self.config.account)
         self._listings = await self.feeds.listings(gateway)
         trader = self.trader or self._open_book(account)
@@ -185,7 +188,7 @@ class Runner:
             raise ConfigError(f"the gateway now manages {account} and this session trades {trader.account}; start anew")
         trader.handles = {number: listing.contract for number, listing in zip(trader.contracts, self._listings, strict=True)}
         self.gateway, self._before = gateway, None
-        trader.on_connected(gateway)
+        trader.on_connected(TapedWire(gateway, self.tape))
         self.change(links.connected(self.link, self.clock.now_ns()))
         await self._look()
         await self.feeds.begin(life)
@@ -194,22 +197,19 @@ class Runner:
 
     def _open_book(self, account: str) -> Trader:
         """Open the account's book and take up what it holds."""
-        now = self.clock.now_ns()
         path = Path(self.config.book)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._journal = Journal.open(path, clock=self.clock.now_ns)
         session = opening.open_session(self._journal, account, self.config)
-        contracts = opening.contracts(session, self._listings, now)
-        opening.set_limits(session, self.config.limits, now)
-        opening.let_accumulate(session, self.config, now)
         row = session_row(self._journal.connection, session.id)
-        self.trader = Trader(
-            session, book_tag(row), self.config.client_id, account, contracts, self._pacer, self.say, self.clock.now_ns,
-            int(row["started_ns"]),
+        start = Start(
+            msgspec.to_builtins(self.config), account, book_tag(row), int(row["started_ns"]), self._born_ns, self.simulated, self.fees,
+            strategy_hash(self.config), [[one.symbol, one.con_id, str(one.min_tick)] for one in self._listings],
         )  # fmt: skip
-        self.trader.on_start()
-        if int(session.book.arena[H_GATES]) & Gate.STALE_CODE:  # the process that was stale is gone; this one is what is on disk
-            session.record(event(EventKind.GATE, time_ns=now, side=Side.SELL, reason=Gate.STALE_CODE))
+        self.tape.onto(session)
+        with self.tape.act("start", start._asdict()):
+            self.trader = take_up(session, self.config, start, self._pacer, self.say, self.tape)
+        self.market.tape = self.tape
         live = len(self.trader.live_orders())
         self.say(f"account {account}: session {session.id} in {path}, {session.book.seq} events, {live} live orders")
         return self.trader
@@ -219,9 +219,7 @@ class Runner:
         trader, gateway = self._required()
         now = await gateway.snapshot(trader.account, self.config.timeouts.request)
         self._drain()
-        if opening.deposit(trader.session, gateway.cash(trader.account, self.config.currency), not any(
-            held.quantity for held in now.positions or ()
-        ), self.clock.now_ns()):  # fmt: skip
+        if trader.deposit(gateway.cash(trader.account, self.config.currency), not any(held.quantity for held in now.positions or ())):
             self.say(f"first deposit: {trader.session.book.valuation().cash / 1e8:,.2f} {self.config.currency}, told by the broker")
         found, self._looked_ns = trader.look(self._before, now), self.clock.now_ns()
         self._before, self.comparison = now, found
@@ -238,7 +236,15 @@ class Runner:
         """Wait until a question may go, and count it: orders go first."""
         while wait_ns := self._pacer.wait_ns(self.clock.now_ns(), Rank.QUESTION):
             await self.clock.sleep(wait_ns / SECOND_NS)
-        self._pacer.take(self.clock.now_ns())
+        self._count()
+
+    def _count(self) -> None:
+        """Count a message that is no order; until the book is open the tape has nobody who would."""
+        if self.trader is not None:
+            self.trader.turn()
+        else:
+            with self.tape.act("early"):
+                self._pacer.take(self.tape.now_ns())
 
     # The consumer.
 
@@ -261,7 +267,7 @@ class Runner:
     async def _send(self) -> None:
         """Hand the wire what may leave now, and wait for turns while something is due."""
         trader = self.trader
-        while trader is not None and links.may_cancel(self.link):
+        while trader is not None and trader.waits() and links.may_cancel(self.link):
             try:
                 trader.pump(self.link)
             except ConnectionError as error:

@@ -23,6 +23,7 @@ from ledger.oms import OrderManager
 from ledger.port import Alert, Cancel, Effect, Ended, Executed, Fate, Query, Submit
 from ledger.vocabulary import EventKind, Gate, OrderStatus, Outcome, Purpose, Side
 from live import link as links
+from live import opening
 from live.broker.facts import CommissionSeen, ExecutionSeen, Fact, OrderSeen, PositionSeen, words
 from live.broker.fold import Contract, Fold, Said
 from live.broker.reconcile import (
@@ -42,9 +43,12 @@ from live.broker.refs import order_ref
 from live.broker.tickets import Way, decimals, ticket
 from live.outbox import Outbox
 from live.pacer import Pacer
+from live.tape import Tape, act
 from strategies.api import AT_OPEN, DAY, GTC
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from ledger.journal.session import Session
     from live.broker.tickets import Ticket
 
@@ -74,6 +78,7 @@ class Trader:
         self.session, self.tag, self.client_id, self.account = session, tag, client_id, account
         self.contracts = {contract.number: contract for contract in contracts}
         self.wire: Wire | None = None
+        self.tape: Tape | None = None
         self.handles: dict[int, Any] = {}
         """The broker's own contract objects, by instrument."""
         self.look_wanted = False
@@ -110,6 +115,7 @@ class Trader:
 
     # In.
 
+    @act
     def on_fact(self, fact: Fact) -> None:
         """Keep a fact's words, and book what follows from it."""
         if not self._is_news(fact):
@@ -214,6 +220,7 @@ class Trader:
 
     # Out.
 
+    @act
     def pump(self, link: links.Link) -> int:
         """Send what may leave now; return how many messages went.
 
@@ -227,6 +234,10 @@ class Trader:
             else:
                 self._cancel(effect)
         return len(due)
+
+    def waits(self) -> bool:
+        """Say whether something is to be sent."""
+        return len(self._outbox) > 0
 
     def wait_ns(self, link: links.Link) -> int | None:
         """Return how long until `pump` may have something, None when nothing waits that may leave."""
@@ -252,10 +263,12 @@ class Trader:
 
     # Start, loss of the link, and the look at the broker's lists.
 
+    @act
     def on_start(self) -> None:
         """Take up after a start: what was never sent is released, what may have been is UNKNOWN, entries stay closed."""
         self._carry(self._oms.on_start(self.now_ns()))
 
+    @act
     def on_connected(self, wire: Wire) -> None:
         """Use a connection; entries stay closed until the lists agree."""
         self.wire = wire
@@ -264,6 +277,7 @@ class Trader:
         self._new.clear()
         self._carry(self._oms.on_connected(self.now_ns()))
 
+    @act
     def on_disconnected(self) -> None:
         """Close the gate; what waits in the outbox never left and is not sent later."""
         self.wire = None
@@ -272,6 +286,7 @@ class Trader:
             self._ways.pop(key, None)
             self._carry(self._oms.on_doubt(key, self.now_ns(), "the connection broke while the order waited to be sent"))
 
+    @act
     def look(self, before: Snapshot | None, now: Snapshot) -> Comparison:
         """Book what the broker's lists say, resolve what they prove, close what differs, and open when all agrees."""
         if self._unsettled or (self.session.book.orders[:, O_STATUS] == OrderStatus.UNKNOWN).any():
@@ -329,6 +344,7 @@ class Trader:
                 f"look for {order_ref(self.tag, key)} at the broker, then `onebook paper settle --order {key}`"
             )
 
+    @act
     def settle(self, key: int, who: str) -> bool:
         """Take a person's word that the broker never had an order, or has it no more; only for one that no list knows."""
         if key not in self._doubts.orders():
@@ -337,14 +353,17 @@ class Trader:
         self._carry(self._oms.on_report(Ended(self.now_ns(), key, Fate.CANCELED, f"no list has it, and {who}")))
         return bool(self.session.book.seq > before)
 
+    @act
     def halt(self, reason: str) -> None:
         """Trip the kill switch and ask for the cancel of every live order."""
         self._carry(self._oms.halt(self.now_ns(), reason))
 
+    @act
     def resume(self, who: str) -> Outcome:
         """Release the kill switch in a person's name."""
         return self._oms.resume(self.now_ns(), who)
 
+    @act
     def open_instrument(self, instrument: int, who: str) -> Outcome:
         """Let an instrument trade again, in the name of the person who looked at it."""
         line = event(
@@ -352,6 +371,21 @@ class Trader:
             ref=self.session.name(who),
         )  # fmt: skip
         return self.session.record(line)
+
+    @act
+    def stale(self, side: Side) -> None:
+        """Close entries because the code on the disk is another one (BUY), or open them again (SELL)."""
+        self.session.record(event(EventKind.GATE, time_ns=self.now_ns(), side=Side(side), reason=Gate.STALE_CODE))
+
+    @act
+    def deposit(self, cash: Decimal | None, broker_is_flat: bool) -> bool:
+        """Record the broker's cash as the first deposit of an empty book; return whether that was done."""
+        return opening.deposit(self.session, cash, broker_is_flat, self.now_ns())
+
+    @act
+    def turn(self) -> None:
+        """Count a question that goes to the gateway."""
+        self._outbox.pacer.take(self.now_ns())
 
     def _in_bracket(self, key: int) -> bool:
         """Say whether an order is a guard that hangs on an entry, or an entry that guards hang on."""

@@ -162,6 +162,29 @@ def reconcile(settings: Settings, paper_book: str) -> None:
 
 
 @paper.command()
+@click.argument("day", required=False, type=click.DateTime(["%Y-%m-%d"]))
+@click.option("--session", "session_id", type=click.IntRange(min=1), help="Which session of the book; default: the last one on paper.")
+@click.option("--into", type=click.Path(), help="Keep the replayed book in this new file.")
+@click.option("--accept-changes", is_flag=True, help="Replay with this code although the session was traded by other code.")
+@BOOK
+@leaf
+def replay(
+    settings: Settings, paper_book: str, day: Any, session_id: int | None, into: str | None, accept_changes: bool
+) -> None:
+    """Live through a recorded session again, in virtual time, up to the end of DAY; exit code 3 when the books differ.
+
+    The same runner code gets what the session recorded from its start on, because the state of DAY came from the days before it.
+    Nothing is sent. DAY is a date as 2026-03-02; default: the session's last day.
+    """
+    from cli.paper.replaying import replayed, tell
+
+    found = replayed(paper_book, session_id, day.date().toordinal() if day else None, into, accept_changes, settings("commission"))
+    tell(found, voice())
+    if not found["equal"]:
+        raise click.exceptions.Exit(3)
+
+
+@paper.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=int, default=4002, show_default=True)
 @click.option("--client-id", type=int, default=17, show_default=True)

@@ -60,9 +60,14 @@ def _number(text: str) -> tuple[str, float]:
 
 def fees(settings: Settings) -> Callable[[int, int, int, int], int]:
     """Return what an order of stock can cost at most under the settings' commission, e8."""
+    return fees_of(settings("commission"))
+
+
+def fees_of(commission: str) -> Callable[[int, int, int, int], int]:
+    """Return what an order of stock can cost at most under a commission in the settings' words, e8."""
     from sim import costs
 
-    model = costs.parse(settings("commission"))
+    model = costs.parse(commission)
 
     def fee_of(_instrument: int, side: int, qty_lots: int, price_ticks: int) -> int:
         return int(costs.commission(model, side, qty_lots, price_ticks, qty_lots * price_ticks, 10_000))
@@ -90,6 +95,7 @@ async def trade(config: PaperConfig, settings: Settings, seed: int, seconds: flo
         if embedded:
             say(f"gateway on 127.0.0.1:{port}: prices drawn with seed {seed}, no market, no money")
         runner = Runner(config, config.host or "127.0.0.1", port, fees(settings), say, simulated=embedded)
+        runner.fees = settings("commission")
         _on_signals(runner, interrupted)
         if seconds is not None:
             asyncio.get_running_loop().call_later(seconds, runner.stop)

@@ -43,6 +43,8 @@ POINTS = (
     "commit-before", "commit-after", "mark", "name", "end", "snapshot-write", "snapshot-rename", "snapshot",
     "migrate-backup", "migrate-step", "migrate-commit", "migrate-done", "backup-copy", "backup",
 )  # fmt: skip
+JOINED_MAX = 65_536
+"""Characters of a message to which no further line is joined: joining copies it."""
 
 
 class Session:
@@ -191,12 +193,17 @@ class Session:
 
     # Evidence.
 
-    def keep(self, source: str, body: str) -> None:
+    def keep(self, source: str, body: str, *, joined: bool = False) -> None:
         """Keep a message of the broker word for word; it becomes durable with the next write, whatever that write's outcome.
 
         A crash before that loses it, as it loses the event that would have been made of it: the broker repeats both.
+        `joined`: a further line of the last message, where that one has the same source, waits still and is not long.
         """
         self._require_alive()
+        if joined and self._raw and self._raw[-1][1] == source and len(self._raw[-1][2]) < JOINED_MAX:
+            received_ns, _, before = self._raw[-1]
+            self._raw[-1] = received_ns, source, f"{before}\n{body}"
+            return
         self._raw.append((self._journal.clock(), source, body))
 
     def flush(self) -> None:
@@ -204,11 +211,11 @@ class Session:
         with self._transaction():
             pass
 
-    def kept(self) -> list[tuple[int, str, str]]:
-        """Return (received_ns, source, body) of every stored message, oldest first."""
+    def kept(self, source: str = "") -> list[tuple[int, str, str]]:
+        """Return (received_ns, source, body) of every stored message, or of those of one source, oldest first."""
         self._require_alive()
-        sql = "SELECT received_ns, source, body FROM broker_event WHERE session_id = ? ORDER BY number"
-        return self._journal.connection.execute(sql, (self.id,)).fetchall()
+        sql = "SELECT received_ns, source, body FROM broker_event WHERE session_id = ?1 AND ?2 IN ('', source) ORDER BY number"
+        return self._journal.connection.execute(sql, (self.id, source)).fetchall()
 
     # The life of a session.
 

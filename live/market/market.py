@@ -34,6 +34,7 @@ from live.market.holdings import live
 from live.market.hours import AlwaysOpen, Calendar
 from live.market.stops import Net, Price
 from live.market.wishes import FeeOf, Maker, NotTradable
+from live.tape import Tape, act
 from live.trader import STRATEGY_ID, Trader
 from strategies import get
 from strategies.api import Strategy, parse_params
@@ -63,6 +64,7 @@ class Market:
         self, config: PaperConfig, fee_of: FeeOf, zone: ZoneInfo, say: Callable[[str], None], calendar: Calendar | None = None
     ) -> None:  # fmt: skip
         self.config, self._zone, self._say, self.calendar = config, zone, say, calendar or AlwaysOpen()
+        self.tape: Tape | None = None
         self.delayed: set[str] = set()
         """Symbols whose data the gateway calls delayed; nothing is decided for them unless the configuration allows it."""
         team = team_of(config)
@@ -101,6 +103,7 @@ class Market:
         need_s = (warmup + 2) * self.length_ns // SECOND_NS
         return f"{max(1, -(-need_s // SESSION_S))} D"
 
+    @act
     def load(self, place: int, past: Sequence[HistoryBar], now_ns: int) -> bool:
         """Take an instrument's past; return whether there was any."""
         bars = [bar for bar in (in_ticks(piece, self.length_ns) for piece in past) if bar.end_ns <= now_ns]
@@ -118,6 +121,7 @@ class Market:
             last.end_ns + self.length_ns + LATENESS_NS, self._asked_ns[place] + AGAIN_NS
         )  # fmt: skip
 
+    @act
     def fill(self, place: int, past: Sequence[HistoryBar], now_ns: int) -> int:
         """Take the bars of a stretch in which nobody listened; return how many there are. `catch_up` works them off."""
         self._asked_ns[place] = now_ns
@@ -129,6 +133,7 @@ class Market:
             self._gatherers[place].start_after(bar.end_ns)
         return len(missed)
 
+    @act
     def catch_up(self, trader: Trader) -> None:
         """Add and mark the bars that were missed, and ask the strategies about them: their state sees every bar, no order is made."""
         for end_ns in sorted(self._missed):
@@ -137,6 +142,7 @@ class Market:
             for place in added:
                 self._ask(place, bars[place], trader, may_send=False)
 
+    @act
     def adopt(self, trader: Trader) -> None:
         """Ask for all of the past, and take the last answers for acted upon where the book says that they were."""
         for place, contract in enumerate(trader.contracts.values()):
@@ -145,6 +151,12 @@ class Market:
                 if said is not None:
                     desk.adopt(trader.session.book, contract, said)
 
+    @act
+    def delay(self, symbol: str) -> None:
+        """Take an instrument's data for delayed from now on; no symbol: none is any more."""
+        self.delayed = self.delayed | {symbol} if symbol else set()
+
+    @act
     def on_piece(self, place: int, piece: HistoryBar, trader: Trader, may_send: bool) -> None:
         """Take a five-second bar; a delayed one only where that is allowed."""
         if self.config.symbols[place] in self.delayed and not self.config.allow_delayed:
@@ -154,6 +166,7 @@ class Market:
         self._take(place, self._gatherers[place].add(bar))
         self._release(None, trader, may_send)
 
+    @act
     def on_tick(self, now_ns: int, trader: Trader, may_send: bool) -> None:
         """Give away the bars whose end has passed, and keep the exchange's hours."""
         self._keep_hours(now_ns, trader)
@@ -205,6 +218,7 @@ class Market:
         session.record(event(EventKind.MARK, time_ns=bar.end_ns, instrument=number, price_ticks=bar.close))
         return True
 
+    @act
     def begin_day(self, trader: Trader, time_ns: int) -> None:
         """Begin the trading day of a moment, unless it has begun; it begins with its first bar or execution, whichever is heard of."""
         start_ns = time_ns - time_ns % self.length_ns
@@ -230,6 +244,7 @@ class Market:
             self._complaints[strategy, place] = text
             self._say(f"{self.config.symbols[place]}: {text}")
 
+    @act
     def guard(self, trader: Trader, now_ns: int) -> None:
         """Go on with every instrument: what is to be left, what waits, and guards in line with positions."""
         is_open = not trader.session.book.arena[H_GATES] & Gate.MARKET_CLOSED
@@ -258,6 +273,7 @@ class Market:
             for desk in self.desks:
                 desk.drop(contract.number)
 
+    @act
     def flat(self, trader: Trader, why: str) -> list[str]:
         """Leave every instrument that has a position or a live order; return their symbols."""
         book = trader.session.book

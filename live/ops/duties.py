@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ledger.book import event
 from ledger.journal import source_hash
-from ledger.vocabulary import EventKind, Gate, Side
+from ledger.vocabulary import Side
 from live import link as links
 from live.ops.alarms import Bell, Watch
 from live.ops.windows import current, parse
@@ -55,7 +54,7 @@ async def code_checks(runner: Runner) -> None:
         if stale != runner.stale_code and runner.trader is not None:
             runner.stale_code = stale
             side = Side.BUY if stale else Side.SELL
-            runner.trader.session.record(event(EventKind.GATE, time_ns=runner.clock.now_ns(), side=side, reason=Gate.STALE_CODE))
+            runner.trader.stale(side)
             runner.say("STALE CODE: the files on disk are not the code that runs; entries are refused until a restart" if stale
                       else "the files on disk are the code that runs again")  # fmt: skip
 

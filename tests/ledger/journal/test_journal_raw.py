@@ -9,6 +9,7 @@ import pytest
 
 from ledger.book import event
 from ledger.journal import Journal
+from ledger.journal.session import JOINED_MAX
 from ledger.vocabulary import EventKind, Outcome
 
 
@@ -26,6 +27,18 @@ def test_a_message_is_durable_with_the_next_write_even_when_that_write_changes_n
             ("execDetails", '{"execId": "0001.01"}'), ("orderStatus", "é <img onerror>"),
         ]  # fmt: skip
         assert journal.verify(1).ok and again.book.seq == 1
+
+
+def test_joined_messages_of_one_source_are_one_row_until_a_write_or_a_long_one(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "a.db") as journal:
+        session = journal.begin("paper", "DU1", config={})
+        for source, body in (("t", "1"), ("t", "2"), ("ib", "x"), ("t", "3" * JOINED_MAX), ("t", "4")):
+            session.keep(source, body, joined=True)
+        session.flush()
+        session.keep("t", "5", joined=True)
+        session.flush()
+        assert [body for _, _, body in session.kept("t")] == ["1\n2", "3" * JOINED_MAX, "4", "5"]
+        assert [body for _, _, body in session.kept("ib")] == ["x"] and len(session.kept()) == 5
 
 
 @pytest.mark.parametrize(
