@@ -2,7 +2,7 @@
 
 Theory of operation. The demo makes a book in a temporary folder (a backtest, a simulated paper day, a fuzz campaign), the
 app is started over it as a person would start it, and Debian's Chromium looks at each page. Pictures are
-made small by a palette of 128 colours. Run it with `python -m docs.make_screenshots`, then look at every picture.
+made small by a palette of 256 colours that keeps the rare ones. Run it with `python -m docs.make_screenshots`, then look at every picture.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "screenshots"
-WIDTH, COLOURS = 1280, 128
+WIDTH, COLOURS = 1280, 256
 SETTLED_MS = 1_800
 PAGES: tuple[tuple[str, str, int, bool], ...] = (
     ("compare", "", 1480, False),
@@ -96,7 +96,7 @@ def small(png: bytes) -> bytes:
     from PIL import Image
 
     paper = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(paper, "PNG", optimize=True)
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(paper, "PNG", optimize=True)
     return paper.getvalue()
 
 
