@@ -96,7 +96,8 @@ def small(png: bytes) -> bytes:
     from PIL import Image
 
     paper = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(paper, "PNG", optimize=True)
+    full = Image.open(io.BytesIO(png)).convert("RGB")
+    full.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(paper, "PNG", optimize=True)
     return paper.getvalue()
 
 
