@@ -58,6 +58,9 @@ class TooFast(GatewayError):
     """The gateway counts a question for the past as one too many; a minute of silence mends it."""
 
 
+QUIET = logging.NullHandler()
+
+
 class NoSuchStock(GatewayError):
     """The gateway knows no such stock."""
 
@@ -110,6 +113,8 @@ class Gateway:
         """
         messages: list[str] = []
         self._ib.errorEvent += lambda req_id, code, text, contract: messages.append(f"{code}: {text}")
+        # Without a handler Python prints the library's complaints on its own; the tap hears each of them as well.
+        logging.getLogger("ib_async").addHandler(QUIET)
         logging.getLogger("ib_async.Decoder").addHandler(self._decoder)
         try:
             async with asyncio.timeout(3 * timeout):

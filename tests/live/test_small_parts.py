@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -195,3 +198,19 @@ def test_a_wrong_configuration_is_an_error_that_names_it(tmp_path, text: str) ->
 
 def test_the_defaults_are_a_valid_configuration() -> None:
     assert checked(PaperConfig()).port == 4002
+
+
+def test_what_ib_async_complains_of_is_not_printed_beside_the_runners_lines() -> None:
+    """Python prints errors of a logger that nobody handles; ours has a handler once a connection was tried."""
+    program = (
+        "import asyncio, logging\n"
+        "from live.ib import Gateway, GatewayError\n"
+        "async def story():\n"
+        "    try:\n"
+        "        await Gateway(print, print, print, lambda: 0).open('127.0.0.1', 1, 17, 1.0)\n"
+        "    except GatewayError:\n"
+        "        logging.getLogger('ib_async.wrapper').error('Error 162')\n"
+        "asyncio.run(story())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).resolve().parents[2], check=True)
+    assert (done.stdout, done.stderr) == ("", "")
