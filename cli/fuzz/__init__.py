@@ -13,11 +13,22 @@ from cli.fuzz.campaign import campaign, run, zoo
 from cli.fuzz.tokens import explain, replay
 
 
-@click.group()
+class Fuzz(click.Group):
+    """The group; what is no command and has a colon is a scenario to run, or a token to replay."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that was named or meant, and its words."""
+        first = args[0] if args else ""
+        meant = "replay" if first.startswith("fz1:") else "run" if ":" in first else None
+        return super().resolve_command(ctx, [meant, *args] if meant else args)
+
+
+@click.group(cls=Fuzz)
 def fuzz() -> None:
     """Prove that an order handler cannot buy twice, or show the schedule in which it does.
 
     A scenario is module:function (your own; see sim/fuzz/README.md) or a name such as zoo.no_lock.
+    `onebook fuzz my_module:scenario` is short for `onebook fuzz run my_module:scenario`.
     """
 
 

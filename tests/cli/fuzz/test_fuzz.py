@@ -133,3 +133,12 @@ def test_an_exhaustive_search_may_end_complete_and_says_within_which_bound():
     assert found["verdict"] == "complete" and found["bound"].startswith("every interleaving at rest (signals 3; no faults;")
     assert document(*words, "--schedules", 20)["verdict"] == "cut"
     assert invoke("fuzz", "run", "zoo.no_lock", "--exhaustive", "--dial", "signals=3", "--no-store").exit_code == 3
+
+
+def test_the_short_forms_mean_run_and_replay(failed, tmp_path, monkeypatch):
+    (tmp_path / "my_short_bot.py").write_text(BOT)
+    monkeypatch.syspath_prepend(tmp_path)
+    short = invoke("fuzz", "my_short_bot:scenario", "--book", tmp_path / "b.db", "--json")
+    assert short.exit_code == 3 and json.loads(short.stdout)["verdict"] == "failed"
+    assert invoke("fuzz", failed[1]["failures"][0]["token"], "--json").exit_code == 3
+    assert invoke("fuzz", "nothing").exit_code == 2
