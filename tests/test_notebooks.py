@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from itertools import groupby
 from pathlib import Path
 
 import nbformat
@@ -36,15 +37,24 @@ def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
 def texts(notebook: nbformat.NotebookNode) -> list[list[str]]:
     """Return what each code cell printed or showed: texts as they are, pictures as a word."""
     return [
-        ["varies"] * bool(cell.outputs) if "varies" in cell.metadata.get("tags", []) else [shown(output) for output in cell.outputs]
+        ["varies"] * bool(cell.outputs) if "varies" in cell.metadata.get("tags", []) else joined(cell.outputs)
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
 
 
+def joined(outputs: list[nbformat.NotebookNode]) -> list[str]:
+    """Return what outputs show; a stream is one text, in however many pieces a busy machine sent it."""
+    found = []
+    for name, group in groupby(outputs, lambda output: output.get("name", "")):
+        pieces = [shown(output) for output in group]
+        found += [f"{name}: {''.join(pieces)}"] if name else pieces
+    return found
+
+
 def shown(output: nbformat.NotebookNode) -> str:
     if output.output_type == "stream":
-        return f"{output.name}: {output.text}"
+        return str(output.text)
     assert output.output_type != "error", output.traceback
     return "picture" if "image/png" in output.data else output.data["text/plain"]
 
@@ -75,3 +85,10 @@ def test_a_notebook_asks_answers_and_remarks(path):
 
 def test_there_are_three_notebooks():
     assert [path.stem for path in NOTEBOOKS] == ["1-does-it-work", "2-can-it-buy-twice", "3-why-did-paper-differ"]
+
+
+def test_a_text_that_came_in_pieces_is_the_text():
+    def stream(text, name="stdout"):
+        return nbformat.v4.new_output("stream", name=name, text=text)
+
+    assert joined([stream("a"), stream("b\n"), stream("c", "stderr")]) == joined([stream("ab\n"), stream("c", "stderr")]) == ["stdout: ab\n", "stderr: c"]
