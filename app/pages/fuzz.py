@@ -27,14 +27,18 @@ def card_list(report: dict[str, Any]) -> list[Card]:
     """Return what a campaign did."""
     verdict = str(report.get("verdict"))
     failures = report.get("failures") or []
-    rate = report.get("per_second")
     return [
         Card("Verdict", verdict, VERDICTS.get(verdict, "what the campaign says"), 0),
         Card("Failures", f"{len(failures):,}", "Distinct ones, each shrunk to the fewest moves.", -len(failures)),
-        Card("Schedules", f"{report.get('schedules', 0):,}", "Orders of the world's answers that were tried."),
-        Card("Moves", f"{report.get('moves', 0):,}", "Steps of all schedules; the invariants are checked after each."),
-        Card("Rate", "unknown" if rate is None else f"{rate:,.0f}/s", "Schedules a second, in real time."),
+        Card("Schedules", _known(report.get("schedules")), "Orders of the world's answers that were tried."),
+        Card("Moves", _known(report.get("moves")), "Steps of all schedules; the invariants are checked after each."),
+        Card("Rate", _known(report.get("per_second"), "/s"), "Schedules a second, in real time."),
     ]
+
+
+def _known(number: float | None, unit: str = "") -> str:
+    """Return a number, or the word for one that nobody counted."""
+    return "unknown" if number is None else f"{number:,.0f}{unit}"
 
 
 def draw() -> None:

@@ -162,7 +162,7 @@ def zoo(settings: Settings, seeds: int, schedules: int, guards: tuple[str, ...],
         if unknown := sorted(set(guards) - ZOO.keys()):
             raise click.UsageError(f"no guard {unknown[0]!r}; the zoo has {', '.join(ZOO)}")
         lines = ablation(range(seeds), schedules, guards, told=lambda line: say(f"{line.guard}: {line.found} of {line.seeds}"))
-        scenarios = [ScenarioLine(f"zoo.{line.guard}", line.schedules, 0, 0) for line in lines]
+        scenarios = [ScenarioLine(f"zoo.{line.guard}", line.schedules, line.moves, 0) for line in lines]
         report = Report(scenarios, [], Coverage(), time.perf_counter() - began, 1, 0)
         content = document(report, f"{seeds} seeds, {schedules} schedules each", lines)
     wrong = [line.guard for line in lines if (line.found > 0) if line.intact] + [

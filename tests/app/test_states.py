@@ -12,6 +12,7 @@ from app.comparing import asking
 from app.draw import candles, lanes, lines
 from app.draw.theme import LIGHT
 from app.jobs import results
+from app.pages import fuzz
 from app.shell import books, parts, rows, runner, text
 from ledger.book import event
 from ledger.journal import Journal
@@ -198,3 +199,11 @@ def test_lanes_leave_nothing_out_and_mermaid_gets_no_syntax():
 def test_a_document_without_keys_is_unknown_and_no_error():
     cards = results.figure_cards({})
     assert {card.value for card in cards} == {"unknown"}
+
+
+def test_what_a_campaign_did_not_count_is_unknown_and_never_0():
+    counted = {card.label: card.value for card in fuzz.card_list({"verdict": "cut", "schedules": 12_000, "moves": 0, "per_second": 860.4})}
+    assert (counted["Schedules"], counted["Moves"], counted["Rate"]) == ("12,000", "0", "860/s")
+    for report in ({"verdict": "cut"}, {"verdict": "cut", "schedules": None, "moves": None, "per_second": None}):
+        shown = {card.label: card.value for card in fuzz.card_list(report)}
+        assert {shown[name] for name in ("Schedules", "Moves", "Rate")} == {"unknown"}

@@ -32,14 +32,15 @@ class Line(NamedTuple):
     token: str
     shrunk: Shrunk | None
     schedules: int
+    moves: int
 
 
 def line(name: str, scenario: Scenario, seeds: Sequence[int], budget: int = BUDGET, intact: bool = False) -> Line:
     """Search one guard."""
-    counts, first, spent = [], None, 0
+    counts, first, spent, moves = [], None, 0, 0
     for seed in seeds:
         verdict = explore(scenario, seed=seed, schedules=budget)
-        spent += verdict.schedules
+        spent, moves = spent + verdict.schedules, moves + verdict.moves
         if verdict.failure is not None:
             counts.append(verdict.schedules)
             first = first or verdict.failure
@@ -48,7 +49,7 @@ def line(name: str, scenario: Scenario, seeds: Sequence[int], budget: int = BUDG
     token = tokens.make(full, scenario, made.failure, made.needed) if made is not None else ""
     words = (scenario.__doc__ or "").strip().splitlines()
     middle, most = (median(counts), max(counts)) if counts else (None, None)
-    return Line(name, words[0] if words else "", intact, len(counts), len(seeds), middle, most, token, made, spent)
+    return Line(name, words[0] if words else "", intact, len(counts), len(seeds), middle, most, token, made, spent, moves)
 
 
 def table(seeds: Sequence[int], budget: int = BUDGET, names: Sequence[str] = (), told: Callable[[Line], None] | None = None) -> list[Line]:
@@ -62,9 +63,9 @@ def table(seeds: Sequence[int], budget: int = BUDGET, names: Sequence[str] = (),
     broken = [other for other in beside if other.found]
     rows += [other._replace(guard=f"the real guard beside {other.guard}") for other in broken]
     everything = line("real", real, seeds, budget, intact=True)
-    spent = everything.schedules + sum(other.schedules for other in beside)
+    spent, moves = (sum(getattr(other, what) for other in (everything, *beside)) for what in ("schedules", "moves"))
     words = "The real order manager and gate, beside each of these and under every fault."
-    rows.append(everything._replace(disaster=words, schedules=spent))
+    rows.append(everything._replace(disaster=words, schedules=spent, moves=moves))
     if told is not None:
         told(rows[-1])
     return rows

@@ -106,6 +106,7 @@ def test_the_zoo_is_a_table_in_the_book(tmp_path):
     found = document("fuzz", "zoo", "--seeds", 2, "--guard", "no_lock", "--schedules", 40, "--book", tmp_path / "z.db")
     assert [line["guard"] for line in found["zoo"]] == ["no_lock", "real"] and found["zoo"][0]["found"] == 2
     assert {key for key in found["zoo"][0] if f"`{key}`" not in DOC} == set()
+    assert found["moves"] == sum(line["moves"] for line in found["scenarios"]) > found["schedules"] > 0
     shown = invoke("fuzz", "zoo", "--seeds", 1, "--guard", "no_lock", "--schedules", 20, "--no-store")
     assert shown.exit_code == 0 and "no_lock" in shown.stdout and "Eight tasks look" in shown.stdout
     assert invoke("fuzz", "zoo", "--guard", "tiger").exit_code == 2

@@ -23,13 +23,14 @@ SCOPE = "mutants of the core and the runner"
 
 
 class Row(NamedTuple):
-    """One line of the table; `found` holds the schedules it took in each seed, 0 where it survived."""
+    """One line of the table; `found` holds the schedules it took in each seed, 0 where it survived the `budget`."""
 
     depth: str
     name: str
     guard: str
     found: tuple[int, ...]
     of: str
+    budget: int
 
     @property
     def killed(self) -> bool:
@@ -43,7 +44,7 @@ def core_rows(seeds: int, budget: int) -> list[Row]:
     child = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     if child.returncode != 0:
         raise RuntimeError(f"the core's mutants could not be run: {child.stderr[-2_000:]}")
-    return [Row(*line[:3], tuple(line[3]), line[4]) for line in json.loads(child.stdout)]
+    return [Row(*line[:3], tuple(line[3]), *line[4:]) for line in json.loads(child.stdout)]
 
 
 def rows_of(depth: str, seeds: int, budget: int) -> list[Row]:
@@ -51,9 +52,10 @@ def rows_of(depth: str, seeds: int, budget: int) -> list[Row]:
     module: Any = __import__(f"tests.scenarios.fuzz.{'core' if depth == 'event' else 'runner'}_mutants", fromlist=["MUTANTS"])
     rows = []
     for mutant in (None, *module.MUTANTS):
-        tries = [module.found_after(mutant, seed, budget if mutant else min(budget, 150)) for seed in range(seeds)]
+        most = budget if mutant else min(budget, 150)
+        tries = [module.found_after(mutant, seed, most) for seed in range(seeds)]
         name, guard = (mutant.name, mutant.guard) if mutant else ("intact", "nothing is missing")
-        rows.append(Row(depth, name, guard, tuple(count for count, _ in tries), next((what for _, what in tries if what), "")))
+        rows.append(Row(depth, name, guard, tuple(count for count, _ in tries), next((what for _, what in tries if what), ""), most))
     return rows
 
 
@@ -70,7 +72,7 @@ def document(rows: list[Row], seeds: int, budget: int) -> dict[str, Any]:
     verdict = "failed" if survivors or any(any(row.found) for row in rows if row.name == "intact") else "cut"
     return {
         "schema": 1, "verdict": verdict, "bound": f"{len(rows) - 2} mutants, {seeds} seeds, {budget:,} schedules each", "scenarios": [],
-        "schedules": sum(sum(row.found) for row in rows), "moves": 0, "seconds": 0.0, "per_second": 0.0, "cores": 1, "failures": [],
+        "schedules": sum(count or row.budget for row in rows for count in row.found), "moves": None, "seconds": None, "per_second": None, "cores": 1, "failures": [],
         "coverage": [], "zoo": zoo, "survivors": survivors,
     }  # fmt: skip
 

@@ -36,9 +36,11 @@ def test_every_mutant_is_killed_in_twenty_seeds() -> None:
 
 
 def test_a_survivor_and_a_false_alarm_are_findings_and_are_kept(tmp_path: Path) -> None:
-    rows = [Row("event", "intact", "nothing", (0, 0), ""), Row("event", "a", "x", (3, 5), "boom"), Row("event", "b", "y", (4, 0), "boom")]
+    rows = [Row("event", "intact", "nothing", (0, 0), "", 7), Row("event", "a", "x", (3, 5), "boom", 9), Row("event", "b", "y", (4, 0), "boom", 9)]
     found = document(rows, 2, 10)
     assert found["verdict"] == "failed" and found["survivors"] == ["b"] and found["zoo"][1]["median"] == 4
+    assert found["schedules"] == 7 + 7 + 3 + 5 + 4 + 9, "a survivor took its whole budget"
+    assert (found["moves"], found["seconds"], found["per_second"]) == (None, None, None), "nobody counted them"
     assert document(rows[:2], 2, 10)["verdict"] == "cut"
     assert document([rows[0]._replace(found=(1, 0)), rows[1]], 2, 10)["verdict"] == "failed"
     number = store(tmp_path / "a.db", found)
