@@ -14,13 +14,14 @@ from typing import Any
 
 import click
 
-from cli.backtest import TRADING
+from cli.backtest import TRADING, run
 from cli.common import StrategyName, leaf
 from cli.output import table, voice
 from cli.settings import Settings
 
 SHOWN = 10
-FIGURES = ("total_return", "sharpe", "max_drawdown", "trades", "win_rate", "exposure")
+FIGURES = ("total_return", "sharpe", "max_drawdown", "trades", "win_rate", "exposure", "final_equity_e8")
+READING = ("start", "end", "bar", "timezone", "calendar", "date_format")
 
 
 @click.command()
@@ -30,26 +31,14 @@ FIGURES = ("total_return", "sharpe", "max_drawdown", "trades", "win_rate", "expo
 )
 @click.option("--method", type=click.Choice(["grid", "random", "bayes"]), default="grid", help="How combinations are chosen; default: all.")
 @click.option("--trials", type=click.IntRange(min=1), help="How many combinations (random and bayes).")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of random and bayes.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of random and bayes.")
 @click.option("--by", "by", default="sharpe", show_default=True, help="Figure that the best are chosen by.")
 @click.option("--commissions", multiple=True, metavar="MODEL", help="Cost models to try beside each other; may be repeated.")
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", help="Threads, or processes of a local Dask cluster.")
 @click.option("--jobs", type=click.IntRange(min=0), default=0, help="Threads or processes; 0: one a core.")
 @click.option("--resume", is_flag=True, help="Take the finished parts that --out has.")
 @click.option("--heatmap", metavar="X,Y", help="Draw the figure of --by over two parameters (PNG and HTML).")
-@click.option("--data", help="sp500, nasdaq, store, a folder in LEAN layout, a CSV or Parquet file.")
 @click.option("--symbol", "symbols", multiple=True, metavar="A,B", help="Instruments; each is swept alone.")
-@click.option("--bar", help="Bar length: 1d, 1h, 1m, ...")
-@click.option("--start", metavar="DATE", help="First trading date.")
-@click.option("--end", metavar="DATE", help="Last trading date.")
-@click.option("--prices", help="adjusted or raw (LEAN folders).")
-@click.option("--timezone", help="IANA name; needed when a file has local times of day.")
-@click.option("--repair", "repairs", multiple=True, metavar="NAME", help="A repair the data may get; it is counted and stored.")
-@click.option("--cash", help="Money at the start.")
-@click.option("--size", help="Full size: percent:95 of equity, shares:100, ...")
-@click.option("--commission", help="ibkr-fixed, zero, bps:10, ...")
-@click.option("--book", type=click.Path(), help="Journal that the trials are recorded in.")
-@click.option("--out", type=click.Path(), help="Folder for the results.")
 @leaf
 def sweep(
     settings: Settings, strategy: str, params: tuple[str, ...], symbols: tuple[str, ...], repairs: tuple[str, ...],
@@ -60,6 +49,8 @@ def sweep(
     Each combination is run exactly as `onebook backtest run` would run it: the same orders, fees and equity. Ctrl-C keeps
     what is done; --resume goes on from there.
     """
+    if flags["trials"] and flags["method"] == "grid":
+        raise click.UsageError("--trials belongs to --method random or bayes; a grid tries every combination")
     speaker = voice()
     began = time.perf_counter()
     with speaker.progress() as say:
@@ -72,19 +63,24 @@ def sweep(
 
         require_journal(Path(settings("book")))
         chosen = get(strategy)
+        aim, axes = _aim(by), _axes(heatmap, chosen)
         wanted = [symbol.strip() for text in symbols for symbol in text.split(",") if symbol.strip()]
-        reading = {key: flags[key] for key in ("start", "end", "bar", "timezone") if flags[key] is not None}
+        reading = {key: flags[key] for key in READING if flags[key] is not None}
         histories = load(settings("data"), wanted, prices=settings("prices"), repairs=repairs, **reading)
         folder = Path(settings("out")) / f"sweep-{chosen.name}"
         found = sweeps.sweep(
             histories, chosen, sweeps.parse_grid(chosen, params), Setting(**{key: settings(key) for key in TRADING}),
-            commissions=commissions, method=flags["method"], trials=flags["trials"], seed=flags["seed"], aim=by,
+            commissions=commissions, method=flags["method"], trials=flags["trials"], seed=flags["seed"], aim=aim,
             engine=flags["engine"], jobs=flags["jobs"], out=folder, resume=resume, book=Path(settings("book")),
             source=(settings("data"), settings("prices")), say=told(say, began, time.perf_counter),
         )  # fmt: skip
-        best = found.best(by, SHOWN)
-        files = {"table": found.to_parquet(folder / "sweep.parquet")} | _drawn(found, heatmap, by, folder)
+        best = found.best(aim, SHOWN)
+        files = {"table": found.to_parquet(folder / "sweep.parquet")} | _drawn(found, axes, aim, folder)
     _shown(found, best, by, files, time.perf_counter() - began)
+
+
+# As with `onebook walkforward`, the options of a backtest are the same objects, so they cannot drift apart.
+sweep.params.extend(option for option in run.params if option.name in {"data", "prices", "book", "out", "repairs", *READING, *TRADING})
 
 
 def told(say: Callable[[str], None], began: float, clock: Callable[[], float]) -> Callable[[int, int], None]:
@@ -98,14 +94,35 @@ def told(say: Callable[[str], None], began: float, clock: Callable[[], float]) -
     return listen
 
 
-def _drawn(found: Any, heatmap: str | None, by: str, folder: Path) -> dict[str, Path]:
-    """Draw the heat map that was asked for; return the files by kind."""
+def _aim(by: str) -> str:
+    """Return the column of a figure that is named as in the document; a wrong name must not cost a sweep first."""
+    from sim.sweep.work import COLUMNS
+    from strategies.api import known_name
+
+    columns = {name.removesuffix("_e8"): name for name in COLUMNS if name != "kernel"}
+    known_name("figure", by.removesuffix("_e8"), columns)
+    return columns[by.removesuffix("_e8")]
+
+
+def _axes(heatmap: str | None, strategy: Any) -> tuple[str, ...]:
+    """Return the two parameters to draw over, or none."""
+    from strategies.api import known_name
+
     if heatmap is None:
+        return ()
+    names = tuple(part.strip() for part in heatmap.split(","))
+    if len(names) != 2 or names[0] == names[1]:
+        raise click.UsageError(f"--heatmap {heatmap!r} does not name two parameters, as --heatmap fast,slow does")
+    for name in names:
+        known_name(f"parameter of {strategy.name}", name, strategy.params._fields)
+    return names
+
+
+def _drawn(found: Any, axes: tuple[str, ...], figure: str, folder: Path) -> dict[str, Path]:
+    """Draw the heat map that was asked for; return the files by kind."""
+    if not axes:
         return {}
-    x, comma, y = (part.strip() for part in heatmap.partition(","))
-    if not comma:
-        raise click.UsageError(f"--heatmap {heatmap!r} names two parameters, as in --heatmap fast,slow")
-    return {f"heat map {kind}": found.heatmap(x, y, folder / f"heatmap.{kind}", by) for kind in ("png", "html")}
+    return {f"heat map {kind}": found.heatmap(*axes, folder / f"heatmap.{kind}", figure) for kind in ("png", "html")}
 
 
 def _shown(found: Any, best: list[dict[str, Any]], by: str, files: dict[str, Path], seconds: float) -> None:
@@ -113,11 +130,8 @@ def _shown(found: Any, best: list[dict[str, Any]], by: str, files: dict[str, Pat
     from ledger.units import decimal_text
 
     speaker = voice()
-    rows = [
-        {name: decimal_text(value) if name.endswith("_e8") and value is not None else value for name, value in row.items()}
-        for row in best
-    ]
-    rows = [{name.removesuffix("_e8"): value for name, value in row.items()} for row in rows]
+    shown = [{name: decimal_text(value) if name.endswith("_e8") and value is not None else value for name, value in row.items()} for row in best]
+    rows = [{name.removesuffix("_e8"): value for name, value in row.items()} for row in shown]
     speaker.document(
         {
             "strategy": found.cases[0].strategy.name, "combinations": len(found), "left_out": found.refused, "by": by, "best": rows,
@@ -127,13 +141,16 @@ def _shown(found: Any, best: list[dict[str, Any]], by: str, files: dict[str, Pat
     if speaker.as_json:
         return
     varied = [name for name in ("symbol", "commission", *found.names) if len(set(found.table[name].tolist())) > 1]
-    columns = (*varied, *FIGURES, "final_equity")
-    lines = [[_text(row[name]) for name in columns] for row in rows]
+    columns = (*varied, *(name.removesuffix("_e8") for name in FIGURES))
+    lines = [[*(row[name] for name in varied), *(_text(name, row[name]) for name in FIGURES)] for row in best]
     title = f"Best of {len(found):,} combinations by {by.replace('_', ' ')} ({found.refused:,} left out by the strategy's own check)"
     speaker.show(table(title, columns, lines, numbers=columns))
     for kind, path in files.items():
         click.echo(f"{kind}: {path}")
 
 
-def _text(value: Any) -> object:
-    return f"{value:,.4f}" if isinstance(value, float) else value
+def _text(name: str, value: Any) -> str:
+    """Return a figure as the tear sheet shows it."""
+    from sim.output.report import figure_text
+
+    return figure_text(name.removesuffix("_e8"), value, "USD")

@@ -1,8 +1,10 @@
-"""Bayesian search: optuna proposes the next combination from those that are known, within the grid.
+"""Bayesian search: optuna proposes the next combinations from those that are known, within the grid.
 
 Theory of operation. Combinations are proposed and computed in rounds of ROUND, a round at a time, so
-that a kernel has something to work on; what was proposed twice is computed once. The sampler is seeded and told of figures in a
-fixed order: the same seed tries the same combinations, whatever the number of threads. Several cases are
+that a kernel has something to work on; what was proposed twice is computed once. The sampler is seeded, told of figures in a
+fixed order and always asked for a whole round: the same seed tries the same combinations in the same order, whatever the number of
+threads, and a longer search begins with those of a shorter one. So nothing of the sampler needs to be kept: each round's figures are
+kept as a part, and a search that is resumed asks the sampler everything again and finds the answers in the parts. Several cases are
 judged by their mean. An unknown figure is told to optuna as a failed trial. optuna is an extra (`tune`).
 """
 
@@ -15,7 +17,7 @@ import numpy as np
 
 from sim.sweep.grid import Combos, Grid
 from sim.sweep.result import LESS_IS_BETTER, SweepResult
-from sim.sweep.run import Way, compute
+from sim.sweep.run import Way, compute, interrupted
 from sim.sweep.work import COLUMNS, Case
 from strategies.api import StrategyError, known_name
 
@@ -24,45 +26,69 @@ PATIENCE = 50
 """Rounds without a combination that is new and passes the strategy's check, after which nothing is left to try."""
 
 
+class Search:
+    """A search at work: the sampler, what was tried in which order, what the strategy's check refused."""
+
+    def __init__(self, cases: Sequence[Case], wanted: Grid, seed: int, aim: str) -> None:
+        """Begin a search with nothing tried."""
+        self.cases, self.wanted, self.aim, self.study = cases, wanted, aim, _study(seed, aim in LESS_IS_BETTER)
+        self.tried: dict[Any, float] = {}
+        self.refused: set[Any] = set()
+        self.rounds: list[SweepResult] = []
+
+    def left(self, trials: int) -> int:
+        """Return how many combinations may still be tried: of those asked for, and of those there are."""
+        return min(trials, self.wanted.size - len(self.refused)) - len(self.tried)
+
+    def turn(self, trials: int, engine: str, way: Way, source: tuple[str, str]) -> bool:
+        """Try the next round, at most `trials` combinations in all; return whether there was a new one."""
+        asked = [_asked(self.study, self.cases[0], self.wanted) for _ in range(ROUND)]
+        check = self.cases[0].strategy.check
+        self.refused |= {params for _, params in asked if check is not None and check(params)}
+        new = dict.fromkeys(params for _, params in asked if params not in self.refused and params not in self.tried)
+        fresh = list(new)[: trials - len(self.tried)]
+        if fresh:
+            found = compute(self.cases, Combos(fresh, 0), engine, way, source)
+            aims = found.table[self.aim].astype(np.float64).reshape(len(self.cases), len(fresh)).mean(axis=0)
+            self.tried |= dict(zip(fresh, aims.tolist(), strict=True))
+            self.rounds.append(found)
+        for trial, params in asked:
+            _tell(self.study, trial, self.tried.get(params, np.nan))
+        return bool(fresh)
+
+
 def search(
-    cases: Sequence[Case], wanted: Grid, trials: int, seed: int, aim: str, way: Way, source: tuple[str, str]
+    cases: Sequence[Case], wanted: Grid, trials: int, seed: int, aim: str, engine: str, way: Way, source: tuple[str, str]
 ) -> SweepResult:
-    """Return the result of `trials` combinations chosen to better the figure `aim`.
+    """Return the result of `trials` combinations chosen to better the figure `aim`, in the order in which they were tried.
+
+    Fewer, when the grid has no more that the strategy's check lets through. With the engine dask each round starts a cluster.
 
     Raises:
-        StrategyError: no such figure, or optuna is not installed.
+        StrategyError: no such figure, optuna is not installed, or every combination is refused.
+        SweepInterrupted: Ctrl-C; finished rounds are kept.
     """
     known_name("figure", aim, [name for name in COLUMNS if name != "kernel"])
+    at, idle = Search(cases, wanted, seed, aim), 0
+    quiet = way._replace(say=lambda done, whole: None)
+    try:
+        while at.left(trials) > 0 and idle < PATIENCE:
+            idle = 0 if at.turn(trials, engine, quiet, source) else idle + 1
+            way.say(len(at.tried) * len(cases), trials * len(cases))
+    except KeyboardInterrupt as stop:
+        raise interrupted(len(at.tried) * len(cases), trials * len(cases), way.out) from stop
+    if not at.tried:
+        raise StrategyError(f"no combination is left: the strategy's own check refused all {len(at.refused)} that were proposed")
+    return _joined(at, source)
+
+
+def _study(seed: int, less: bool) -> Any:
     try:
         import optuna
     except ImportError as missing:
         raise StrategyError("the method bayes needs optuna; install onebook[tune]") from missing
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        direction="minimize" if aim in LESS_IS_BETTER else "maximize", sampler=optuna.samplers.TPESampler(seed=seed)
-    )
-    tried: dict[Any, float] = {}
-    refused: set[Any] = set()
-    idle = 0
-    while len(tried) < trials and idle < PATIENCE:
-        asked = [_asked(study, cases[0], wanted) for _ in range(min(ROUND, trials - len(tried)))]
-        strategy = cases[0].strategy
-        fitting = [params for _, params in asked if strategy.check is None or not strategy.check(params)]
-        refused |= {params for _, params in asked} - set(fitting)
-        fresh = list(dict.fromkeys(params for params in fitting if params not in tried))
-        idle = 0 if fresh else idle + 1
-        if fresh:
-            tried |= dict(zip(fresh, _aims(cases, fresh, aim, way, source), strict=True))
-        for trial, params in asked:
-            value = tried.get(params, np.nan)
-            if np.isnan(value):
-                study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            else:
-                study.tell(trial, value)
-        way.say(len(tried) * len(cases), trials * len(cases))
-    if not tried:
-        raise StrategyError(f"no combination is left: the strategy's own check refused all {len(refused)} that were proposed")
-    return compute(cases, Combos(list(tried), len(refused)), "local", way._replace(out=None), source)
+    return optuna.create_study(direction="minimize" if less else "maximize", sampler=optuna.samplers.TPESampler(seed=seed))
 
 
 def _asked(study: Any, case: Case, wanted: Grid) -> tuple[Any, Any]:
@@ -73,7 +99,26 @@ def _asked(study: Any, case: Case, wanted: Grid) -> tuple[Any, Any]:
     return trial, case.strategy.params(**chosen)
 
 
-def _aims(cases: Sequence[Case], fresh: list[Any], aim: str, way: Way, source: tuple[str, str]) -> list[float]:
-    """Return the figure of each combination: the mean over the cases."""
-    found = compute(cases, Combos(fresh, 0), "local", Way(way.jobs), source)
-    return list(found.table[aim].astype(np.float64).reshape(len(cases), len(fresh)).mean(axis=0))
+def _tell(study: Any, trial: Any, value: float) -> None:
+    """Tell the sampler a figure; one that is unknown failed."""
+    if np.isnan(value):
+        from optuna.trial import TrialState
+
+        study.tell(trial, state=TrialState.FAIL)
+    else:
+        study.tell(trial, value)
+
+
+def _joined(at: Search, source: tuple[str, str]) -> SweepResult:
+    """Return all rounds as one result: case by case, in each the combinations in the order in which they were tried."""
+    count, blocks = len(at.cases), np.concatenate([_by_case(one.blocks, len(at.cases)) for one in at.rounds], axis=1)
+    table = {
+        name: np.concatenate([_by_case(one.table[name], count) for one in at.rounds], axis=1).reshape(-1) for name in at.rounds[0].table
+    }
+    combos = (tuple(at.tried),) * count
+    return SweepResult(table, blocks.reshape(-1, *blocks.shape[2:]), tuple(at.cases), combos, len(at.refused), source)
+
+
+def _by_case(column: Any, cases: int) -> Any:
+    """Return [cases * n, ...] as [cases, n, ...]."""
+    return column.reshape(cases, -1, *column.shape[1:])

@@ -117,7 +117,7 @@ def sweep(
     if method == "bayes":
         from sim.sweep.bayes import search
 
-        found = search(cases, wanted, trials or 1, seed, aim, way, source)
+        found = search(cases, wanted, trials or 1, seed, aim, engine, way, source)
     else:
         found = compute(cases, combinations(chosen, wanted, trials if method == "random" else None, seed), engine, way, source)
     if book is not None:

@@ -26,9 +26,11 @@ def test_every_key_of_the_document_is_documented_and_a_backtest_of_the_best_agre
 
 
 def test_values_that_mean_nothing_are_a_usage_error() -> None:
-    for words in (("-p", "fats=1:3"), ("-p", "fast=1:3:0"), ("--method", "random"), ("--by", "luck")):
+    wrong = (("--by", "luck"), ("--by", "kernel"), ("--heatmap", "fast"), ("--heatmap", "fast,fast"), ("--heatmap", "fast,slw"), ("--profile", "best"), ("--trials", 5))
+    for words in (("-p", "fats=1:3"), ("-p", "fast=1:3:0"), ("--method", "random"), *wrong):
         answer = invoke("sweep", "sma_cross", *words, "--start", "2016-01-04", "--end", "2016-12-30")
         assert answer.exit_code == 2, answer.output
+        assert "combinations" not in answer.output, "a wrong word is found before anything is computed"
 
 
 def test_an_interrupt_ends_with_130_and_says_what_was_kept(monkeypatch) -> None:
@@ -43,3 +45,20 @@ def test_an_interrupt_ends_with_130_and_says_what_was_kept(monkeypatch) -> None:
     assert answer.exit_code == 130 and "--resume" in answer.output and "combinations are kept" in answer.output
     monkeypatch.undo()
     assert document(*SMALL, "--resume")["combinations"] == 6
+
+
+def test_an_interrupted_bayesian_search_goes_on_to_the_same_document(monkeypatch, tmp_path: Path) -> None:
+    words = (*SMALL, "--method", "bayes", "--trials", 6, "--seed", 5, "--by", "final_equity", "--book", tmp_path / "b.db")
+    whole = document(*words, "--out", tmp_path / "whole")
+    kept = sweeps.keep
+
+    def stop(job, figures):
+        kept(job, figures)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweeps, "keep", stop)
+    answer = invoke(*words, "--out", tmp_path / "cut")
+    assert answer.exit_code == 130 and "--resume" in answer.output
+    monkeypatch.undo()
+    resumed = document(*words, "--out", tmp_path / "cut", "--resume")
+    assert (resumed["digest"], resumed["best"], resumed["by"]) == (whole["digest"], whole["best"], "final_equity")
