@@ -127,11 +127,8 @@ def _drawn(found: Any, axes: tuple[str, ...], figure: str, folder: Path) -> dict
 
 def _shown(found: Any, best: list[dict[str, Any]], by: str, files: dict[str, Path], seconds: float) -> None:
     """Print the document or the table."""
-    from ledger.units import decimal_text
-
     speaker = voice()
-    shown = [{name: decimal_text(value) if name.endswith("_e8") and value is not None else value for name, value in row.items()} for row in best]
-    rows = [{name.removesuffix("_e8"): value for name, value in row.items()} for row in shown]
+    rows = [{name.removesuffix("_e8"): _exact(name, value) for name, value in row.items()} for row in best]
     speaker.document(
         {
             "strategy": found.cases[0].strategy.name, "combinations": len(found), "left_out": found.refused, "by": by, "best": rows,
@@ -147,6 +144,13 @@ def _shown(found: Any, best: list[dict[str, Any]], by: str, files: dict[str, Pat
     speaker.show(table(title, columns, lines, numbers=columns))
     for kind, path in files.items():
         click.echo(f"{kind}: {path}")
+
+
+def _exact(name: str, value: Any) -> Any:
+    """Return money as exact decimal text, anything else as it is."""
+    from ledger.units import decimal_text
+
+    return decimal_text(value) if name.endswith("_e8") and value is not None else value
 
 
 def _text(name: str, value: Any) -> str:
