@@ -9,6 +9,8 @@ what it wishes (signals, not fills: fills depend on cash and on other instrument
   a strategy may not know yet, but it may not know otherwise. A strategy that is not warm, or that remembers something no
   warm-up can bring back, would trade differently after every restart of paper trading.
 - *chance*: the same history twice gives other signals. *writes*: it changes the bars it was shown.
+- *columns*: what the strategy declares as columns (`strategies.columnar`), which a sweep believes, is not what `on_bar` wishes
+  on the whole history, bar for bar. Neither sees the future when the two are equal and `on_bar` does not.
 
 A finding names the first bar that differs, the field of the signal, both values, and the prepared columns that differ there.
 What differs by less than NOISE is the same: a sum over more bars may round otherwise.
@@ -22,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.api import Bars, Signal, Strategy, StrategyError, columns_of, part
+from strategies.api import Bars, Signal, Strategy, StrategyError, columns_of, market, part
 from strategies.asking import ask
 
 NOISE = 1e-9
@@ -48,15 +50,15 @@ class Column(NamedTuple):
 class Finding(NamedTuple):
     """Something wrong, at the first bar where it shows."""
 
-    kind: str  # "look-ahead" | "start-up" | "chance" | "writes"
+    kind: str  # "look-ahead" | "start-up" | "chance" | "writes" | "columns"
     instrument: int  # position in the universe
     bar: int  # position in that instrument's bars
     time_ns: int  # UTC, end of that bar
     field: str  # of Signal; for "writes" of Bars
     whole: float  # its value with the whole history
-    part: float  # its value with less history
+    part: float  # its value with less history; "columns": as declared
     history: int  # bars of this instrument in the run that differs
-    disagree: int  # runs that differ, of
+    disagree: int  # runs that differ ("columns": bars), of
     runs: int
     columns: tuple[Column, ...]
     enough: int | None  # start-up: with this many bars all runs agreed to the end; None: they never did
@@ -84,6 +86,7 @@ class Report(NamedTuple):
     starts: int
     start_up: tuple[Start, ...]
     warmup: int
+    columnar: bool  # wishes declared as columns were compared, too
 
 
 class Seen(NamedTuple):
@@ -112,12 +115,12 @@ def examine(strategy: Strategy, universe: Sequence[Bars], params: Any, cuts: int
     total = sum(bars.time_ns.size for bars in universe)
     broken = (*_writes(universe, shown), *_chance(strategy, universe, params, whole))
     if broken:
-        return Report(broken, total, 0, 0, (), warm)
+        return Report(broken, total, 0, 0, (), warm, False)
     ends = _ends(whole, warm, cuts)
     begins = _begins(whole, warm, starts)
     late = [_late(strategy, whole, params, int(since), warm) for since in begins]
-    found = (*_look_ahead(strategy, whole, params, ends), *_start_up(whole, late))
-    return Report(found, total, ends.size, begins.size, _lengths(late, warm), warm)
+    found = (*_look_ahead(strategy, whole, params, ends), *_start_up(whole, late), *_columns(strategy, whole, params))
+    return Report(found, total, ends.size, begins.size, _lengths(late, warm), warm, strategy.columnar is not None)
 
 
 def _run(strategy: Strategy, universe: tuple[Bars, ...], params: Any) -> Seen:
@@ -198,6 +201,34 @@ def _merged(found: Sequence[Finding | None]) -> Finding | None:
     needed = [finding.enough for finding in real]
     enough = None if None in needed else max(need for need in needed if need is not None)
     return min(real, key=lambda finding: finding.time_ns)._replace(disagree=len(real), runs=len(found), enough=enough)
+
+
+def _columns(strategy: Strategy, whole: Seen, params: Any) -> Iterator[Finding]:
+    """Hold the declared columns against `on_bar`: a declaration is a plain market order at every bar, or no opinion."""
+    if strategy.columnar is None:
+        return
+    for number, bars in enumerate(whole.universe):
+        declared = np.tile(np.array(market(0.0), np.float64), (bars.time_ns.size, 1))
+        declared[:, 0] = _declared(strategy, bars, params)
+        differs = unlike(whole.rows[number], declared)
+        wrong = np.flatnonzero(differs.any(axis=1))
+        if wrong.size:
+            bar, field = int(wrong[0]), int(differs[wrong[0]].argmax())
+            asked, said = float(whole.rows[number][bar, field]), float(declared[bar, field])
+            name, size = Signal._fields[field], bars.time_ns.size
+            yield Finding("columns", number, bar, int(bars.time_ns[bar]), name, asked, said, size, int(wrong.size), size, (), None)
+
+
+def _declared(strategy: Strategy, bars: Bars, params: Any) -> NDArray[np.float64]:
+    """Return float64[T]: the declared targets; a declaration that cannot be computed is named."""
+    from strategies.columnar import targets
+
+    try:
+        return targets(strategy.columnar(params), bars)  # type: ignore[misc]
+    except StrategyError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise StrategyError(f"{strategy.name}: its columns cannot be computed (see strategies.columnar): {error}") from error
 
 
 def _ends(whole: Seen, warm: int, cuts: int) -> Moments:

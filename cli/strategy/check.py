@@ -11,12 +11,14 @@ from typing import Any
 
 import click
 
+from cli.backtest import run
 from cli.common import StrategyName, leaf
 from cli.exits import Code
 from cli.output import UNKNOWN, moment, table, voice
 from cli.settings import Settings
 
 BARS = 5_000
+READING = ("start", "end", "bar", "timezone", "calendar", "date_format")
 
 
 @click.command()
@@ -24,20 +26,13 @@ BARS = 5_000
 @click.option(
     "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the strategy; may be repeated."
 )
-@click.option("--data", help="sp500, nasdaq, a folder in LEAN layout, a CSV or Parquet file.")
-@click.option("--symbol", "symbols", multiple=True, metavar="A,B", help="Instruments; a LEAN folder needs them.")
-@click.option("--bar", help="Bar length: 1d, 1h, 1m.")
-@click.option("--start", metavar="DATE", help="First trading date.")
-@click.option("--end", metavar="DATE", help="Last trading date.")
-@click.option("--prices", help="adjusted or raw (LEAN folders).")
-@click.option("--timezone", help="IANA name; needed when a file has local times of day.")
 @click.option("--bars", type=click.IntRange(min=10), default=BARS, show_default=True, help="The last bars of each instrument.")
 @click.option("--cuts", type=click.IntRange(1, 10_000), default=60, show_default=True, help="Moments to end the history at.")
 @click.option("--starts", type=click.IntRange(1, 10_000), default=8, show_default=True, help="Moments to begin it at.")
 @leaf
 def check(
-    settings: Settings, strategy: str, params: tuple[str, ...], symbols: tuple[str, ...], bars: int, cuts: int, starts: int,
-    **flags: Any,
+    settings: Settings, strategy: str, params: tuple[str, ...], symbols: tuple[str, ...], repairs: tuple[str, ...],
+    bars: int, cuts: int, starts: int, **flags: Any,
 ) -> None:  # fmt: skip
     """See whether STRATEGY looks into the future, or depends on where its history starts (exit 3 if so).
 
@@ -54,14 +49,15 @@ def check(
         chosen = get(strategy)
         values = parse_params(chosen, params)
         wanted = [symbol.strip() for text in symbols for symbol in text.split(",") if symbol.strip()]
-        names, universe = _universe(settings, chosen, wanted, bars, {key: word for key, word in flags.items() if word is not None})
+        reading = {key: flags[key] for key in READING if flags[key] is not None} | {"repairs": repairs}
+        names, universe = _universe(settings, chosen, wanted, bars, reading)
         say(f"running {chosen.name} on {cuts + starts} parts of the history")
         report = examine(chosen, universe, values, cuts, starts)
     findings = [_finding_document(finding, names) for finding in report.findings]
     speaker.document(
         {
             "strategy": chosen.name, "params": values._asdict(), "symbols": names, "bars": report.bars, "warmup": report.warmup,
-            "compiled": is_compiled(chosen), "cuts": report.cuts, "starts": report.starts,
+            "compiled": is_compiled(chosen), "columnar": report.columnar, "cuts": report.cuts, "starts": report.starts,
             "start_up": [row._asdict() for row in report.start_up], "findings": findings,
         }
     )  # fmt: skip
@@ -71,13 +67,16 @@ def check(
         raise click.exceptions.Exit(Code.FINDING)
 
 
+# As with `onebook walkforward`, the options of a backtest are the same objects, so they cannot drift apart.
+check.params.extend(option for option in run.params if option.name in {"data", "symbols", "prices", "repairs", *READING})
+
+
 def _universe(settings: Settings, strategy: Any, symbols: list[str], bars: int, reading: dict[str, Any]) -> tuple[list[str], Any]:
     """Return the symbols and the last bars of each instrument."""
     from sim.data import load
     from sim.engine.signals import seen
     from strategies.api import part
 
-    reading = {key: word for key, word in reading.items() if key in ("bar", "start", "end", "timezone")}
     sources = [settings("data")]
     if dict(settings.items())["data"][1] == "default" and strategy.prepare_universe is not None:
         sources = ["sp500", "nasdaq"]
@@ -104,6 +103,7 @@ WORDS = {
     "start-up": "{field} is {whole} with the whole history and {part} with the last {history} bars alone",
     "chance": "{field} is {whole} in one run and {part} in the next, with the same bars",
     "writes": "the strategy changes the bars it is shown: {field} was {whole} and is {part}",
+    "columns": "{field} is {whole} in on_bar and {part} in the declared columns",
 }
 ADVICE = {
     "look-ahead": "A value of bar t may use bars 0..t only: no centred windows, no minimum, maximum or mean of everything, no shift(-1), "
@@ -111,6 +111,7 @@ ADVICE = {
     "start-up": "Declare a longer warm-up, or answer NaN (keep what is) until the past no longer matters.",
     "chance": "Seed every source of chance from a parameter.",
     "writes": "Copy the arrays before changing them.",
+    "columns": "A sweep believes the columns (strategies.columnar): declare what on_bar wishes, bar for bar, or leave `columnar` out.",
 }
 
 
@@ -122,7 +123,7 @@ def _sentence(found: dict[str, Any]) -> str:
     if found["difference"] is not None:
         line += f" (difference {texts['difference']})"
     if found["runs"] > 1:
-        line += f"; {found['disagree']} of {found['runs']} runs disagree"
+        line += f"; {found['disagree']:,} of {found['runs']:,} {'bars' if found['kind'] == 'columns' else 'runs'} disagree"
     if found["kind"] == "start-up":
         line += f"; {found['enough']} bars are enough" if found["enough"] else "; no history that was tried is long enough"
     for column in found["columns"]:
@@ -143,4 +144,5 @@ def _tell(name: str, report: Any, findings: list[dict[str, Any]], compiled: bool
         rows = [(start.length, f"{start.disagree} of {start.starts}") for start in report.start_up]
         voice().show(table(f"Warm-up {report.warmup}", ("bars of history", "starts that disagree from there on"), rows))
     if not findings:
-        click.echo(f"{name}: no finding on {report.bars} bars, {report.cuts} ends and {report.starts} starts")
+        columns = "; the declared columns wish the same at every bar" if report.columnar else ""
+        click.echo(f"{name}: no finding on {report.bars} bars, {report.cuts} ends and {report.starts} starts{columns}")

@@ -110,10 +110,35 @@ def test_people_read_the_finding_as_a_sentence(elsewhere):
     assert "column 0: " in result.stdout and "shift(-1)" in result.stdout and "plain Python" in result.stdout
 
 
+MISDECLARED = """
+from dataclasses import replace
+from strategies.columnar import ABOVE, Test, column, opposite
+from strategies.indicators import ema
+from strategies.library.sma_cross import STRATEGY as CROSS
+
+def columnar(params):
+    return opposite(1.0, 0.0, Test(column(ema, "close", params.fast), ABOVE, column(ema, "close", params.slow)))
+
+STRATEGY = replace(CROSS, name="misdeclared", columnar=columnar)
+"""
+
+
+def test_columns_that_wish_something_else_leave_with_a_finding_that_names_the_first_bar(elsewhere):
+    (elsewhere / "misdeclared.py").write_text(MISDECLARED)
+    words = ("check", "./misdeclared.py", "--bars", "500", "--cuts", "2", "--starts", "1")
+    result = invoke(*words, "--json")
+    assert result.exit_code == 3
+    (one,) = (told := json.loads(result.stdout))["findings"]
+    assert told["columnar"] and (one["kind"], one["field"], one["runs"]) == ("columns", "target", 500)
+    shown = invoke(*words).stdout
+    assert f"columns: SPX, bar {one['bar']} ({one['time']}): target is " in shown and f"{one['disagree']} of 500 bars disagree" in shown
+    assert "A sweep believes the columns" in shown
+
+
 def test_an_honest_strategy_leaves_with_zero_and_says_what_was_tried():
     result = invoke("check", "sma_cross", "-p", "fast=5", "--cuts", "10", "--bars", "1000")
     assert result.exit_code == 0
-    assert "sma_cross: no finding on 1000 bars, 11 ends and 8 starts" in result.stdout
+    assert "sma_cross: no finding on 1000 bars, 11 ends and 8 starts; the declared columns wish the same at every bar" in result.stdout
 
 
 def test_a_strategy_of_several_instruments_is_checked_on_both_bundled_indices():
