@@ -19,6 +19,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ledger.book import (
     E_KEY, E_TARGET, E_TIME, I_LIVE_FIRST, I_POSITION, N_FLAGS, N_INSTRUMENT, O_FILLED, O_FLAGS, O_INSTRUMENT, O_KEY, O_NEXT, O_PARENT,
     O_PRICE, O_QTY, O_SIDE, O_STATUS, O_STOP, O_TAKE, O_TRAIL, O_TYPE, S_IDS, S_KEYS, Book, Row, event, find,
@@ -47,6 +50,13 @@ class Ledger(Protocol):
 
     def name(self, text: str, /) -> int:
         """Return the number of a text, a new one when it was never seen."""
+
+
+def live_orders(book: Book) -> NDArray[np.int64]:
+    """Return a copy of the orders that are not closed, int64[n, width], oldest first; a book of years has few of them."""
+    status = book.orders[:, O_STATUS]
+    found: NDArray[np.int64] = book.orders[(status >= int(OrderStatus.CLAIMED)) & (status <= int(OrderStatus.UNKNOWN))]
+    return found
 
 
 class LedgerError(RuntimeError):
@@ -148,8 +158,8 @@ class OrderManager:
         if number < 0 or orders[number, O_FILLED] > 0 or 1 <= orders[number, O_STATUS] <= OrderStatus.UNKNOWN:
             return []
         effects: list[Effect] = []
-        for order in orders.copy():
-            if order[O_PARENT] == parent and 1 <= order[O_STATUS] <= OrderStatus.UNKNOWN:
+        for order in live_orders(self._ledger.book):
+            if order[O_PARENT] == parent:
                 effects += self.cancel(int(order[O_KEY]), time_ns)
         return effects
 
@@ -211,7 +221,7 @@ class OrderManager:
         Entries stay closed (NOT_RECONCILED) until `on_reconciled`.
         """
         self._gate(Gate.NOT_RECONCILED, Side.BUY, time_ns)
-        for order in self._ledger.book.orders.copy():
+        for order in live_orders(self._ledger.book):
             if order[O_STATUS] == OrderStatus.CLAIMED:
                 self._record(EventKind.RELEASED, int(order[O_KEY]), time_ns)
             elif order[O_STATUS] == OrderStatus.SENDING:
@@ -220,7 +230,7 @@ class OrderManager:
 
     def _ask_about_live_orders(self) -> list[Effect]:
         """Return the Query for every order that may have changed while nobody listened."""
-        live = tuple(int(order[O_KEY]) for order in self._ledger.book.orders if 1 <= order[O_STATUS] <= OrderStatus.UNKNOWN)
+        live = tuple(live_orders(self._ledger.book)[:, O_KEY].tolist())
         return [Query(live)] if live else []
 
     def on_disconnected(self, time_ns: int) -> list[Effect]:
@@ -240,7 +250,8 @@ class OrderManager:
         Args:
             set_aside: keys that may stay UNKNOWN, because the caller has closed their instruments.
         """
-        if any(order[O_STATUS] == OrderStatus.UNKNOWN and int(order[O_KEY]) not in set_aside for order in self._ledger.book.orders):
+        live = live_orders(self._ledger.book)
+        if set(live[live[:, O_STATUS] == int(OrderStatus.UNKNOWN), O_KEY].tolist()) - set_aside:
             return Outcome.NOT_RECONCILED
         return self._gate(Gate.NOT_RECONCILED, Side.SELL, time_ns, evidence)
 
@@ -254,8 +265,8 @@ class OrderManager:
         """Trip the kill switch, for good until `resume`, and cancel every live order."""
         self._gate(Gate.HALTED, Side.BUY, time_ns, reason)
         effects: list[Effect] = [Alert(f"HALTED: {reason}")]
-        for order in self._ledger.book.orders.copy():
-            if OrderStatus.CLAIMED < order[O_STATUS] <= OrderStatus.UNKNOWN:
+        for order in live_orders(self._ledger.book):
+            if order[O_STATUS] > OrderStatus.CLAIMED:
                 effects += self.cancel(int(order[O_KEY]), time_ns)
         return effects
 

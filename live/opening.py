@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from ledger.book import H_LIMIT, I_LIMIT, I_POSITION, I_PRICE_EXP, I_QTY_EXP, O_STATUS, Row, event
+from ledger.book import H_LIMIT, I_LIMIT, I_POSITION, I_PRICE_EXP, I_QTY_EXP, Row, event
 from ledger.journal import Journal, JournalError
 from ledger.journal.replay import session_row
+from ledger.oms import live_orders
 from ledger.units import AMOUNT_MAX, money, to_grid
-from ledger.vocabulary import EventKind, Limit, OrderStatus, Outcome
+from ledger.vocabulary import EventKind, Limit, Outcome
 from live.broker.fold import Contract
 from live.config import ConfigError, PaperConfig, RiskLimits
 
@@ -58,7 +59,7 @@ def _require_same(journal: Journal, session_id: int, config: PaperConfig) -> boo
     if all(kept[number] == wanted[number] for number in numbers):
         return True
     book = journal.book(session_id)
-    if not book.instruments[:, I_POSITION].any() and not any(1 <= order[O_STATUS] <= OrderStatus.UNKNOWN for order in book.orders):
+    if not book.instruments[:, I_POSITION].any() and not len(live_orders(book)):
         return False
     told, asked = (", ".join(f"{n} {name}" for n, name in sorted(names.items())) for names in (kept, wanted))
     raise ConfigError(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ledger.book import E_INSTRUMENT, E_KEY, H_GATES, N_INSTRUMENT, N_TIME, O_KEY, O_PARENT, O_STATUS, Row, event
 from ledger.keys import instrument_of, purpose_of
-from ledger.oms import OrderManager
+from ledger.oms import OrderManager, live_orders
 from ledger.port import Alert, Cancel, Effect, Ended, Executed, Fate, Query, Submit
 from ledger.vocabulary import EventKind, Gate, OrderStatus, Outcome, Purpose, Side
 from live import link as links
@@ -394,4 +394,5 @@ class Trader:
 
     def live_orders(self) -> list[int]:
         """Return the keys of orders that are not closed."""
-        return [int(o[O_KEY]) for o in self.session.book.orders if 1 <= o[O_STATUS] <= OrderStatus.UNKNOWN]
+        keys: list[int] = live_orders(self.session.book)[:, O_KEY].tolist()
+        return keys

@@ -54,6 +54,10 @@ class Names:
         self._numbers[text] = len(self._texts)
         return len(self._texts)
 
+    def __len__(self) -> int:
+        """Return how many names this process knows; they are numbered from 1."""
+        return len(self._texts)
+
     def all(self) -> dict[int, str]:
         """Return every number and its text."""
         return dict(enumerate(self._texts, 1))

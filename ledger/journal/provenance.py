@@ -3,7 +3,8 @@
 Theory of operation. The scar is an old process that kept running after the fix
 was written. So a session keeps the hash of every source file of the rooms as they
 were on disk when it began, and a runner can compare `source_hash()` with it at any
-time. Reading all sources takes about 10 ms; git is asked once per process.
+time. The files are looked at every time, which takes 2 ms, and read again when one of them
+has another inode, size or time of change, which takes 10 ms; git is asked once per process.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import platform
 import socket
 import sqlite3
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,18 +41,39 @@ class Owner(NamedTuple):
 
 def source_hash() -> str:
     """Return the SHA-256 (hex) over path and text of every .py and .sql file of the rooms, as they are on disk now."""
+    return _hash_of(tuple(sorted([*_sources(ROOT, deep=False), *(seen for room in ROOMS for seen in _sources(ROOT / room))])))
+
+
+class Seen(NamedTuple):
+    """A source file as the folder shows it: whoever changes the file changes this, also where time and size are put back."""
+
+    path: str
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+
+def _sources(folder: Path | str, deep: bool = True) -> Iterator[Seen]:
+    """Yield the source files of a folder; of the root only its own .py files count."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if deep and entry.is_dir(follow_symlinks=False):
+                    yield from _sources(entry.path)
+                elif entry.name.endswith((".py", ".sql") if deep else ".py") and entry.is_file():
+                    stat = entry.stat()
+                    yield Seen(entry.path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    except FileNotFoundError:
+        return  # a room that is not installed has no sources
+
+
+@functools.lru_cache(maxsize=1)
+def _hash_of(files: tuple[Seen, ...]) -> str:
     digest = hashlib.sha256()
-    for path in _sources():
+    for path in sorted(Path(seen.path) for seen in files):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-def _sources() -> list[Path]:
-    found = list(ROOT.glob("*.py"))
-    for room in ROOMS:
-        for suffix in ("py", "sql"):
-            found += (ROOT / room).rglob(f"*.{suffix}")
-    return sorted(found)
 
 
 @functools.lru_cache(maxsize=1)

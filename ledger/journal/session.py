@@ -169,7 +169,7 @@ class Session:
     def text(self, number: int) -> str:
         """Return the text of a number that `name` gave, in this process or another."""
         self._require_alive()
-        if number > len(self._names.all()):
+        if number > len(self._names):
             self._names.load(self._journal.connection)
         return self._names.text(number)
 

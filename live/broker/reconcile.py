@@ -20,6 +20,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ledger.book import I_POSITION, O_INSTRUMENT, O_KEY, O_STATUS, Book
+from ledger.oms import live_orders
 from ledger.port import Absent, Ended, Fate, Report
 from ledger.vocabulary import OrderStatus
 from live.broker.facts import ExecutionSeen, Fact, OrderSeen, PositionSeen
@@ -112,7 +113,9 @@ def known_keys(snapshot: Snapshot, tag: str) -> set[int]:
 
 def live_keys(book: Book) -> list[int]:
     """Return the keys of orders that the book holds for live at the broker, or does not know about."""
-    return [int(order[O_KEY]) for order in book.orders if OrderStatus.SENDING <= order[O_STATUS] <= OrderStatus.UNKNOWN]
+    live = live_orders(book)
+    keys: list[int] = live[live[:, O_STATUS] >= int(OrderStatus.SENDING), O_KEY].tolist()
+    return keys
 
 
 def unlisted(book: Book, snapshot: Snapshot, tag: str) -> list[int]:
@@ -187,5 +190,6 @@ def _difference(book: Book, contract: Contract, held: PositionSeen | None) -> Di
 
 def live_of(book: Book, instrument: int) -> list[int]:
     """Return the keys of an instrument's live orders."""
-    mine = book.orders[book.orders[:, O_INSTRUMENT] == instrument]
-    return [int(order[O_KEY]) for order in mine if 1 <= order[O_STATUS] <= OrderStatus.UNKNOWN]
+    live = live_orders(book)
+    keys: list[int] = live[live[:, O_INSTRUMENT] == instrument, O_KEY].tolist()
+    return keys

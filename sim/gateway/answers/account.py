@@ -191,10 +191,9 @@ def _daily_e8(answers: Answers, holding: Holding) -> int:
     gateway, contract = answers.gateway, holding.contract
     desk = gateway.desk
     last = gateway.market.series(contract).last_close(answers.now_ns) if not contract.under_id else holding.mark
-    today = local(answers.now_ns, words.ZONE).toordinal()
     lots, spent = holding.lots, 0
-    for done in desk.trader.filler.executions:
-        if done.contract.con_id == contract.con_id and local(done.time_ns, words.ZONE).toordinal() == today:
+    for done in desk.trader.filler.today():
+        if done.contract.con_id == contract.con_id:
             lots -= done.side * done.lots
             spent += done.side * desk.account.notional(contract, done.lots, done.price) + done.fee_e8
     before = desk.account.notional(contract, abs(lots), last) * (1 if lots >= 0 else -1)

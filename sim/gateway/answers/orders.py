@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sim.gateway.answers.registry import Answers, Values, answer
 from sim.gateway.desk import checks, words
 from sim.gateway.desk.amounts import qty_text
-from sim.gateway.desk.hours import local_day
+from sim.gateway.desk.hours import local_day, midnight_ns
 from sim.gateway.desk.orders import FILLED, Order
 
 if TYPE_CHECKING:
@@ -83,10 +83,8 @@ def auto_open_orders(answers: Answers, session: Session, values: Values) -> None
 def completed(answers: Answers, session: Session, values: Values) -> None:
     """List the orders that are done, of the last day on which any was."""
     gateway = answers.gateway
-    today = local_day(answers.now_ns, words.ZONE)
-    for order in gateway.desk.by_perm.values():
-        if order.done and order.transmitted and local_day(order.done_ns, words.ZONE) == today:
-            session.send("completedOrder", completed_order(order, session.version))
+    for order in gateway.desk.ended_orders(midnight_ns(words.ZONE, local_day(answers.now_ns, words.ZONE))):
+        session.send("completedOrder", completed_order(order, session.version))
     session.send("completedOrdersEnd", {})
 
 
@@ -105,13 +103,11 @@ def executions(answers: Answers, session: Session, values: Values) -> None:
     """List today's executions that pass the filter, each with its commission."""
     gateway = answers.gateway
     since = checks.moment(values["time"]) if values["time"] else 0
-    today = local_day(answers.now_ns, words.ZONE)
     wanted_side = {"BUY": 1, "BOT": 1, "SELL": -1, "SLD": -1}.get(values["side"], 0)
-    for done in gateway.desk.trader.filler.executions:
+    for done in gateway.desk.trader.filler.today():
         contract = done.contract
         if (
-            local_day(done.time_ns, words.ZONE) == today
-            and values["clientId"] in (None, 0, done.client_id)
+            values["clientId"] in (None, 0, done.client_id)
             and values["acctCode"] in ("", gateway.config.account)
             and values["symbol"] in ("", contract.symbol)
             and values["secType"] in ("", contract.sec_type)

@@ -56,6 +56,7 @@ class NoStore:
     def save(self, gateway: Gateway) -> None:
         """Forget what changed."""
         gateway.desk.dirty.clear()
+        gateway.desk.trader.filler.fresh.clear()
 
     def close(self) -> None:
         """Close nothing."""
@@ -91,7 +92,6 @@ class FileStore:
         for statement in SCHEMA:
             self._connection.execute(statement)
         self._ids: dict[int, int] = {}
-        self._executions: list[Execution] = []
 
     def close(self) -> None:
         """Close the file."""
@@ -100,8 +100,8 @@ class FileStore:
     def save(self, gateway: Gateway) -> None:
         """Keep what changed, in one transaction."""
         desk = gateway.desk
-        done = desk.trader.filler.executions
-        fresh = [(n, e) for n, e in enumerate(done) if n >= len(self._executions) or self._executions[n] is not e]
+        filler = desk.trader.filler
+        fresh = [(place, filler.executions[place]) for place in sorted(filler.fresh)]
         ids = [(client, number) for client, number in gateway.next_ids.items() if self._ids.get(client) != number]
         if not (desk.dirty or fresh or ids):
             return
@@ -112,7 +112,7 @@ class FileStore:
         connection.executemany("INSERT OR REPLACE INTO client VALUES (?, ?)", ids)
         connection.execute("COMMIT")
         desk.dirty.clear()
-        self._executions = list(done) if fresh else self._executions
+        filler.fresh.clear()
         self._ids.update(ids)
 
     def load(self, gateway: Gateway) -> None:
@@ -132,10 +132,10 @@ class FileStore:
         self._ids.update(gateway.next_ids)
         for (body,) in self._connection.execute("SELECT body FROM execution ORDER BY number"):
             _book_again(gateway, parse(body))
-        self._executions = list(desk.trader.filler.executions)
         orders = [parse(body) for (body,) in self._connection.execute("SELECT body FROM orders ORDER BY perm_id")]
         _orders_again(gateway, orders)
         desk.dirty.clear()
+        desk.trader.filler.fresh.clear()
 
 
 def _order_text(order: Order) -> str:
@@ -160,7 +160,7 @@ def _book_again(gateway: Gateway, body: dict[str, Any]) -> None:
     done = Execution(**{**body, "contract": _contract(gateway, body["contract"])})
     account = gateway.desk.account
     account.trade(done.contract, done.side, done.lots, done.price, done.time_ns, done.exec_id, done.fee_e8)
-    gateway.desk.trader.filler.executions.append(done)
+    gateway.desk.trader.filler.keep(done)
 
 
 def _orders_again(gateway: Gateway, bodies: list[dict[str, Any]]) -> None:

@@ -35,6 +35,9 @@ class Desk:
         self.margins = Margins(config, self.account, market, schedule)
         self.orders: dict[tuple[int, int], Order] = {}
         self.by_perm: dict[int, Order] = {}
+        self._open: dict[int, Order] = {}
+        self._ended: dict[int, Order] = {}
+        """Those of `by_perm` that were open, and those that have ended, when last asked for; an account of years has many others."""
         self.next_perm = FIRST_PERM_ID
         self.dirty: set[Order] = set()
         self.groups: dict[str, list[Order]] = {}
@@ -81,13 +84,24 @@ class Desk:
 
     def cancel_all(self) -> None:
         """Cancel every open order of every client."""
-        for order in list(self.by_perm.values()):
-            if not order.done:
-                self.end(order, CANCELLED, told="Order Canceled - reason:")
+        for order in self._sweep():
+            self.end(order, CANCELLED, told="Order Canceled - reason:")
 
     def open_orders(self, client_id: int | None = None) -> list[Order]:
         """Return open orders in the order in which they came, of one client or of all."""
-        return [o for o in self.by_perm.values() if not o.done and o.transmitted and client_id in (None, o.client_id)]
+        return [o for o in self._sweep() if o.transmitted and client_id in (None, o.client_id)]
+
+    def ended_orders(self, since_ns: int) -> list[Order]:
+        """Return the orders that ended at a moment or later, as they came; the moment is never earlier than the one before."""
+        self._sweep()
+        self._ended = {perm: order for perm, order in sorted(self._ended.items()) if order.done_ns >= since_ns}
+        return [order for order in self._ended.values() if order.transmitted]
+
+    def _sweep(self) -> list[Order]:
+        """Return the open orders as they came, once the others are put aside."""
+        for perm in [perm for perm, order in self._open.items() if order.done]:
+            self._ended[perm] = self._open.pop(perm)
+        return list(self._open.values())
 
     # How an order comes in
 
@@ -136,11 +150,16 @@ class Desk:
 
     def add(self, order: Order) -> None:
         """Make an order known under its numbers."""
-        self.next_perm = max(self.next_perm, order.perm_id) + 1
-        self.orders[order.client_id, order.order_id] = self.by_perm[order.perm_id] = order
-        self.dirty.add(order)
+        self.orders[order.client_id, order.order_id] = order
+        self.name(order)
         if order.fields.get("ocaGroup"):
             self.groups.setdefault(order.fields["ocaGroup"], []).append(order)
+
+    def name(self, order: Order) -> None:
+        """Make an order known under its permId; a name it had before stays one of it."""
+        self.next_perm = max(self.next_perm, order.perm_id) + 1
+        self.by_perm[order.perm_id] = self._open[order.perm_id] = order
+        self.dirty.add(order)
 
     def _transmit(self, order: Order) -> None:
         """Let an order go, and with it its parent and all that hang on it."""

@@ -15,6 +15,7 @@ from sim.costs import Charged
 from sim.gateway.core.config import SECOND_NS
 from sim.gateway.desk import words
 from sim.gateway.desk.amounts import money_text, text
+from sim.gateway.desk.hours import local_day, midnight_ns
 from sim.gateway.desk.orders import CANCELLED, FILLED, PENDING, WORKING, Order
 from sim.gateway.desk.words import Execution
 
@@ -31,6 +32,9 @@ class Filler:
     def __init__(self, desk: Desk, trader: Trader) -> None:
         self.desk, self.trader = desk, trader
         self.executions: list[Execution] = []
+        self.fresh: set[int] = set()
+        """Places of executions that are new or corrected since they were last stored."""
+        self._before_today = 0
         self.slicing: dict[Order, list[int]] = {}
         self.gap_ns = SECOND_NS
         self.parts = self._whole
@@ -44,6 +48,17 @@ class Filler:
     @staticmethod
     def _nobody(execution: Execution) -> None:
         """Hear of a new execution; the gateway puts its subscribers here."""
+
+    def today(self) -> list[Execution]:
+        """Return the executions of this local day, as they came; those of the days before are not looked at again."""
+        day = local_day(self.desk.schedule.now_ns, words.ZONE)
+        begins_ns, ends_ns = midnight_ns(words.ZONE, day), midnight_ns(words.ZONE, day + 1)
+        found = self.executions[self._before_today :]
+        for done in found:
+            if done.time_ns >= begins_ns:
+                break
+            self._before_today += 1
+        return [done for done in found if begins_ns <= done.time_ns < ends_ns]
 
     def fill(self, order: Order, lots: int, price: int) -> None:
         """Fill an order, at once or in slices."""
@@ -107,9 +122,21 @@ class Filler:
             exec_id, 1, order.perm_id, order.order_id, order.client_id, contract, order.side, lots, price, time_ns,
             order.filled, order.value, order.ref(), fee, filled.realized_e8,
         )  # fmt: skip
-        self.executions.append(execution)
+        self.keep(execution)
         desk.dirty.add(order)
         return execution
+
+    def keep(self, execution: Execution) -> None:
+        """Add an execution to the list."""
+        self.fresh.add(len(self.executions))
+        self.executions.append(execution)
+
+    def current(self, exec_id: str) -> int:
+        """Return the place of an execution under its present revision, -1 when there is none; the newest are looked at first."""
+        for place in range(len(self.executions) - 1, -1, -1):
+            if self.executions[place].exec_id == exec_id:
+                return place
+        return -1
 
     def _after(self, order: Order, lots: int) -> None:
         """Free what is held, start children, settle the group."""
@@ -165,7 +192,9 @@ class Filler:
             revision=execution.revision + 1, lots=lots, price=price, cum_lots=execution.cum_lots - execution.lots + lots,
             cum_value=execution.cum_value - execution.lots * execution.price + lots * price,
         )  # fmt: skip
-        self.executions[self.executions.index(execution)] = fresh
+        place = self.current(execution.exec_id)
+        self.executions[place] = fresh
+        self.fresh.add(place)
         order = desk.by_perm.get(execution.perm_id)
         if order is not None:
             order.filled += lots - execution.lots

@@ -60,9 +60,10 @@ def _correct(rule: Rule, session: Session, items: list[Item], lots_change: int, 
 def _corrected(rule: Rule, done: Execution, lots_change: int, steps: int) -> None:
     gateway = rule.gateway
     filler = gateway.desk.trader.filler
-    current = next((e for e in filler.executions if e.exec_id == done.exec_id), None)
-    if current is None:
+    place = filler.current(done.exec_id)
+    if place < 0:
         return
+    current = filler.executions[place]
     lots = max(current.contract.qty_step, current.lots + lots_change)
     fresh = filler.correct(current, lots, max(current.contract.step, current.price + steps * current.contract.step))
     gateway.tell(fresh.client_id, "execDetails", {"execution": fresh, "reqId": -1})

@@ -174,5 +174,4 @@ def second_perm_id(rule: Rule, session: Session, values: Values, order: Order | 
         return
     desk = rule.gateway.desk
     order.perm_id = desk.next_perm
-    desk.next_perm += 1
-    desk.by_perm[order.perm_id] = order
+    desk.name(order)
