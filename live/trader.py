@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from live.broker.tickets import Ticket
 
 STRATEGY_ID = 1
+_UNKNOWN = int(OrderStatus.UNKNOWN)
+_as_text = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Wire(Protocol):
@@ -120,7 +122,7 @@ class Trader:
         """Keep a fact's words, and book what follows from it."""
         if not self._is_news(fact):
             return
-        self.session.keep("ib", json.dumps(words(fact), separators=(",", ":")))
+        self.session.keep("ib", _as_text(words(fact)))
         self._take(self._fold.add(fact))
 
     def _is_news(self, fact: Fact) -> bool:
@@ -289,7 +291,7 @@ class Trader:
     @act
     def look(self, before: Snapshot | None, now: Snapshot) -> Comparison:
         """Book what the broker's lists say, resolve what they prove, close what differs, and open when all agrees."""
-        if self._unsettled or (self.session.book.orders[:, O_STATUS] == OrderStatus.UNKNOWN).any():
+        if self._unsettled or (self.session.book.orders[:, O_STATUS] == _UNKNOWN).any():
             self._heard.clear()  # what was heard before an order fell into doubt, or could not be booked yet, may be evidence now
         for fact in facts(now):
             if self._is_news(fact):

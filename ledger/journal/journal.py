@@ -249,7 +249,7 @@ class Journal:
                     self.at("lease")
             except sqlite3.IntegrityError as error:
                 raise JournalError(f"no {kind} session of {scope}: {error}; resume that one, or end it") from error
-            replayed = replay.Replayed(Book(method=method), chain.genesis(row), None)
+            replayed = replay.Replayed(Book(method=method, capacity=replay.room(0)), chain.genesis(row), None)
             session = self._opened(row, replayed, fence, lock)
             undo.pop_all()
         return session
@@ -358,7 +358,7 @@ class Journal:
                 raise JournalError(f"session {session_id} has events 1..{last}; there is no state after event {upto}")
             goal = last if upto is None else upto
             loaded, _ = snapshots.load(self.connection, self.path, session_id, goal)
-            book, head = loaded or (Book(method=Method(row["method"])), chain.genesis(row))
+            book, head = loaded or (Book(method=Method(row["method"]), capacity=replay.room(goal)), chain.genesis(row))
             replayed = replay.extend(self.connection, session_id, book, head, goal, verified=verified)
         return replay.require(replayed, session_id)
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger import core
-from ledger.book import EVENT_WIDTH, Book
+from ledger.book import EVENT_WIDTH, Book, Capacity
 from ledger.journal.store import chain
 from ledger.journal.errors import JournalError
 from ledger.vocabulary import Method, Outcome
@@ -54,6 +54,11 @@ class Replayed(NamedTuple):
     book: Book
     head: bytes
     broken: Break | None
+
+
+def room(events: int) -> Capacity | None:
+    """Return the room a book is opened with: little for few events, because fresh pages cost more than replaying those does."""
+    return Capacity(orders=64, entries=64, lots=64, allocs=128) if events < 64 else None
 
 
 def session_row(connection: sqlite3.Connection, session_id: int) -> dict[str, Any]:

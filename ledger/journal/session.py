@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger import core
-from ledger.book import EVENT_COLUMNS, EVENT_WIDTH, Book, Row
+from ledger.book import EVENT_COLUMNS, EVENT_WIDTH, Book, Capacity, Row
 from ledger.core import Decision
 from ledger.journal import projection, replay, snapshots
 from ledger.journal.days import zone_of
@@ -43,6 +43,8 @@ POINTS = (
     "commit-before", "commit-after", "mark", "name", "end", "snapshot-write", "snapshot-rename", "snapshot",
     "migrate-backup", "migrate-step", "migrate-commit", "migrate-done", "backup-copy", "backup",
 )  # fmt: skip
+NOTHING = Capacity(1, 1, 1, 1, 1, 1)
+"""The room of a book that nobody will ask."""
 JOINED_MAX = 65_536
 """Characters of a message to which no further line is joined: joining copies it."""
 
@@ -187,7 +189,8 @@ class Session:
     def remarks(self, kind: EventKind) -> list[tuple[int, str]]:
         """Return (key, text) of every event of a kind that carries a text, oldest first."""
         self._require_alive()
-        sql = "SELECT key, ref FROM event WHERE session_id = ? AND kind = ? AND ref > 0 ORDER BY seq"
+        # The plus keeps the planner from asking which partial index fits the value: it would plan the query anew each time.
+        sql = "SELECT key, ref FROM event WHERE session_id = ? AND +kind = ? AND ref > 0 ORDER BY seq"
         rows = self._journal.connection.execute(sql, (self.id, int(kind))).fetchall()
         return [(key, self.text(ref)) for key, ref in rows]
 
@@ -308,7 +311,7 @@ class Session:
     def _halt(self, error: BaseException) -> None:
         """Throw memory away; what is on the disk counts."""
         self._stopped = f"{type(error).__name__}: {error}"
-        self._book, self._head = Book(), b""
+        self._book, self._head = Book(capacity=NOTHING), b""
         connection = self._journal.connection
         try:
             if connection.in_transaction:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from ledger.book import (
     A_INSTRUMENT, A_LOT, E_EXEC, E_INSTRUMENT, E_KEY, E_KIND, E_REASON, E_REVISION, H_METHOD, H_REBOOKS, L_INSTRUMENT,
     N_ID, N_INSTRUMENT, N_ORDER, N_REVISION, O_INSTRUMENT, S_ALLOC, S_ENTRY, S_IDS, S_INSTRUMENT, S_KEYS, S_LOT, S_ORDER,
-    Arena, Row, find, section_rows,
+    Arena, find, section_rows,
 )  # fmt: skip
 from ledger.journal import projection
 from ledger.journal.projection import ALLOC, EXECUTION, INSTRUMENT, LOT, ORDER, TABLES, Rows
@@ -67,9 +67,9 @@ class Tables:
         """Return how many events wait for their rows."""
         return len(self._late)
 
-    def note(self, event: Row) -> None:
+    def note(self, event: list[int]) -> None:
         """Remember an event that was applied and stored."""
-        self._late.append(event.tolist())
+        self._late.append(event)
 
     def are(self, arena: Arena) -> None:
         """Take it that the tables say what this book says."""

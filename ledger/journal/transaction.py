@@ -139,13 +139,13 @@ class Transaction:
         """Insert an event that the book has taken; the other tables follow now or later."""
         s, at = self._session, self._journal.at
         at("apply")
-        seq, now = s._book.seq, self._journal.clock()
-        head = chain.event_hash(s._head, s.id, seq, s._fence, now, event)
-        self._journal.connection.execute(_INSERT, (s.id, seq, s._fence, now, *event.tolist(), head))
+        seq, now, line = s._book.seq, self._journal.clock(), event.tolist()
+        head = chain.event_hash(s._head, s.id, seq, s._fence, now, line)
+        self._journal.connection.execute(_INSERT, (s.id, seq, s._fence, now, *line, head))
         at("insert")
-        if event[E_KIND] == _DEFINE:
+        if line[E_KIND] == _DEFINE:
             s._learn_symbols(event.reshape(1, EVENT_WIDTH))
-        s._tables.note(event)
+        s._tables.note(line)
         if not s.exclusive or s._tables.behind >= PROJECT_EVERY:
             self.project()
         s._head = head

@@ -27,6 +27,7 @@ from live.broker.facts import ExecutionSeen, Fact, OrderSeen, PositionSeen
 from live.broker.fold import Contract, Fold
 from live.broker.refs import key_of
 
+_SENDING = int(OrderStatus.SENDING)
 APART_NS = 10 * 10**9
 """Two looks at the lists must be this far apart before an order is held to be absent."""
 
@@ -48,7 +49,7 @@ class Snapshot(NamedTuple):
 
     def unanswered(self) -> tuple[str, ...]:
         """Return the names of the lists that were not answered."""
-        return tuple(name for name in self._fields if getattr(self, name) is None)
+        return tuple(name for name, part in zip(self._fields, self, strict=True) if part is None) if None in self else ()
 
 
 class Difference(NamedTuple):
@@ -114,16 +115,17 @@ def known_keys(snapshot: Snapshot, tag: str) -> set[int]:
 def live_keys(book: Book) -> list[int]:
     """Return the keys of orders that the book holds for live at the broker, or does not know about."""
     live = live_orders(book)
-    keys: list[int] = live[live[:, O_STATUS] >= int(OrderStatus.SENDING), O_KEY].tolist()
+    keys: list[int] = live[live[:, O_STATUS] >= _SENDING, O_KEY].tolist()
     return keys
 
 
 def unlisted(book: Book, snapshot: Snapshot, tag: str) -> list[int]:
     """Return the keys of live orders that a complete snapshot does not mention."""
-    if snapshot.unanswered():
+    live = live_keys(book)
+    if not live or snapshot.unanswered():
         return []
     listed = known_keys(snapshot, tag)
-    return [key for key in live_keys(book) if key not in listed]
+    return [key for key in live if key not in listed]
 
 
 def absent(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 from ledger.keys import unpack
 
@@ -38,6 +39,7 @@ def order_ref(tag: str, key: int) -> str:
     return f"{PREFIX}.{tag}.{digits}"
 
 
+@lru_cache(maxsize=8_192)
 def key_of(ref: str, tag: str) -> int:
     """Return the key of a reference of this book, or 0 when it is none of ours."""
     parts = ref.split(".")

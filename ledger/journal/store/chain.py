@@ -19,24 +19,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.book import EVENT_WIDTH, Row
+from ledger.book import EVENT_WIDTH
 
 CANONICAL_WIDTH = 4 + EVENT_WIDTH
 CANONICAL_BYTES = 8 * CANONICAL_WIDTH
 HASH_BYTES = 32
-_HEAD = struct.Struct("<4q")
+_as_text = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
+_ROW = struct.Struct(f"<{CANONICAL_WIDTH}q")
 
 
 def genesis(session_row: Mapping[str, Any]) -> bytes:
     """Return the hash a session's chain starts from: sha256 over the row's canonical JSON."""
-    text = json.dumps(dict(session_row), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(_as_text(dict(session_row)).encode()).digest()
 
 
-def event_hash(before: bytes, session_id: int, seq: int, fence: int, recorded_ns: int, event: Row) -> bytes:
-    """Return the hash of one event row int64[EVENT_WIDTH]."""
-    body = event.astype("<i8", copy=False).tobytes()
-    return hashlib.sha256(before + _HEAD.pack(session_id, seq, fence, recorded_ns) + body).digest()
+def event_hash(before: bytes, session_id: int, seq: int, fence: int, recorded_ns: int, event: list[int]) -> bytes:
+    """Return the hash of one event, the EVENT_WIDTH integers of its row."""
+    return hashlib.sha256(before + _ROW.pack(session_id, seq, fence, recorded_ns, *event)).digest()
 
 
 def canonical(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+from functools import lru_cache
 from pathlib import Path
 
 from ledger.journal.errors import JournalError, JournalForeign, JournalLocked
@@ -24,11 +25,13 @@ WAL_LIMIT_BYTES = 64 << 20
 _MAGIC = b"SQLite format 3\0"
 
 
+@lru_cache(maxsize=256)
 def sidecar(path: Path, suffix: str) -> Path:
     """Return a file that belongs to the database at `path`."""
     return path.with_name(f"{path.name}.{suffix}")
 
 
+@lru_cache(maxsize=256)
 def lease_path(path: Path, scope: str) -> Path:
     """Return the lock file of an account; a scope may hold letters that no file name can."""
     return sidecar(path, "lease-" + hashlib.sha256(scope.encode()).hexdigest()[:12])
@@ -37,9 +40,12 @@ def lease_path(path: Path, scope: str) -> Path:
 def prepare(path: Path) -> None:
     """Make sure that the file exists and only its user can read it; a folder that we make is private too."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(open_private(path, os.O_RDWR | os.O_CREAT))
-    path.chmod(0o600)
-    require_sqlite(path)
+    descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+    try:
+        path.chmod(0o600)
+        _require_magic(path, os.read(descriptor, len(_MAGIC)))
+    finally:
+        os.close(descriptor)
 
 
 def require_sqlite(path: Path) -> None:
@@ -54,6 +60,10 @@ def require_sqlite(path: Path) -> None:
             start = file.read(len(_MAGIC))
     except OSError as error:
         raise JournalError(f"journal {path} cannot be read: {error.strerror}; name a file you may read") from error
+    _require_magic(path, start)
+
+
+def _require_magic(path: Path, start: bytes) -> None:
     if start and start != _MAGIC:
         raise JournalForeign(f"{path} is not a database (it begins with {start!r}); name a journal, or a new file")
 

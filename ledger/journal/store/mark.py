@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from ledger.journal.store.locks import open_private
 
-_SLOT = struct.Struct("<8s2q32s24s")
+_SLOT, _BODY = struct.Struct("<8s2q32s24s"), struct.Struct("<8s2q32s")
 _MAGIC = b"onebmark"
 SYNC_EVERY = 64
 """Commits between two fsyncs of the mark."""
@@ -33,7 +33,7 @@ class Mark(NamedTuple):
 
 
 def _pack(mark: Mark) -> bytes:
-    body = _SLOT.pack(_MAGIC, mark.session_id, mark.seq, mark.hash, b"")[:-24]
+    body = _BODY.pack(_MAGIC, *mark)
     return body + hashlib.sha256(body).digest()[:24]
 
 

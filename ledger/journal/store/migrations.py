@@ -71,8 +71,9 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = {
 
 def is_blank(connection: sqlite3.Connection) -> bool:
     """Say whether a database holds nothing at all, as a file does whose creator was killed."""
-    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    return bool(tables == 0 and version_of(connection) == 0 and _application(connection) == 0)
+    if version_of(connection) or _application(connection):
+        return False
+    return bool(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0)
 
 
 def version_of(connection: sqlite3.Connection) -> int:
