@@ -29,7 +29,7 @@ from ledger.book import (
     doubled, room, row, slot_of, used,
 )  # fmt: skip
 from ledger.kernel import inlined, kernel
-from ledger.kernels import facts
+from ledger.kernels import entries, executions, facts
 from ledger.kernels.gate import VALUE_MAX, notional, size
 from ledger.kernels.lots import MARGIN_MAX_BPS
 from ledger.kernels.orders import apply_step, ask_cancel, change
@@ -186,9 +186,9 @@ def _set_limit(a: Arena, e: Row) -> Outcome:
         a[row(a, S_INSTRUMENT, number) + I_LIMIT + which] = value
     if which == Limit.SHORT_MARGIN_BPS:
         for other in range(1, used(a, S_INSTRUMENT)):
-            facts.refresh(a, row(a, S_INSTRUMENT, other))
+            entries.refresh(a, row(a, S_INSTRUMENT, other))
     if which == Limit.SHORT_MARGIN_BPS or which == Limit.CASH_FLOOR:
-        facts.after_fact(a)
+        entries.after_fact(a)
     return Outcome.APPLIED
 
 
@@ -264,11 +264,11 @@ def apply_event(a: Arena, e: Row) -> Outcome:
     if kind == EventKind.MARK:
         answer = facts.mark(a, e)
     elif kind == EventKind.FILL:
-        answer = facts.fill(a, e)
+        answer = executions.fill(a, e)
     elif kind == EventKind.CLAIM:
         answer = _claim(a, e)
     elif kind == EventKind.COMMISSION:
-        answer = facts.commission(a, e)
+        answer = executions.commission(a, e)
     elif kind == EventKind.CANCEL:
         answer = ask_cancel(a, e)
     elif EventKind.RELEASED <= kind <= EventKind.UNKNOWN:

@@ -27,7 +27,7 @@ HANDLERS = {
     **dict.fromkeys(("RELEASED", "SENDING", "SUBMITTED", "CANCELED", "EXPIRED", "REJECTED", "UNKNOWN"), "apply_step"),
     **dict.fromkeys(("DEPOSIT", "WITHDRAWAL", "DIVIDEND", "INTEREST", "BORROW_FEE", "ADJUST_CASH"), "cash"),
 }  # fmt: skip
-COPIES = {"_write_entry"}
+COPIES = {"write_entry"}
 """Copies whole rows for readers of the entry; what a kind does not use it copies as 0."""
 COLUMN_NAMES = {
     "E_TIME": "time_ns", "E_QTY": "qty_lots", "E_PRICE": "price_ticks", "E_CASH": "cash_e8", "E_FEE": "fee_e8",

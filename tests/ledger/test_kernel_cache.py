@@ -51,7 +51,7 @@ def test_an_edit_moves_the_cache_of_every_file_that_can_reach_it_and_of_no_other
 
 def test_the_core_is_compiled_from_its_kernels_and_not_from_the_rooms_above() -> None:
     names = {path.relative_to(kernel.ROOT).as_posix() for path in kernel.sources(kernel.ROOT / "ledger" / "core.py")}
-    assert {"ledger/kernels/facts.py", "ledger/kernels/lots.py", "ledger/units.py", "ledger/vocabulary.py"} <= names
+    assert {"ledger/kernels/facts.py", "ledger/kernels/executions.py", "ledger/kernels/lots.py", "ledger/units.py", "ledger/vocabulary.py"} <= names
     assert not [name for name in names if not name.startswith("ledger/")]
 
 

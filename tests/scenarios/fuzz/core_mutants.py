@@ -18,7 +18,7 @@ from ledger.book import (
     E_CASH, E_KIND, E_QTY, E_REASON, E_REF, E_SIDE, H_CASH, H_RESERVED, I_GATES, N_FLAGS, N_REF, O_FILLED, O_FLAGS, O_STATUS, S_ENTRY,
     S_INSTRUMENT, S_KEYS, S_ORDER, find, row,
 )  # fmt: skip
-from ledger.kernels import facts, gate, lots, orders
+from ledger.kernels import entries, executions, gate, lots, orders
 from ledger.vocabulary import EventKind, Gate, OrderFlag, OrderStatus, Outcome
 from sim.fuzz.event.run import Player, words
 from tests.ledger.twin.mutants import (
@@ -193,21 +193,21 @@ MUTANTS = (
     CoreMutant("sent after release", "a released order is never sent", orders, "NEXT", table((S.RELEASED, K.SENDING, S.SENDING))),
     CoreMutant("doubt frees cash", "an order in doubt keeps its reservation", orders, "live", doubt_frees_the_reservation),
     CoreMutant("reservation leak", "a closed order frees its reservation", orders, "change", reservation_leak),
-    CoreMutant("no dedup", "an execution counts once", facts, "_seen", no_dedup_of_executions),
-    CoreMutant("old revisions count", "an older revision changes nothing", facts, "_repeat", answered(Outcome.SUPERSEDED, Outcome.APPLIED)),
-    CoreMutant("corrections ignored", "a higher revision replaces the lower one", facts, "_repeat", answered(Outcome.APPLIED, Outcome.DUPLICATE)),
-    CoreMutant("other content ignored", "the same revision saying something else is a conflict", facts, "_repeat", answered(Outcome.KEY_CONFLICT, Outcome.DUPLICATE)),
-    CoreMutant("old cash kept", "a correction takes the old money back", facts, "_correct", correction_keeps_the_old_cash),
-    CoreMutant("order not corrected", "a correction changes what its order filled", facts, "_correct_order", correction_forgets_its_order),
-    CoreMutant("surprises not closed", "late, over and foreign fills close the instrument", facts, "fill", not_closed_after),
-    CoreMutant("overfill not flagged", "too much executed is flagged", facts, "_fill_order", overfill_unflagged),
-    CoreMutant("late fill refused", "a fill is broker truth, however late", facts, "_first_fill", late_fill_refused),
-    CoreMutant("foreign fill refused", "a fill is broker truth, whoever ordered it", facts, "_first_fill", foreign_fill_refused),
-    CoreMutant("fee not paid", "a commission is paid from cash", facts, "commission", fee_not_in_cash),
+    CoreMutant("no dedup", "an execution counts once", entries, "seen", no_dedup_of_executions),
+    CoreMutant("old revisions count", "an older revision changes nothing", entries, "repeat", answered(Outcome.SUPERSEDED, Outcome.APPLIED)),
+    CoreMutant("corrections ignored", "a higher revision replaces the lower one", entries, "repeat", answered(Outcome.APPLIED, Outcome.DUPLICATE)),
+    CoreMutant("other content ignored", "the same revision saying something else is a conflict", entries, "repeat", answered(Outcome.KEY_CONFLICT, Outcome.DUPLICATE)),
+    CoreMutant("old cash kept", "a correction takes the old money back", executions, "_correct", correction_keeps_the_old_cash),
+    CoreMutant("order not corrected", "a correction changes what its order filled", executions, "_correct_order", correction_forgets_its_order),
+    CoreMutant("surprises not closed", "late, over and foreign fills close the instrument", executions, "fill", not_closed_after),
+    CoreMutant("overfill not flagged", "too much executed is flagged", executions, "_fill_order", overfill_unflagged),
+    CoreMutant("late fill refused", "a fill is broker truth, however late", executions, "_first_fill", late_fill_refused),
+    CoreMutant("foreign fill refused", "a fill is broker truth, whoever ordered it", executions, "_first_fill", foreign_fill_refused),
+    CoreMutant("fee not paid", "a commission is paid from cash", executions, "commission", fee_not_in_cash),
     CoreMutant("lot without position", "a lot that opens moves the position", lots, "_realize", position_skipped_when_a_lot_opens),
     CoreMutant("exhausted lot kept", "a lot that is closed is out of the list", lots, "_drop", exhausted_lot_kept),
     CoreMutant("refused claim reserves", "a refused event changes nothing", core, "_claim", refused_claim_reserves),
-    CoreMutant("replay differs", "a replay gives the same book, word for word", facts, "_write_entry", depends_on_what_was_there),
+    CoreMutant("replay differs", "a replay gives the same book, word for word", entries, "write_entry", depends_on_what_was_there),
 )  # fmt: skip
 
 
