@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from cli.api.events import events_after
 from cli.api.figures import document
 
 NAMES = ("status", "market", "pnl", "performance")
@@ -110,7 +111,7 @@ async def _stream(book: str, session_id: int | None, after: int, follow: bool) -
     while True:
         try:
             # A session that begins later has numbers of its own: a stream stays with the session it began with.
-            own, rows = await run_in_threadpool(_events_after, book, own, after)
+            own, rows = await run_in_threadpool(events_after, book, own, after, BATCH)
         except (JournalError, OSError, click.UsageError) as error:
             # The stream ends with the reason; the browser comes back by itself with the last number it has.
             yield f"event: error\ndata: {json.dumps({'error': str(error)})}\n\n"
@@ -127,46 +128,3 @@ async def _stream(book: str, session_id: int | None, after: int, follow: bool) -
             quiet = 0.0
             yield ": still here\n\n"
         await asyncio.sleep(POLL_S)
-
-
-def _events_after(book: str, session_id: int | None, after: int) -> tuple[int, list[dict[str, Any]]]:
-    """Return (session, up to BATCH of its events after a number, as documents)."""
-    from cli.stored import exponents, session_of
-    from ledger import views
-    from ledger.journal import Journal
-    from ledger.views.rows import events_after
-
-    with Journal.read(book) as journal:
-        info = session_of(journal, session_id)
-        known = exponents(journal, info.id)
-        names = {row.instrument: row.symbol for row in views.positions(journal, info.id)}
-        rows = events_after(journal, info.id, after, BATCH)
-        return info.id, [_document(info.id, row, known, names) for row in rows]
-
-
-def _document(session_id: int, row: Any, known: dict[int, Any], names: dict[int, str]) -> dict[str, Any]:
-    """Return one event: what happened to what, in decimal text."""
-    from cli.output import moment
-    from ledger.units import decimal_text
-    from ledger.vocabulary import EventKind
-
-    exps = known.get(row.instrument)
-    # A fill of quantity 0 is an execution that was taken back: here 0 is known.
-    taken_back = row.kind == EventKind.FILL
-    amounts = {
-        "quantity": decimal_text(row.qty_lots, exps.qty) if exps and (row.qty_lots or taken_back) else None,
-        "price": decimal_text(row.price_ticks, exps.price) if exps and row.price_ticks else None,
-        "cash": decimal_text(row.cash_e8) if row.cash_e8 else None,
-        "fee": decimal_text(row.fee_e8) if row.fee_e8 else None,
-    }
-    side = {1: "buy", -1: "sell"}.get(row.side)
-    kind = EventKind(row.kind).name
-    return {
-        "session": session_id,
-        "seq": row.seq,
-        "time": moment(row.time_ns),
-        "kind": kind,
-        "symbol": names.get(row.instrument),
-        "side": side,
-        **amounts,
-    }

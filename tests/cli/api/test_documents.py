@@ -210,3 +210,41 @@ def test_a_stream_that_follows_sends_what_is_recorded_while_it_waits(tmp_path, m
         numbers = [(number, data["cash"]) for text in asyncio.run(listened()) for number, data in events_of(text)]
         session.close()
     assert numbers == [(1, "100.00"), (2, "5.00")]
+
+
+def amounts_of(kind: str, **columns: int) -> dict[str, str | None]:
+    """Return the amounts told of an event of instrument 1 (cents, whole shares) with these columns."""
+    from types import SimpleNamespace
+
+    from cli.api.events import told
+    from cli.stored import Exponents
+    from ledger.vocabulary import EventKind
+
+    blank = {"seq": 7, "instrument": 1, "side": 1, "qty_lots": 0, "price_ticks": 0, "cash_e8": 0, "fee_e8": 0, "time_ns": NOW}
+    found = told(1, SimpleNamespace(kind=EventKind[kind], **{**blank, **columns}), {1: Exponents(2, 0)}, {1: "AAPL"})
+    return {name: found[name] for name in ("side", "quantity", "price", "cash", "fee") if found[name] is not None}
+
+
+@pytest.mark.parametrize("kind, columns, shown", [
+    ("INSTRUMENT", {"qty_lots": 1, "price_ticks": 1}, {}),
+    ("LIMIT", {"cash_e8": 10**12}, {}),
+    ("GATE", {"side": -1}, {}),
+    ("SPLIT", {"qty_lots": 4, "price_ticks": 1}, {}),
+    ("REFUSED", {"price_ticks": 18000, "fee_e8": 10**8, "side": 0}, {}),
+    ("CLAIM", {"qty_lots": 5, "price_ticks": 0, "cash_e8": 9 * 10**8, "fee_e8": 10**8}, {"side": "buy", "quantity": "5"}),
+    ("CLAIM", {"qty_lots": 5, "price_ticks": 18213}, {"side": "buy", "quantity": "5", "price": "182.13"}),
+    ("FILL", {"side": -1, "qty_lots": 0, "price_ticks": 0}, {"side": "sell", "quantity": "0", "price": "0.00"}),
+    ("ADJUST_POSITION", {"qty_lots": 3, "price_ticks": 0}, {"side": "buy", "quantity": "3", "price": "0.00"}),
+    ("COMMISSION", {"fee_e8": 0}, {"fee": "0.00"}),
+    ("COMMISSION", {"fee_e8": -25_000_000}, {"fee": "-0.25"}),
+    ("MARK", {"price_ticks": 18213}, {"price": "182.13"}),
+    ("DIVIDEND", {"cash_e8": 5 * 10**7}, {"cash": "0.50"}),
+])  # fmt: skip
+def test_an_event_tells_an_amount_only_where_its_kind_carries_one(kind, columns, shown):
+    assert amounts_of(kind, **columns) == shown
+
+
+def test_an_event_without_a_time_has_no_time_and_not_the_year_1970(imported, client):
+    told = [event for _, event in events_of(client.get("/api/events?follow=0").text)]
+    assert not [event for event in told if (event["time"] or "").startswith("1970")]
+    assert [event["kind"] for event in told if event["time"] is None]
