@@ -35,7 +35,7 @@ def pages(place: Path, bars: int) -> list[Line]:
         print("no Chromium: the app was not measured", file=sys.stderr)
         return []
     book, trades = _book(place, bars)
-    with _served(book) as address:
+    with served(place, f"--book={book}") as address:
         first, second = _visits(address, browser, book)
     slow = max(first, key=lambda name: first[name])
     told = ", ".join(f"{name} {first[name]:.1f} s" for name in PAGES)
@@ -89,13 +89,18 @@ def _book(place: Path, bars: int) -> tuple[Path, int]:
 
 
 @contextmanager
-def _served(book: Path) -> Iterator[str]:
+def served(folder: Path, *more: str) -> Iterator[str]:
+    """Start the app in a folder, with more words for its command; yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    words = [sys.executable, str(ROOT / "onebook.py"), "app", "--no-browser", f"--port={port}", f"--book={book}"]
+    words = [sys.executable, str(ROOT / "onebook.py"), "app", "--no-browser", f"--port={port}", *more]
     server = subprocess.Popen(
-        words, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        words,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         for _ in range(300):

@@ -10,18 +10,16 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.app import served
+from benchmarks.measures import ROOT
+
 OUT = ROOT / "docs" / "screenshots"
 WIDTH, COLOURS = 1280, 256
 SETTLED_MS = 1_800
@@ -70,27 +68,6 @@ def make_book(folder: Path) -> Path:
     return book
 
 
-@contextmanager
-def served(book: Path) -> Iterator[str]:
-    """Start the app over a book; yield its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    words = [sys.executable, str(ROOT / "onebook.py"), "app", "--no-browser", f"--port={port}"]
-    server = subprocess.Popen(words, cwd=book.parent.parent, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(300):
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1):
-                    break
-            except OSError:
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
 def small(png: bytes) -> bytes:
     """Return a picture with a palette, optimized."""
     from PIL import Image
@@ -129,7 +106,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         book = make_book(Path(folder))
         browser = play.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"])
-        with served(book) as address:
+        with served(book.parent.parent) as address:
             for dark in (False, True):
                 tab = browser.new_context(viewport={"width": WIDTH, "height": 900}, color_scheme="dark" if dark else "light").new_page()
                 for name, path, height, wanted in PAGES:

@@ -23,13 +23,7 @@ def columns(
     axis: str = "",
 ) -> dict[str, Any]:
     """Return one column a name; None leaves a gap. `form` formats the reading line, `axis` the labels of the axis."""
-    data = [
-        {
-            "value": value,
-            "itemStyle": {"color": _tone(value, colours) if signed else colours.sessions[0], "borderRadius": 2},
-        }
-        for value in values
-    ]
+    data = _bars(values, colours, signed)
     return base(colours) | {
         "grid": {"left": 8, "right": 64, "top": 12, "bottom": 26},
         "xAxis": {
@@ -48,13 +42,7 @@ def rows(
     names: Sequence[str], values: Sequence[float], colours: Palette, form: str = "localized", signed: bool = False
 ) -> dict[str, Any]:
     """Return one horizontal bar a name, the first on top, with its value at its end."""
-    data = [
-        {
-            "value": value,
-            "itemStyle": {"color": _tone(value, colours) if signed else colours.sessions[0], "borderRadius": 2},
-        }
-        for value in values
-    ]
+    data = _bars(values, colours, signed)
     return base(colours) | {
         "grid": {"left": 8, "right": 60, "top": 4, "bottom": 4, "containLabel": True},
         "xAxis": {"type": "value", "show": False},
@@ -134,6 +122,12 @@ def waterfall(
             {"type": "bar", "stack": "w", "data": under},
         ],
     }
+
+
+def _bars(values: Sequence[float | None], colours: Palette, signed: bool) -> list[dict[str, Any]]:
+    """Return one bar a value, in the colour of its sign where the sign says something."""
+    tones = [_tone(value, colours) if signed else colours.sessions[0] for value in values]
+    return [{"value": value, "itemStyle": {"color": tone, "borderRadius": 2}} for value, tone in zip(values, tones, strict=True)]
 
 
 def _tone(value: float | None, colours: Palette) -> str:

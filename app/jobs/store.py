@@ -27,6 +27,8 @@ KEPT = 30
 """Finished jobs that are kept; older folders are deleted when a new job starts."""
 SHARE = re.compile(r"([\d,]+) of ([\d,]+)")
 TAIL = 4_000
+ENDS = {0: "done", 3: "finding", 130: "cancelled"}
+"""How a job with this exit code ended; with any other it failed."""
 STARTED_WITHIN_NS = 20 * 10**9
 """A supervisor takes its lock long before this; a younger folder without one is waiting."""
 
@@ -112,37 +114,16 @@ def job(folder: Path, now_ns: int | None = None) -> Job:
     told = json.loads((folder / "job.json").read_text("utf-8"))
     now = time.time_ns() if now_ns is None else now_ns
     started, result = int(told["started_ns"]), _result(folder)
+    held = result is None and _is_held(folder)
+    result = result or _result(folder)  # it may have ended between the two looks
+    line = _last_line(folder)
     if result is None:
-        held = _is_held(folder)
-        result = _result(folder)  # it may have ended between the two looks
-        if result is None:
-            state = "running" if held else "waiting" if now - started < STARTED_WITHIN_NS else "lost"
-            line = _last_line(folder)
-            return Job(
-                folder,
-                told["kind"],
-                tuple(told["words"]),
-                started,
-                state,
-                None,
-                (now - started) / 1e9,
-                line,
-                _share(line),
-            )
-    code = int(result["exit_code"])
-    state = {0: "done", 3: "finding", 130: "cancelled"}.get(code, "failed")
-    seconds = (int(result["ended_ns"]) - started) / 1e9
-    return Job(
-        folder,
-        told["kind"],
-        tuple(told["words"]),
-        started,
-        state,
-        code,
-        seconds,
-        _last_line(folder),
-        1.0 if code == 0 else None,
-    )
+        code, ended, share = None, now, _share(line)
+        state = "running" if held else "waiting" if now - started < STARTED_WITHIN_NS else "lost"
+    else:
+        code, ended = int(result["exit_code"]), int(result["ended_ns"])
+        state, share = ENDS.get(code, "failed"), 1.0 if code == 0 else None
+    return Job(folder, told["kind"], tuple(told["words"]), started, state, code, (ended - started) / 1e9, line, share)
 
 
 def cancel(folder: Path) -> None:

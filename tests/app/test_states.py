@@ -121,6 +121,18 @@ def test_figures_are_asked_again_when_an_event_comes(paper):
     assert answers.totals(after).equity_e8 == money("1020")
 
 
+def test_every_question_about_one_state_has_its_own_answer(paper):
+    path, _ = paper
+    from app.shell import answers
+    from ledger import views
+
+    state = books.picked(path, 1)
+    assert type(answers.totals(state)) is views.Totals and type(answers.age(state)) is views.Age
+    by_day, by_symbol = answers.profit(state, "day"), answers.profit(state, "symbol")
+    assert by_day is answers.profit(state, "day") and by_day is not by_symbol
+    assert answers.totals(state) is answers.totals(state)
+
+
 def test_the_pair_that_is_most_alike_is_suggested(tmp_path):
     with Journal.open(tmp_path / "b.db") as journal:
         for kind, config in (
