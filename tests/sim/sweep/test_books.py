@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ledger.invariants import Invariant, check
@@ -85,6 +85,7 @@ def test_the_kernels_do_take_the_ordinary_runs_and_a_tile_edge_changes_nothing()
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(1, 4 * TILE + 9), st.integers(1, 40), st.sampled_from([1, 300, TILE]), st.booleans(), st.integers(0, 10**6))
+@example(490, 1, 1, False, 9)  # left to the engine
 def test_a_history_walked_stretch_by_stretch_gives_the_decisions_of_the_whole(bars, fast, more, split, seed) -> None:  # type: ignore[no-untyped-def]
     history, strategy = markets.walk(bars, seed, step=0.003), markets.crossing()
     if split:  # prices seen through a factor that changes within a stretch
@@ -98,7 +99,9 @@ def test_a_history_walked_stretch_by_stretch_gives_the_decisions_of_the_whole(ba
         patch.setattr(single, "can_stream", lambda declared: False)
         whole = kernel_run(history, strategy, params)
     asked = kernel_run(history, strategy, params, kernel="bars")
-    assert np.array_equal(streamed.record, whole.record) and np.array_equal(streamed.record, asked.record)
+    # A run that meets what the kernels leave to the engine is left by all three.
+    records = [run if run is None else run.record for run in (streamed, whole, asked)]
+    assert np.array_equal(records[0], records[1]) and np.array_equal(records[0], records[2])  # type: ignore[arg-type]
 
 
 def test_a_column_that_looks_back_further_than_a_stretch_or_at_all_bars_is_not_streamed() -> None:
