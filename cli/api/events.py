@@ -10,14 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.vocabulary import EventKind
-
-CASH = frozenset(
-    (EventKind.DEPOSIT, EventKind.WITHDRAWAL, EventKind.DIVIDEND, EventKind.INTEREST, EventKind.BORROW_FEE, EventKind.ADJUST_CASH)
-)
-SIDED = frozenset((EventKind.CLAIM, EventKind.FILL, EventKind.ADJUST_POSITION))
+CASH = frozenset(("DEPOSIT", "WITHDRAWAL", "DIVIDEND", "INTEREST", "BORROW_FEE", "ADJUST_CASH"))
+SIDED = frozenset(("CLAIM", "FILL", "ADJUST_POSITION"))
 """Kinds with a side and a quantity. A refused wish has neither: what would have been bought was never decided."""
-PRICED = SIDED | {EventKind.MARK}
+PRICED = SIDED | {"MARK"}
 
 
 def events_after(book: str, session_id: int | None, after: int, most: int) -> tuple[int, list[dict[str, Any]]]:
@@ -38,28 +34,29 @@ def events_after(book: str, session_id: int | None, after: int, most: int) -> tu
 def told(session_id: int, row: Any, known: dict[int, Any], names: dict[int, str]) -> dict[str, Any]:
     """Return one event as a document; an amount its kind does not carry is null, and so is a time it does not have."""
     from cli.output import moment
+    from ledger.vocabulary import EventKind
 
+    kind = EventKind(row.kind).name
     return {
         "session": session_id,
         "seq": row.seq,
         "time": moment(row.time_ns or None),
-        "kind": EventKind(row.kind).name,
+        "kind": kind,
         "symbol": names.get(row.instrument),
-        "side": {1: "buy", -1: "sell"}.get(row.side) if row.kind in SIDED else None,
-        **_amounts(row, known.get(row.instrument)),
+        "side": {1: "buy", -1: "sell"}.get(row.side) if kind in SIDED else None,
+        **_amounts(kind, row, known.get(row.instrument)),
     }
 
 
-def _amounts(row: Any, exps: Any) -> dict[str, str | None]:
+def _amounts(kind: str, row: Any, exps: Any) -> dict[str, str | None]:
     """Return quantity, price, cash and fee as exact decimal text."""
     from ledger.units import decimal_text
 
-    kind = row.kind
     # A claim without a price is a market order without a worst price; an execution at price 0 has one.
-    priced = exps and kind in PRICED and (row.price_ticks or kind != EventKind.CLAIM)
+    priced = exps and kind in PRICED and (row.price_ticks or kind != "CLAIM")
     return {
         "quantity": decimal_text(row.qty_lots, exps.qty) if exps and kind in SIDED else None,
         "price": decimal_text(row.price_ticks, exps.price) if priced else None,
         "cash": decimal_text(row.cash_e8) if kind in CASH else None,
-        "fee": decimal_text(row.fee_e8) if kind == EventKind.COMMISSION else None,
+        "fee": decimal_text(row.fee_e8) if kind == "COMMISSION" else None,
     }
