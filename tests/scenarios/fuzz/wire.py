@@ -20,6 +20,7 @@ import logging
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ledger.book import I_POSITION
@@ -270,12 +271,14 @@ class Found(NamedTuple):
     violation: str
 
 
-def search(seed: int, count: int, first: int = 0) -> Found:
-    """Run schedules first..first+count-1 of a seed until one is convicted."""
+def search(seed: int, count: int, first: int = 0, told: Callable[[int], None] | None = None) -> Found:
+    """Run schedules first..first+count-1 of a seed until one is convicted; `told` hears of each one that held."""
     for number in range(first, first + count):
         violation = Schedule(seed, number).run()
         if violation:
             return Found(number - first, violation)
+        if told is not None:
+            told(number)
     return Found(count, "")
 
 
