@@ -82,6 +82,7 @@ def open_session(journal: Journal, account: str, config: PaperConfig) -> Session
     if mine:
         if _require_same(journal, mine[-1].id, config):
             session = journal.resume(mine[-1].id)
+            session.snapshot_if_due()
             begun = json.loads(str(session_row(journal.connection, session.id)["config"]))
             _require_told(session, begun, kept, config.accept_changes)
             return session

@@ -143,6 +143,7 @@ class Runner:
             self.gateway.close()
         if self.trader is not None:
             self.trader.on_disconnected()
+            self.trader.session.snapshot_if_due()
             self.folder.write_state({**self.state(), "link": "STOPPED"})
         if self._journal is not None:
             self._journal.close()

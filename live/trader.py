@@ -39,7 +39,7 @@ from live.broker.reconcile import (
     unfilled,
     unlisted,
 )
-from live.broker.refs import order_ref
+from live.broker.refs import order_ref, unrecalled
 from live.broker.tickets import Way, decimals, ticket
 from live.outbox import Outbox
 from live.pacer import Pacer
@@ -97,7 +97,7 @@ class Trader:
         self._ways: dict[int, Way] = {}
         self._heard: dict[tuple[type, object], Fact] = {}
         """The last fact of each execution, fee, position and closed order, since the connection began."""
-        for key, way in session.remarks(EventKind.SENDING):
+        for key, way in session.remarks(EventKind.SENDING, unrecalled(session.book)):
             self._recall(key, way)
 
     def _recall(self, key: int, way: str) -> None:

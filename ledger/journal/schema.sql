@@ -1,4 +1,4 @@
--- The DDL of the journal; `schema_2.sql` adds to it.
+-- The DDL of the journal; `schema_2.sql` and `schema_3.sql` add to it.
 --
 -- Theory of operation. `session`, `session_end`, `name` and `event` are facts: rows are added and never
 -- changed. `lease` and `snapshot` are about running. All other tables are projections: what the book says

@@ -186,12 +186,12 @@ class Session:
         self._names.load(self._journal.connection)
         return self._names.all()
 
-    def remarks(self, kind: EventKind) -> list[tuple[int, str]]:
-        """Return (key, text) of every event of a kind that carries a text, oldest first."""
+    def remarks(self, kind: EventKind, after: int = 0) -> list[tuple[int, str]]:
+        """Return (key, text) of every event of a kind that carries a text and has a number above `after`, oldest first."""
         self._require_alive()
         # The plus keeps the planner from asking which partial index fits the value: it would plan the query anew each time.
-        sql = "SELECT key, ref FROM event WHERE session_id = ? AND +kind = ? AND ref > 0 ORDER BY seq"
-        rows = self._journal.connection.execute(sql, (self.id, int(kind))).fetchall()
+        sql = "SELECT key, ref FROM event WHERE session_id = ? AND seq > ? AND +kind = ? AND ref > 0 ORDER BY seq"
+        rows = self._journal.connection.execute(sql, (self.id, after, int(kind))).fetchall()
         return [(key, self.text(ref)) for key, ref in rows]
 
     # Evidence.
@@ -217,8 +217,16 @@ class Session:
     def kept(self, source: str = "") -> list[tuple[int, str, str]]:
         """Return (received_ns, source, body) of every stored message, or of those of one source, oldest first."""
         self._require_alive()
-        sql = "SELECT received_ns, source, body FROM broker_event WHERE session_id = ?1 AND ?2 IN ('', source) ORDER BY number"
-        return self._journal.connection.execute(sql, (self.id, source)).fetchall()
+        execute = self._journal.connection.execute
+        if not source:
+            sql = "SELECT received_ns, source, body FROM broker_event WHERE session_id = ? ORDER BY number"
+            return execute(sql, (self.id,)).fetchall()
+        # Without statistics SQLite would rather read every message of the session, because the primary key is unique.
+        sql = (
+            "SELECT received_ns, source, body FROM broker_event INDEXED BY broker_event_source"
+            " WHERE session_id = ? AND source = ? ORDER BY number"
+        )
+        return execute(sql, (self.id, source)).fetchall()
 
     # The life of a session.
 
@@ -235,6 +243,11 @@ class Session:
             write.stored = True
         self._journal.at("snapshot")
         snapshots.remove_files(self._journal.path, old)
+
+    def snapshot_if_due(self) -> None:
+        """Keep the book's bytes if opening it would replay many events; a session that lives for years calls this now and then."""
+        if snapshots.is_due(self._journal.connection, self.id, self.book.seq):
+            self.snapshot()
 
     def project(self) -> None:
         """Bring the tables that views read up to the last event; a runner calls this when it has nothing else to do."""

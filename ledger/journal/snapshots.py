@@ -28,6 +28,9 @@ from ledger.journal.replay import hash_at
 
 KEPT = 2
 """Snapshot files kept per session: the newest, and one more if it is damaged."""
+REPLAY_MOST = 2_000
+REPLAY_SHARE = 20
+"""A session that is gone on with day after day keeps a snapshot when 1/20 of its events, and 2,000 at least, came after the last one."""
 
 
 class Loaded(NamedTuple):
@@ -82,6 +85,13 @@ def write_row(
     old = rows.fetchall()[KEPT:]
     connection.executemany("DELETE FROM snapshot WHERE session_id = ? AND seq = ?", [(session_id, n) for n, _ in old])
     return [file for _, file in old]
+
+
+def is_due(connection: sqlite3.Connection, session_id: int, seq: int) -> bool:
+    """Say whether an opening would replay so many events that a snapshot pays."""
+    sql = "SELECT coalesce(max(seq), 0) FROM snapshot WHERE session_id = ? AND core_hash = ?"
+    newest = int(connection.execute(sql, (session_id, core_hash())).fetchone()[0])
+    return seq - newest >= max(REPLAY_MOST, seq // REPLAY_SHARE)
 
 
 def remove_files(database: Path, names: list[str]) -> None:

@@ -13,10 +13,14 @@ import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 
+from ledger.book import O_SEQ, Book
 from ledger.keys import unpack
+from ledger.oms import live_orders
 
 PREFIX = "ob1"
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+RECALLED = 1_000
+"""How many of the newest orders are known under their order ids after a start, whatever became of them; live ones always are."""
 
 
 def book_tag(session: Mapping[str, object]) -> str:
@@ -57,3 +61,9 @@ def is_other_book(ref: str, tag: str) -> bool:
     """Say whether a reference was made by onebook for another book."""
     parts = ref.split(".")
     return len(parts) == 3 and parts[0] == PREFIX and parts[1] != tag
+
+
+def unrecalled(book: Book) -> int:
+    """Return the number of the last event before any order whose order id may still be heard of."""
+    claimed = [*live_orders(book)[:, O_SEQ].tolist(), *book.orders[-RECALLED:, O_SEQ].tolist()]
+    return min(claimed, default=1) - 1

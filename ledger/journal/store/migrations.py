@@ -21,7 +21,7 @@ from ledger.journal.errors import JournalError, JournalForeign
 
 APPLICATION_ID = 0x6F6E6562
 """The letters "oneb", in the header of every journal."""
-SCHEMAS = tuple(Path(__file__).parent.parent / name for name in ("schema.sql", "schema_2.sql"))
+SCHEMAS = tuple(Path(__file__).parent.parent / name for name in ("schema.sql", "schema_2.sql", "schema_3.sql"))
 VERSION = len(SCHEMAS)
 
 At = Callable[[str], None]

@@ -32,10 +32,10 @@ def _backtest(path: Path, **more: object) -> None:
 
 
 def _as_version_1(path: Path) -> None:
-    """Take out what version 2 added: the file is then one that the first release wrote."""
+    """Take out what later versions added: the file is then one that the first release wrote."""
     connection = sqlite3.connect(path, isolation_level=None)
     for name in migrations.expected_schema().keys() - migrations.expected_schema(1).keys():
-        for kind in ("TRIGGER", "TABLE"):
+        for kind in ("TRIGGER", "TABLE") if name.startswith("sqlite_") else ("TRIGGER", "TABLE", "INDEX"):
             if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ? AND type = ?", (name, kind.lower())).fetchone():
                 connection.execute(f"DROP {kind} {name}")
     connection.execute("PRAGMA user_version = 1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -37,12 +36,26 @@ def arm(runner: Runner, due: Callable[[str], bool]) -> None:
         wire.place = placed  # type: ignore[method-assign]
 
 
+def was_killed(error: BaseException) -> bool:
+    """Say whether a task ended because it was killed, whatever else failed in the moment of that."""
+    return any(map(was_killed, error.exceptions)) if isinstance(error, BaseExceptionGroup) else isinstance(error, Killed)
+
+
 async def bury(day: Any, runner: Runner, delivered: bool) -> None:
-    """End what is left of a killed runner. `delivered`: what it had written to its socket still arrives."""
+    """End what is left of a killed runner. `delivered`: what it had written to its socket still arrives.
+
+    Raises:
+        AssertionError: it was not killed, it failed by itself.
+    """
     runner._leave = lambda: None  # type: ignore[method-assign]
     day.task.cancel()
-    with contextlib.suppress(Killed, BaseExceptionGroup, asyncio.CancelledError, Exception):
+    try:
         await day.task
+    except asyncio.CancelledError:
+        pass
+    except BaseException as error:
+        if not was_killed(error):
+            raise AssertionError("the runner failed by itself") from error
     if delivered:
         await asyncio.sleep(0.001)
     day.cut()

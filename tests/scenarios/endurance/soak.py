@@ -1,6 +1,6 @@
 """Years of paper trading in minutes: short sessions, long nights, and everything that goes wrong in between.
 
-A day is a session of twelve minutes: the runner starts, is cut off, killed or restarted as the seed says, the gateway
+A day is a session of six minutes: the runner starts, is cut off, killed or restarted as the seed says, the gateway
 restarts at night and waits for a login on Mondays, and reports are lost, doubled, reordered, late and corrected
 all the time. Every evening the lists are compared; what was closed is opened by a person; and the day is judged.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.scenarios.endurance.killing import Killed, arm, bury
+from tests.scenarios.endurance.killing import Killed, arm, bury, was_killed
 from tests.scenarios.paper import Day
 from tests.scenarios.test_paper_is_backtest import NO_LIMITS, fee_of
 
@@ -35,7 +35,7 @@ from sim.gateway.faults.plan import plan
 
 SYMBOLS = ("AAPL", "MSFT")
 DAY_S = 86_400
-SESSION_S = 12 * 60
+SESSION_MINUTES = 6
 OPENING_MINUTE = 570
 TROUBLES: list[dict[str, Any]] = [
     {"name": "fill-untold", "chance": 0.06}, {"name": "exec-twice", "chance": 0.15}, {"name": "shuffled", "chance": 0.25},
@@ -58,7 +58,7 @@ class Soak(Day):
     """One account's years."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, seed: int, days: int, aim: str = "", fresh: bool = False) -> None:
-        monkeypatch.setitem(hours.SESSIONS, "stock", (OPENING_MINUTE, OPENING_MINUTE + 12, OPENING_MINUTE, OPENING_MINUTE + 12))
+        monkeypatch.setitem(hours.SESSIONS, "stock", (OPENING_MINUTE, OPENING_MINUTE + SESSION_MINUTES) * 2)
         weeks = [
             {"name": "no-login", "after": float(at * DAY_S - 1800), "until": float(at * DAY_S + 90)} for at in range(7, 2 * days + 7, 7)
         ]
@@ -88,7 +88,7 @@ class Soak(Day):
         for _ in range(self.days):
             opens = hours.minute_ns(zone, day, OPENING_MINUTE)
             await asyncio.sleep(max(0.0, (opens - self.clock.now_ns()) / SECOND_NS - 20))
-            await self._session(opens + SESSION_S * SECOND_NS)
+            await self._session(opens + SESSION_MINUTES * 60 * SECOND_NS)
             await self._evening()
             self.counts["days"] += 1
             if self.wrong:
@@ -101,7 +101,7 @@ class Soak(Day):
         """Trade until the close, with whatever the seed has in store."""
         await self._start()
         while self.clock.now_ns() < closes_ns:
-            await asyncio.sleep(self.draw.uniform(30, 200))
+            await asyncio.sleep(self.draw.uniform(20, 120))
             if self.task is not None and self.task.done():
                 await self._after_kill("killed")
             elif (chance := self.draw.random()) < 0.22:
@@ -132,10 +132,13 @@ class Soak(Day):
 
         arm(self.runner, due)
 
-    async def _after_kill(self, what: str) -> None:
+    async def _bury(self, what: str) -> None:
         self.counts[what] += 1
         assert self.runner is not None
         await bury(self, self.runner, self.draw.random() < 0.5)
+
+    async def _after_kill(self, what: str) -> None:
+        await self._bury(what)
         await asyncio.sleep(self.draw.uniform(1, 25))
         await self._start()
 
@@ -147,8 +150,14 @@ class Soak(Day):
         await asyncio.sleep(0)
 
     async def _stop(self) -> None:
+        """Stop in order; a kill that was to come may come in the middle of that."""
         assert self.runner is not None
-        await self.end(self.runner)
+        try:
+            await self.end(self.runner)
+        except (Killed, BaseExceptionGroup) as error:
+            if not was_killed(error):
+                raise
+            await self._bury("killed")
 
     async def _evening(self) -> None:
         """Bring broker and book together, as a person would see it, and judge the day."""
@@ -174,6 +183,7 @@ class Soak(Day):
         self._judge(runner.trader.session.book)
         await self._stop()
         del self.lines[:-50]
+        self.world.transcript.clear()
 
     def _settle(self, runner: Runner) -> None:
         """Look at the broker for the orders in doubt, as a person would, and end those that are not there."""
