@@ -35,7 +35,7 @@ def backtest() -> None:
 )
 @click.option("--data", help="sp500, nasdaq, store, a folder in LEAN layout, a CSV or Parquet file.")
 @click.option("--symbol", "symbols", multiple=True, metavar="A,B", help="Instruments; a LEAN folder needs them.")
-@click.option("--bar", help="Bar length: 1w, 1d, 4h, 1h, 5m ...; longer bars are made from finer ones.")
+@click.option("--bar", help="Bar length: 5min, 1h, session (1d), week, month ...; longer bars are made from finer ones.")
 @click.option("--start", metavar="DATE", help="First trading date, as 2015-01-02.")
 @click.option("--end", metavar="DATE", help="Last trading date.")
 @click.option("--prices", help="adjusted or raw (LEAN folders).")

@@ -19,6 +19,7 @@ from cli.settings import Settings
 
 __all__ = ["backtest", "compare_runs", "export_run", "list_runs", "show"]
 FORMATS = ("csv", "parquet", "json", "html", "png", "quantstats")
+BY = "Also every period: 5min, 1h ..., session, week, month, quarter or year."
 TABLES = ("equity", "fills", "orders", "trades", "allocations", "lots", "figures")
 
 
@@ -55,13 +56,14 @@ def list_runs(settings: Settings, page: int, rows: int) -> None:
 
 @backtest.command()
 @click.argument("session", type=click.IntRange(min=1))
+@click.option("--by", help=BY)
 @click.option("--book", type=click.Path(), help="Journal to read.")
 @leaf
-def show(settings: Settings, session: int) -> None:
+def show(settings: Settings, session: int, by: str | None) -> None:
     """Show a stored backtest: how it was made and its tear sheet, computed from the journal again."""
     from cli.stored import open_book, session_document
     from ledger.units import decimal_text
-    from sim.output import export, stored
+    from sim.output import export, periods, stored
     from sim.output.report import table as tear_sheet
 
     with open_book(settings) as journal:
@@ -69,8 +71,10 @@ def show(settings: Settings, session: int) -> None:
         sheet = stored.from_journal(journal, info)
     figures = {name: export.sheet_value(sheet, name) for name in sheet["figures"]}
     speaker = voice()
-    speaker.document({**session_document(info), "start_cash": decimal_text(sheet["start_e8"]), **figures})
-    speaker.show(tear_sheet(sheet))
+    parts = None if by is None else periods.periods(sheet, by)
+    rows = {} if parts is None else {"by": by, "periods": periods.documents(parts)}
+    speaker.document({**session_document(info), "start_cash": decimal_text(sheet["start_e8"]), **figures, **rows})
+    speaker.show(tear_sheet(sheet), *([] if parts is None else [periods.table(parts, str(by), sheet["currency"])]))
     if not speaker.as_json:
         click.echo(f"session {info.id} of {moment(info.started_ns)}, code {session_document(info)['code']}")
 
@@ -84,10 +88,11 @@ def show(settings: Settings, session: int) -> None:
 @click.option(
     "--table", "tables", multiple=True, type=click.Choice(TABLES), help="Which tables; default: all. May be repeated."
 )
+@click.option("--by", help="Also the table periods: 5min, 1h ..., session, week, month, quarter or year.")
 @click.option("--book", type=click.Path(), help="Journal to read.")
 @click.option("--out", type=click.Path(), help="Folder to write to.")
 @leaf
-def export_run(settings: Settings, session: int, formats: Sequence[str], tables: Sequence[str]) -> None:
+def export_run(settings: Settings, session: int, formats: Sequence[str], tables: Sequence[str], by: str | None) -> None:
     """Write a stored backtest to files: equity, fills, orders, trades, allocations, open lots, figures.
 
     Money, prices and quantities are exact: decimal text in CSV and JSON, decimal128 in Parquet. Unknown is an empty
@@ -102,7 +107,7 @@ def export_run(settings: Settings, session: int, formats: Sequence[str], tables:
         with open_book(settings) as journal:
             sheet = stored.from_journal(journal, _run_of(journal, session))
         say(f"writing {', '.join(formats)}")
-        files = export.write(sheet, Path(settings("out")), f"{session:04d}", formats, tables)
+        files = export.write(sheet, Path(settings("out")), f"{session:04d}", formats, tables, by)
     speaker.document({"session": session, "files": {name: str(path) for name, path in files.items()}})
     if not speaker.as_json:
         for path in files.values():

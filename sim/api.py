@@ -174,6 +174,13 @@ class Result:
 
         return frames.trades(self.simulation)
 
+    def periods(self, by: str = "month") -> pd.DataFrame:
+        """Return what each period earned: "5min", "1h" ..., "session", "week", "month", "quarter" or "year"; unknown is NaN."""
+        from sim import frames
+        from sim.output.periods import periods
+
+        return frames.periods(periods(self.sheet, by))
+
     def save(self, path: Path | str, source: str = "bars") -> int:
         """Write the run into the journal at `path` and return its session id."""
         return runs.store(self.simulation, Path(path), runs.configuration(self.simulation, source, "as given"))

@@ -26,6 +26,7 @@ from sim.data import DataError, History, load
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sim.periods import Period
     from sim.run import Simulation
 
 SIDES = {1: "buy", -1: "sell"}
@@ -121,4 +122,25 @@ def trades(sim: Simulation) -> pd.DataFrame:
             "cost": rows[:, A_COST] / 1e8, "proceeds": rows[:, A_PROCEEDS] / 1e8,
             "fees": fee / 1e8, "pnl": (gross - fee) / 1e8, "pnl_e8": gross - fee,
         }
+    )  # fmt: skip
+
+
+def periods(found: list[Period]) -> pd.DataFrame:
+    """Return one row a period, named by it: until, equity, profit, return, drawdown, fills, fees, trades, realized profit."""
+    import pandas as pd
+
+    def money(name: str) -> Any:
+        return np.array([np.nan if (amount := getattr(one, name)) is None else amount / 1e8 for one in found])
+
+    index = pd.Index([one.label for one in found], name="period")
+    return pd.DataFrame(
+        {
+            "until": _times(np.array([one.until_ns for one in found], np.int64)),
+            "equity": money("equity_e8"), "profit": money("profit_e8"),
+            "return": np.array([one.change for one in found], np.float64),
+            "drawdown": np.array([one.drawdown for one in found], np.float64),
+            "fills": [one.fills for one in found], "fees": money("fees_e8"), "trades": [one.closed for one in found],
+            "realized": money("realized_e8"),
+        },
+        index=index,
     )  # fmt: skip

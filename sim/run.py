@@ -27,6 +27,7 @@ from ledger.vocabulary import EventKind, Limit, Method, Outcome
 from sim import metrics
 from sim.data import History, load
 from sim.data.errors import told
+from sim.data.sessions import calendar_of
 from sim.engine import layout, profiles, signals
 from sim.engine.account import QTY_EXP, REFERENCES, remarks, terms, with_room
 from sim.engine.drive.feed import Feed
@@ -190,6 +191,7 @@ def sheet(sim: Simulation, measured: metrics.Figures) -> Sheet:
     return from_book(
         sim.book, sim.values, symbols=sim.symbols, strategy=f"{sim.strategy.name}({shown})", start_e8=start, figures=measured,
         benchmark_e8=held(start, close, first.end_ns, sim.values[:, 0]), notes=_notes(sim), provenance=_made(sim),
+        clock=(first.timezone, calendar_of(None, first.timezone)),
     )  # fmt: skip
 
 

@@ -198,7 +198,7 @@ def count(history: History, asked: str | None = None) -> Calendar:
     closes = table.minutes(expected)[1] if len(expected) else np.empty(0, np.int64)
     half = int((closes < sessions.usual(table.close_minute)).sum())
     outside = 0
-    if history.bar not in ("1d", "1w"):
+    if history.bar not in ("1d", "1w", "1mo"):
         spans = Spans(history.start_ns, history.end_ns, history.day, history.bar, bar_ns(history.bar))
         outside = int(outside_hours(spans, name).sum())
     return Calendar(*base, len(expected), len(np.setdiff1d(expected, days)), half, outside, changes)

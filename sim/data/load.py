@@ -56,7 +56,8 @@ def load(
         source: "sp500", "nasdaq", a store, a folder in LEAN layout, or a .csv, .csv.gz, .parquet file.
         symbols: which instruments; empty means all of a file (a LEAN folder needs names).
         start, end: first and last trading date, both included.
-        bar: "1w", "1d", "1h", "5m" ...; a file's own length when None, daily in a LEAN folder; longer bars are made.
+        bar: "5m" or "5min", "1h", "1d" or "session", "week", "month" ...; a file's own length when None, daily in a LEAN
+            folder; longer bars are made.
         prices: "adjusted" or "raw" (LEAN folders only: actions and signal_factor are filled).
         timezone: IANA name; needed when a file has local times of day.
         repairs: names of `errors.REPAIRS` that may be made.
@@ -153,7 +154,7 @@ def _request(
             "prices are 'adjusted' or 'raw'", column="prices", value=prices, fix="pass one of the two"
         )
     if bar is not None:
-        bar = place.bar_name(place.bar_ns(bar))
+        bar = place.bar_called(bar)
     first, last = _ordinal(start, "start"), _ordinal(end, "end")
     if first and last and first > last:
         raise DataError("start is after end", column="start", value=f"{start} > {end}", fix="exchange them")

@@ -22,8 +22,17 @@ from sim.data.text.times import DAY_NS, EPOCH_ORDINAL, MINUTE_NS, Times
 from sim.data.zones import localize, zone_of
 
 FIRST_NS = DAY_NS  # 1970-01-02: what is before looks like an epoch number of the wrong unit
-BAR_NAME = re.compile(r"([1-9]\d{0,3})(s|m|h|d|w)")
-UNIT_NS = {"s": 10**9, "m": MINUTE_NS, "h": 60 * MINUTE_NS, "d": DAY_NS, "w": 7 * DAY_NS}
+BAR_NAME = re.compile(r"([1-9]\d{0,3}) ?([a-z]+)")
+UNIT_NS = {"s": 10**9, "m": MINUTE_NS, "h": 60 * MINUTE_NS, "d": DAY_NS, "w": 7 * DAY_NS, "mo": 30 * DAY_NS}
+"""What a unit measures; a month for the order of lengths only."""
+CALENDAR_UNITS = ("d", "w", "mo")
+UNIT_WORDS = {
+    "s": "s sec secs second seconds", "m": "m min mins minute minutes", "h": "h hr hrs hour hours", "d": "d day days session sessions",
+    "w": "w wk week weeks", "mo": "mo month months",
+}  # fmt: skip
+UNITS = {word: unit for unit, words in UNIT_WORDS.items() for word in words.split()}
+BAR_WORDS = {"session": "1d", "day": "1d", "daily": "1d", "week": "1w", "weekly": "1w", "month": "1mo", "monthly": "1mo", "hour": "1h",
+             "hourly": "1h", "minute": "1m"}  # fmt: skip
 
 
 class Placed(NamedTuple):
@@ -46,13 +55,33 @@ class Spans(NamedTuple):
 
 
 def bar_ns(bar: str) -> int:
-    """Return the length of a bar name such as 1d, 1h, 5m."""
-    match = BAR_NAME.fullmatch(bar)
-    if match is None or (match[2] in "dw" and match[1] != "1"):
+    """Return the length of a bar such as 1d, 1h, 5m or 5min; a session, a week and a month are nominal."""
+    count, unit = _bar_parts(bar)
+    return count * UNIT_NS[unit]
+
+
+def bar_called(bar: str) -> str:
+    """Return the name that a bar length has everywhere: 60min is 1h, session is 1d, month is 1mo.
+
+    Raises:
+        DataError: no such length.
+    """
+    count, unit = _bar_parts(bar)
+    return f"1{unit}" if unit in CALENDAR_UNITS else bar_name(count * UNIT_NS[unit])
+
+
+def _bar_parts(bar: str) -> tuple[int, str]:
+    # A capital M means minutes to some libraries and months to others, so it is neither here.
+    text = str(bar).strip()
+    text = BAR_WORDS.get(text.lower(), text if "M" in text else text.lower())
+    match = BAR_NAME.fullmatch(text)
+    unit = UNITS.get(match[2], "") if match else ""
+    if match is None or not unit or (unit in CALENDAR_UNITS and match[1] != "1"):
         raise DataError(
-            "this bar length is not known", column="bar", value=bar, fix="use 1w, 1d, 1h, 1m, 5m, 30s ..."
-        )
-    return int(match[1]) * UNIT_NS[match[2]]
+            "this bar length is not known", column="bar", value=bar,
+            fix="use 30s, 1m, 5min, 1h, 4h, session (1d), week (1w), month (1mo) ...",
+        )  # fmt: skip
+    return int(match[1]), unit
 
 
 def bar_name(spacing_ns: int) -> str:

@@ -2,7 +2,7 @@
 
 Theory of operation. Bars of a length that divides a day lie on the clock of the
 exchange (1h: 09:30 to 10:00, then 10:00 to 11:00, as vendors and LEAN cut them) and never
-reach over a session; a day is a session, a week runs from Monday. Open is the first
+reach over a session; a day is a session, a week runs from Monday, a month is the calendar's. Open is the first
 open, close the last close, high and low the extremes, volume the sum: integers all, so
 nothing is rounded. A bar is known at its end on the clock or at the close, whichever
 comes first, even if its last minutes had no trade. The first and the last bar are left
@@ -20,12 +20,14 @@ import numpy as np
 
 from sim.data.errors import DataError
 from sim.data.history import Action, History, Int64Array, Repair, frozen
-from sim.data.place import bar_ns, session_ns, sessions_for
+from sim.data.place import bar_called, bar_ns, session_ns, sessions_for
 from sim.data.sessions import NONE, calendar_of
 from sim.data.text.times import DAY_NS, EPOCH_ORDINAL
 from sim.data.zones import localize, zone_of
 
-DAY, WEEK = "1d", "1w"
+DAY, WEEK, MONTH = "1d", "1w", "1mo"
+SESSIONS = (DAY, WEEK, MONTH)
+"""Lengths that are whole sessions; the others lie on the clock."""
 VOLUME_SUM_MAX = 2**62
 
 
@@ -42,11 +44,12 @@ def resample(history: History, bar: str, calendar: str | None = None) -> History
     """Return the history in bars of a longer length.
 
     Args:
-        bar: "5m", "1h", "4h", "1d", "1w" ...: a multiple of the history's bar that divides a day, or a week.
+        bar: "5m", "1h", "4h" ...: a multiple of the history's bar that divides a day; or "1d", "1w", "1mo".
         calendar: as for `sim.data.load`.
     Raises:
         DataError: a length that does not fit, a volume beyond 2**62, an action inside a bar, no whole bar.
     """
+    bar = bar_called(bar)
     check_length(history, bar)
     groups = _groups(history, bar, calendar_of(calendar, history.timezone))
     keep = slice(int(history.start_ns[0] > groups.start_ns[0]), len(groups.first) - int(history.end_ns[-1] < groups.end_ns[-1]))
@@ -65,24 +68,22 @@ def check_length(history: History, bar: str) -> None:
             f"the bars are {history.bar}, asked for were {bar}; bars are made longer, never shorter",
             file=history.symbol, column="bar", value=bar, fix=f"pass bar='{history.bar}' or leave it out",
         )  # fmt: skip
-    if bar not in (DAY, WEEK) and (want % have or DAY_NS % want):
+    if (bar not in SESSIONS and (want % have or DAY_NS % want)) or (bar == MONTH and history.bar == WEEK):
         raise DataError(
-            f"bars of {bar} are not made from {history.bar}: a length is a multiple of it and divides a day",
-            file=history.symbol, column="bar", value=bar, fix="use 5m, 15m, 30m, 1h, 2h, 4h, 1d or 1w",
+            f"bars of {bar} are not made from {history.bar}: a length is a multiple of it and divides a day, or is whole sessions",
+            file=history.symbol, column="bar", value=bar, fix="use 5m, 15m, 30m, 1h, 2h, 4h, 1d, 1w, or 1mo from days",
         )  # fmt: skip
 
 
 def _groups(history: History, bar: str, calendar: str) -> Groups:
     """Return the groups of finer bars, whole or not."""
-    if bar == WEEK:
-        key = (history.day - 1) // 7
-    elif bar == DAY:
-        key = history.day
+    if bar in SESSIONS:
+        key = stretch(history.day, bar)
     else:
         key = _slot(history, bar_ns(bar))[0]
     first = np.flatnonzero(np.diff(key, prepend=key[0] - 1) != 0)
     last = np.append(first[1:], len(key)) - 1
-    if bar in (DAY, WEEK):
+    if bar in SESSIONS:
         start, end = _session_ends(history, first, last, bar, calendar)
     else:
         start, end = _clock_ends(history, first, last, bar_ns(bar), calendar)
@@ -90,6 +91,13 @@ def _groups(history: History, bar: str, calendar: str) -> Groups:
     # Where a clock change cuts a slot in two, the first part is known when the second begins.
     end[:-1] = np.minimum(end[:-1], history.start_ns[first[1:]])
     return Groups(first, last, start, end)
+
+
+def stretch(day: Int64Array, bar: str) -> Int64Array:
+    """Return a number of the session, week or month that each day (ordinal) lies in; it rises with time."""
+    if bar == DAY:
+        return day
+    return (day - 1) // 7 if bar == WEEK else (day - EPOCH_ORDINAL).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
 
 
 def _slot(history: History, length: int) -> tuple[Int64Array, Int64Array]:
@@ -116,9 +124,8 @@ def _clock_ends(history: History, first: Int64Array, last: Int64Array, length: i
 def _session_ends(history: History, first: Int64Array, last: Int64Array, bar: str, calendar: str) -> tuple[Int64Array, Int64Array]:
     """Return where the first session of each group opens and its last one closes."""
     low, high = history.day[first], history.day[last]
-    if bar == WEEK:
-        monday = (low - 1) // 7 * 7 + 1
-        low, high = _week(history, monday, calendar)
+    if bar != DAY:
+        low, high = _outer_days(history, *_bounds(low, bar), calendar)
     if calendar == NONE:
         zone = zone_of(history.timezone, int(history.start_ns[0]), int(history.end_ns[-1]))
         opens, closes = _usual_hours(history)
@@ -127,16 +134,33 @@ def _session_ends(history: History, first: Int64Array, last: Int64Array, bar: st
     return session_ns(calendar, low)[0], session_ns(calendar, high)[1]
 
 
-def _week(history: History, monday: Int64Array, calendar: str) -> tuple[Int64Array, Int64Array]:
-    """Return the first and last day of each week that should have bars."""
+def _bounds(day: Int64Array, bar: str) -> tuple[Int64Array, Int64Array]:
+    """Return the first day of the week or month of each day, and the first day after it."""
+    if bar == WEEK:
+        monday = (day - 1) // 7 * 7 + 1
+        return monday, monday + 7
+    number = stretch(day, bar)
+    begin, after = (months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) for months in (number, number + 1))
+    return begin + EPOCH_ORDINAL, after + EPOCH_ORDINAL
+
+
+def _outer_days(history: History, begin: Int64Array, after: Int64Array, calendar: str) -> tuple[Int64Array, Int64Array]:
+    """Return the first and last day from `begin` to before `after` that should have bars."""
+    weekdays = np.unique((history.day - 1) % 7) if calendar == NONE else np.arange(5)
+    low, high = begin + _until(begin, weekdays, 1), after - 1 - _until(after - 1, weekdays, -1)
     if calendar == NONE:
-        weekdays = np.unique((history.day - 1) % 7)
-        return monday + weekdays[0], monday + weekdays[-1]
-    table = sessions_for(calendar, monday + 6).day
-    low, high = np.searchsorted(table, monday), np.searchsorted(table, monday + 7) - 1
-    known = (monday >= table[0]) & (low <= high)
-    usual = (monday, monday + 4)
-    return np.where(known, table[np.minimum(low, len(table) - 1)], usual[0]), np.where(known, table[high], usual[1])
+        return low, high
+    table = sessions_for(calendar, after - 1).day
+    at, end = np.searchsorted(table, begin), np.searchsorted(table, after) - 1
+    known = (begin >= table[0]) & (at <= end)
+    return np.where(known, table[np.minimum(at, len(table) - 1)], low), np.where(known, table[end], high)
+
+
+def _until(day: Int64Array, weekdays: Int64Array, step: int) -> Int64Array:
+    """Return how many days lie between each day and the next (step 1) or last (-1) one of these weekdays."""
+    days = ((weekdays[None, :] - (day[:, None] - 1) % 7) * step) % 7
+    found: Int64Array = days.min(axis=1)
+    return found
 
 
 def _usual_hours(history: History) -> tuple[int, int]:

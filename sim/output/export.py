@@ -21,6 +21,7 @@ import numpy as np
 
 from ledger.units import decimal_text
 from sim.metrics import MONEY, daily_returns, last_of_day
+from sim.output import periods
 from sim.output.sheet import Sheet
 from sim.output.tables import Column, Frame, figure_value, frames
 
@@ -33,18 +34,24 @@ class ExportError(ValueError):
     """A run or a request that cannot be exported; the message says why and what to do."""
 
 
-def write(sheet: Sheet, folder: Path, stem: str, formats: Sequence[str], tables: Sequence[str] = ()) -> dict[str, Path]:
+def write(
+    sheet: Sheet, folder: Path, stem: str, formats: Sequence[str], tables: Sequence[str] = (), by: str | None = None
+) -> dict[str, Path]:
     """Write a run and return the files by what they hold.
 
     Args:
         folder: made when it is missing; stem: how the names begin; formats: of FORMATS; tables: of TABLES, all when empty.
+        by: also the table `periods` of this kind; see `sim.periods`.
     Raises:
-        ExportError: a format or table nobody knows, or one that this run cannot fill. OSError: the disk said no.
+        DataError: no such periods. ExportError: a format or table nobody knows, or one that this run cannot fill.
+        OSError: the disk said no.
     """
     _known(formats, FORMATS, "format")
     _known(tables, TABLES, "table")
     contents: dict[str, bytes] = {}
     wanted = {name: frame for name, frame in frames(sheet).items() if not tables or name in tables}
+    if by is not None:
+        wanted["periods"] = periods.frame(periods.periods(sheet, by))
     for kind in formats:
         contents |= _contents(sheet, wanted, stem, kind)
     folder.mkdir(parents=True, exist_ok=True)

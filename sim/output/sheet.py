@@ -42,6 +42,7 @@ class Sheet(TypedDict):
     book: NotRequired[Book]
     symbols: NotRequired[Sequence[str]]  # by instrument number, from 1
     provenance: NotRequired[list[tuple[str, str]]]  # how the run was made: label, value
+    clock: NotRequired[tuple[str, str]]  # time zone and calendar of the exchange
 
 
 def from_book(
@@ -56,6 +57,7 @@ def from_book(
     notes: Sequence[str] = (),
     provenance: Sequence[tuple[str, str]] = (),
     currency: str = "USD",
+    clock: tuple[str, str] | None = None,
 ) -> Sheet:
     """Return the sheet of a run.
 
@@ -71,6 +73,8 @@ def from_book(
         "provenance": list(provenance),
     }  # fmt: skip
     made["entries"], made["exits"] = marks(book, time_ns)
+    if clock is not None:
+        made["clock"] = clock
     if benchmark_e8 is not None and benchmark_e8.size == time_ns.size:
         made["benchmark_e8"] = benchmark_e8
     return made

@@ -23,6 +23,7 @@ from ledger.units import money
 from ledger.vocabulary import EventKind
 from sim import metrics
 from sim.data.errors import told
+from sim.data.sessions import calendar_of
 from sim.output.sheet import Sheet, from_book, held
 
 EPOCH_ORDINAL = 719_163
@@ -74,8 +75,14 @@ def from_journal(journal: Any, info: Any) -> Sheet:
     return from_book(
         book, values, symbols=symbols, strategy=f"{config.get('strategy') or info.kind}({shown})", start_e8=start,
         figures=metrics.measure_book(book, values, start), benchmark_e8=_benchmark(journal, info.id, values[:, 0], start),
-        notes=_notes(config, journal, info.id), provenance=provenance(config, info),
+        notes=_notes(config, journal, info.id), provenance=provenance(config, info), clock=clock(config),
     )  # fmt: skip
+
+
+def clock(config: dict[str, Any]) -> tuple[str, str]:
+    """Return the time zone and the calendar that a session's days and sessions follow."""
+    zone = str(zone_of(config))
+    return zone, calendar_of((config.get("reading") or {}).get("calendar"), zone)
 
 
 def _benchmark(journal: Any, session_id: int, time_ns: Ints, start_e8: int) -> Ints | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,25 @@ def test_export_writes_what_it_lists(stored, elsewhere):
 def test_export_of_one_table_writes_one_file(stored, elsewhere):
     listed = document("backtest", "export", 1, "--book", stored.book, "--table", "trades")
     assert list(listed["files"]) == ["0001-trades.csv"]
+
+
+def test_show_and_export_tell_every_period_and_these_add_up(stored, elsewhere):
+    words = ("backtest", "show", 1, "--book", stored.book, "--by", "quarter")
+    told = document(*words)
+    assert told["by"] == "quarter" and [row["period"] for row in told["periods"]][:2] == ["2016-Q1", "2016-Q2"] and len(told["periods"]) == 8
+    assert sum(Decimal(row["profit"]) for row in told["periods"]) == Decimal(stored.run["final_equity"]) - 100_000
+    assert sum(Decimal(row["fees"]) for row in told["periods"]) == Decimal(stored.run["fees"])
+    assert sum(row["trades"] for row in told["periods"]) == stored.run["trades"]
+    doc = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert {key for key in (*told["periods"][0], "by", "periods") if f"`{key}`" not in doc} == set()
+    assert "By quarter" in (shown := invoke(*words).stdout) and "2017-Q4" in shown and "all" in shown
+    assert "periods" not in document(*words[:-2])
+    files = document("backtest", "export", 1, "--book", stored.book, "--table", "trades", "--by", "month", "--out", "parts")["files"]
+    lines = (elsewhere / files["0001-periods.csv"]).read_text().splitlines()
+    assert set(files) == {"0001-trades.csv", "0001-periods.csv"} and len(lines) == 25 and lines[1].startswith("2016-01,")
+    for by in ("5min", "fortnight"):
+        refused = invoke("backtest", "show", 1, "--book", stored.book, "--by", by)
+        assert refused.exit_code == 2 and "session, week, month" in refused.output
 
 
 def test_compare_shows_differences_to_the_first(stored, elsewhere):

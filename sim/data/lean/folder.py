@@ -65,7 +65,7 @@ def _source_bar(root: Path, bar: str) -> str:
     fitting = [name for name in FOLDERS if bar_ns(bar) % bar_ns(name) == 0 and (root / FOLDERS[name]).is_dir()]
     if not fitting:
         raise DataError(
-            "a LEAN folder has bars of 1d, 1h, 1m; others are made from them", column="bar", value=bar, fix="pass 5m, 4h, 1d, 1w ..."
+            "a LEAN folder has bars of 1d, 1h, 1m; others are made from them", column="bar", value=bar, fix="pass 5m, 4h, 1d, 1w, 1mo ..."
         )
     return fitting[0]
 

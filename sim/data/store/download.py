@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from sim.data.errors import DataError
-from sim.data.place import bar_name, bar_ns
+from sim.data.place import bar_called
 
 SECOND_NS = 10**9
 DAY_NS = 86_400 * SECOND_NS
@@ -151,7 +151,7 @@ class Fetched(NamedTuple):
 
 def size_for(bar: str) -> Size:
     """Return the source's words for a bar length; DataError for one it has not."""
-    name = bar_name(bar_ns(bar))
+    name = bar_called(bar)
     if name not in SIZES:
         raise DataError("the source has no bars of this length", column="bar", value=bar, fix=f"use one of {', '.join(SIZES)}")
     return SIZES[name]

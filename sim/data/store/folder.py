@@ -299,7 +299,7 @@ def _check_equal(old: History, new: History) -> None:
 
 def _check(history: History, calendar: str, gate: Any) -> None:
     """Hold the bars against the calendar again: what was stored may have been joined of several imports."""
-    if history.bar == "1w":
+    if history.bar in ("1w", "1mo"):
         return
     daily = history.bar == "1d"
     spans = Spans(history.start_ns, history.end_ns, history.day, history.bar, bar_ns(history.bar))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sim.data import DataError, History, load
 from sim.data.history import Repair, frozen
+from sim.data.place import bar_called
 from sim.data.resample import known_at, resample
 from sim.data.sessions import new_york_sessions
 from tests.sim.data import data_samples as samples
@@ -44,18 +45,22 @@ def minutes(days: list[date], step: int = 5, drop: frozenset[int] = frozenset(),
 
 def slow(history: History, bar: str) -> list[tuple[int, ...]]:
     """Resample bar by bar: the twin. Returns the rows of COLUMNS."""
-    size = {"h": 60, "m": 1}.get(bar[-1], 0) * int(bar[:-1])
+    size = {"h": 60, "m": 1}.get(bar[-1], 0) * int(bar.removesuffix("mo").rstrip("mhdw"))
     zone, table = ZoneInfo(NEW_YORK), new_york_sessions(int(history.day.max()))
     groups: dict[object, list[int]] = {}
     for at in range(len(history.day)):
         day = int(history.day[at])
         local = datetime.fromtimestamp(history.start_ns[at] / 1e9, zone)
-        key = (day - 1) // 7 if bar == "1w" else day if bar == "1d" else (day, (local.hour * 60 + local.minute) // size)
+        key = (day - 1) // 7 if bar == "1w" else date.fromordinal(day).replace(day=1) if bar == "1mo" else day if bar == "1d" else (day, (local.hour * 60 + local.minute) // size)
         groups.setdefault(key, []).append(at)
     rows = []
     for key, members in groups.items():
         if bar == "1w":
             inside = table.between(key * 7 + 1, key * 7 + 7)
+            first, last = int(inside[0]), int(inside[-1])
+        elif bar == "1mo":
+            after = (key + timedelta(days=31)).replace(day=1)
+            inside = table.between(key.toordinal(), after.toordinal() - 1)
             first, last = int(inside[0]), int(inside[-1])
         else:
             first = last = key if bar == "1d" else key[0]
@@ -99,6 +104,35 @@ def test_longer_bars_are_those_of_the_slow_twin(bar, first, count, drop, seed):
     assert rows_of(made) == wanted and made.bar == bar
 
 
+@settings(deadline=None, max_examples=20)
+@given(
+    bar=st.sampled_from(["1w", "1mo"]), first=st.dates(date(2019, 1, 1), date(2024, 9, 1)), count=st.integers(2, 70),
+    drop=st.frozensets(st.integers(0, 600), max_size=200),
+)  # fmt: skip
+def test_weeks_and_months_are_those_of_the_slow_twin(bar, first, count, drop):
+    history = minutes(samples.sessions(count, first), step=30, drop=drop, bar="30m")
+    wanted = slow(history, bar) if len(history.day) else []
+    if len(history.day) and wanted:
+        assert rows_of(resample(history, bar)) == wanted
+
+
+@pytest.mark.parametrize(("text", "name"), [
+    ("5min", "5m"), ("5 minutes", "5m"), ("60min", "1h"), ("1hour", "1h"), ("90s", "90s"), ("120sec", "2m"), ("session", "1d"), ("Day", "1d"),
+    ("week", "1w"), ("1wk", "1w"), ("month", "1mo"), ("1mo", "1mo"), (" 4H ", "4h"), ("1D", "1d"), ("24h", "24h"),
+])  # fmt: skip
+def test_a_length_has_one_name_however_it_is_written(text, name):
+    if name != "24h":
+        assert bar_called(text) == name == bar_called(name)
+    else:
+        assert bar_called(text) == "1d"
+
+
+@pytest.mark.parametrize("text", ["1M", "5Min", "2d", "12mo", "0m", "-5m", "m", "", "5", "fortnight", "1.5h", "00005m", "99999m", "5m5m", "٥m"])
+def test_a_length_that_nobody_knows_or_that_could_be_two_is_refused(text):
+    with pytest.raises(DataError, match="bar length is not known"):
+        bar_called(text)
+
+
 @settings(deadline=None, max_examples=40)
 @given(bar=st.sampled_from(["10m", "1h", "4h", "1d", "1w"]), drop=st.frozensets(st.integers(0, 900), max_size=200), cut=st.integers(5, 900))
 def test_a_longer_bar_never_knows_what_comes_after_its_end(bar, drop, cut):
@@ -114,9 +148,9 @@ def test_a_longer_bar_never_knows_what_comes_after_its_end(bar, drop, cut):
     assert all(row[1] > known.end_ns[-1] for row in late[len(early):])
 
 
-@pytest.mark.parametrize("path", [("10m", "1h"), ("15m", "30m", "1h", "1d", "1w"), ("1d", "1w"), ("30m", "4h")])
+@pytest.mark.parametrize("path", [("10m", "1h"), ("15m", "30m", "1h", "1d", "1w"), ("1d", "1w"), ("30m", "4h"), ("1h", "1d", "1mo")])
 def test_steps_on_the_way_change_nothing(path):
-    history = minutes(samples.sessions(20, date(2024, 11, 4)))
+    history = minutes(samples.sessions(50, date(2024, 10, 1)))
     step = history
     for bar in path:
         step = resample(step, bar)
@@ -140,10 +174,10 @@ def test_what_is_read_at_a_bars_end_was_known_then():
 
 @pytest.mark.parametrize(("have", "want", "words"), [
     ("5m", "1m", "made longer, never shorter"), ("5m", "7m", "multiple"), ("5m", "12m", "multiple"), ("5m", "50m", "divides a day"),
-    ("1d", "1h", "never shorter"), ("5m", "2d", "bar length"), ("5m", "1y", "bar length"),
+    ("1w", "1mo", "whole sessions"), ("1mo", "1w", "never shorter"), ("1d", "1h", "never shorter"), ("5m", "2d", "bar length"), ("5m", "1y", "bar length"),
 ])  # fmt: skip
 def test_a_length_that_does_not_fit_is_refused(have, want, words):
-    history = minutes(samples.sessions(3))
+    history = minutes(samples.sessions(70), step=65, bar="65m") if have in ("1w", "1mo") else minutes(samples.sessions(3))
     with pytest.raises(DataError, match=words):
         resample(resample(history, have) if have != "5m" else history, want)
 
@@ -178,6 +212,17 @@ def test_real_weeks_are_those_of_pandas(lean: Path) -> None:
     frame = pd.DataFrame({name: getattr(days, name) for name in names}, index=pd.to_datetime(days.day - 719_163, unit="D"))
     wanted = frame.resample("W-SUN").agg(names).dropna().astype(np.int64)[1:-1]  # type: ignore[arg-type]
     assert len(wanted) == 1212 and all((wanted[name].to_numpy() == getattr(weeks, name)).all() for name in names)
+
+
+def test_real_months_are_those_of_pandas(lean: Path) -> None:
+    import pandas as pd
+
+    days, months = load(str(lean), ["SPY"])[0], load(str(lean), ["SPY"], bar="month")[0]
+    names = {"open_ticks": "first", "high_ticks": "max", "low_ticks": "min", "close_ticks": "last", "volume": "sum"}
+    frame = pd.DataFrame({name: getattr(days, name) for name in names}, index=pd.to_datetime(days.day - 719_163, unit="D"))
+    wanted = frame.resample("ME").agg(names).astype(np.int64)  # type: ignore[arg-type]
+    assert months.bar == "1mo" and len(wanted) == len(months.day) == 279
+    assert all((wanted[name].to_numpy() == getattr(months, name)).all() for name in names)
 
 
 def test_real_minutes_make_the_days_and_half_hours_they_are_part_of(lean: Path) -> None:
