@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from cli.root import main
+try:
+    from cli.root import main
+except KeyboardInterrupt:  # Ctrl-C while the commands are still being loaded
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(main())

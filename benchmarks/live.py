@@ -27,12 +27,12 @@ from ledger.kernel import kernel
 from ledger.keys import make
 from ledger.vocabulary import EventKind, OrderFlag, Outcome, Purpose
 from live import link as links
-from live import opening
 from live.broker.facts import ExecutionSeen
 from live.broker.heard import HistoryBar
 from live.config import PaperConfig, RiskLimits
 from live.ib import Listing
 from live.market.market import Market
+from live.ops import opening
 from live.pacer import Pacer
 from live.trader import Trader
 from strategies.api import Strategy, market, no_columns
@@ -149,7 +149,7 @@ def bar_to_order(folder: Path, bars: int) -> list[Line]:
         session = opening.open_session(journal, "DU1000001", config)
         contracts = opening.contracts(session, [listing], now[0])
         opening.set_limits(session, config.limits, now[0])
-        opening.deposit(session, Decimal(10**6), True, now[0])
+        opening.deposit(session, Decimal(10**6), now[0])
         wire = _Wire()
         trader = Trader(session, "bench0", 17, "DU1000001", contracts, Pacer(49, 49, now[0]), said.append, lambda: now[0])
         trader.handles = {1: None}

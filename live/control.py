@@ -2,10 +2,12 @@
 
 Theory of operation. The runner alone may write its book, so other processes ask it. Its
 state stands in `state.json`, replaced once a second; a wish of a person is a file that
-appears under its final name and is deleted when the runner took it. Both are private to
-the user. A state says when it was written: an old one is shown with its age and never
-as the present. Without a runner nobody takes wishes, and `is_running` says so: the
-runner's process holds a lock that the system frees when it dies.
+appears under its final name and is deleted when the runner took it, and what came of it is
+a file that whoever asked deletes. All are private to the user. A state says when it was
+written: an old one is shown with its age and never as the present. Without a runner nobody
+takes wishes, and `is_running` says so: the runner's process holds a lock that the system
+frees when it dies. A wish to halt is kept for the next runner; any other one that nobody
+took is not done later, because it was about another moment.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from typing import Any, NamedTuple
 
 from ledger.journal.store.locks import FileLock
 
-WORDS = ("halt", "resume", "flat", "look", "stop", "open", "settle")
+WORDS = ("halt", "resume", "flat", "look", "stop", "open", "settle", "adjust")
 """What a person may ask a runner for: `open` lets an instrument trade again that was closed, `settle` ends an order
-that no list of the broker knows (its key stands in `symbol`)."""
+that no list of the broker knows (its key stands in `symbol`), `adjust` books the broker's position where it differs."""
 
 
 class Wish(NamedTuple):
@@ -29,6 +31,17 @@ class Wish(NamedTuple):
     who: str
     why: str
     symbol: str = ""
+    price: str = ""
+    """What a share cost that an adjustment brings; empty: what the broker says it cost."""
+    name: str = ""
+    """The file it came in, which its answer is named after."""
+
+
+class Answer(NamedTuple):
+    """What came of a wish."""
+
+    done: bool
+    text: str
 
 
 class Folder:
@@ -80,8 +93,29 @@ class Folder:
             raise ValueError(f"{wish.do!r} is nothing to ask of a runner; it knows {', '.join(WORDS)}")
         self._number += 1
         path = self.path / f"wish-{os.getpid()}-{self._number}.json"
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._put(path, wish._asdict())
         return path
+
+    def answer(self, wish: Wish, answer: Answer) -> None:
+        """Say what came of a wish."""
+        self._put(self.path / f"answer-{wish.name}.json", answer._asdict())
+
+    def answer_to(self, wish: Path) -> Answer | None:
+        """Return what came of a wish and delete it; None: nothing yet."""
+        path = self.path / f"answer-{wish.stem}.json"
+        try:
+            said = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        path.unlink(missing_ok=True)
+        return Answer(bool(said["done"]), str(said["text"]))
+
+    def left(self) -> list[Wish]:
+        """Return the wishes that nobody took before this runner, and clear away what nobody fetched."""
+        for path in self.path.glob("answer-*.json"):
+            path.unlink(missing_ok=True)
+        return self.take()
 
     def take(self) -> list[Wish]:
         """Return the wishes that wait, oldest first, and delete them. One that cannot be read is left out and deleted."""
@@ -89,7 +123,7 @@ class Folder:
         for path in sorted(self.path.glob("wish-*.json"), key=lambda p: (p.stat().st_mtime_ns, p.name)):
             try:
                 said = json.loads(path.read_text("utf-8"))
-                wish = Wish(*(str(said.get(name, "")) for name in Wish._fields))
+                wish = Wish(**{name: str(said.get(name, "")) for name in Wish._fields} | {"name": path.stem})
             except (ValueError, AttributeError):
                 wish = Wish("", "", "")
             path.unlink(missing_ok=True)

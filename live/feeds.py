@@ -18,7 +18,8 @@ from live.broker.codes import DataNews, data_news
 from live.broker.heard import HistoryBar
 from live.config import PaperConfig
 from live.ib import Gateway, GatewayError, Listing
-from live.market.market import Market, bar_size
+from live.market.feed import bar_size
+from live.market.market import Market
 from live.trader import Trader
 
 DELAYED = 3

@@ -37,6 +37,7 @@ from live.broker.facts import (
 from live.broker.heard import DecoderFaults, HistoryBar, history_bar, live_bar, moment_ns, order_fact
 from live.broker.reconcile import Snapshot
 from live.broker.tickets import Ticket
+from live.config import require_paper_accounts
 
 TAPPED = ("openOrder", "orderStatus", "execDetails", "commissionReport", "completedOrder", "position", "error")
 ABSENT_ORDER_ID = 2_147_483_647
@@ -96,6 +97,8 @@ class Gateway:
         self._named: tuple[str, ...] | None = None
         self._refused: dict[int, Callable[[int, str], None]] = {}
         self._question = asyncio.Lock()
+        self.permit: Callable[[tuple[str, ...]], str] = lambda accounts: require_paper_accounts(accounts, None)
+        """Asked before every order that is sent: it raises unless the accounts the gateway manages now are provably paper."""
         self.turn = _at_once
         """Awaited before every question, so that whoever counts messages counts these as well."""
         self._decoder = DecoderFaults(on_fault)
@@ -125,7 +128,7 @@ class Gateway:
             kind = ClientIdInUse if any(line.startswith("326:") for line in messages) else GatewayError
             failed = kind(
                 f"no working connection to a gateway at {host}:{port} as client {client_id}: "
-                f"{error or 'it did not answer in time'}{heard}. Is it running, logged in, and set to accept API clients?"
+                f"{str(error) or 'it did not answer in time'}{heard}. Is it running, logged in, and set to accept API clients?"
             )
             failed.accounts = self._named
             raise failed from error
@@ -167,8 +170,9 @@ class Gateway:
         """Write an order to the socket, once.
 
         Raises:
-            ConnectionError: the socket is closed; nothing was written.
+            ConnectionError: the socket is closed; nothing was written. ConfigError: not provably paper; nothing was written.
         """
+        self.permit(tuple(self._ib.managedAccounts()))
         order = ib_async.Order(
             orderId=ticket.order_id, clientId=self._ib.client.clientId, orderRef=ticket.order_ref, account=ticket.account,
             action=ticket.action, totalQuantity=float(ticket.quantity), orderType=ticket.order_type, tif=ticket.tif,

@@ -121,7 +121,9 @@ def halted(link: Link, now_ns: int, reason: str) -> Change:
 
 
 def resumed(link: Link, now_ns: int) -> Change:
-    """A person lets the runner go on: connect and compare as after a start."""
+    """A person lets the runner go on: connect and compare as after a start, or compare on the connection there is."""
+    if link.state is State.READY:
+        return Change(_to(link, State.SYNCING, "resumed by a person: comparing", now_ns), (Todo.CLOSE_GATE, Todo.RECONCILE))
     if link.state is not State.HALTED:
         return Change(link)
     return Change(_to(link, State.DOWN, "resumed by a person", now_ns), (Todo.CONNECT,))

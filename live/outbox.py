@@ -3,7 +3,8 @@
 Theory of operation. The order manager records SENDING and returns a Submit; that Submit
 goes into the outbox and out of it at most once. `due` gives what may leave now:
 no order while the link is not READY, orders before cancels, and as many as the pacer has
-turns for. A cancel leaves while broker and book are compared as well: it can make nothing worse.
+turns for. A cancel of an order that has not left takes it out instead (`take_back`).
+A cancel leaves while broker and book are compared as well: it can make nothing worse.
 A Submit that is still here when the link breaks never reached the socket; its order
 becomes UNKNOWN at the next start like any other that may have been sent, and
 the broker's lists say that it never was. So nothing here is ever sent again.
@@ -73,6 +74,14 @@ class Outbox:
     def waiting(self) -> set[int]:
         """Return the keys of the orders that have not left."""
         return {submit.key for submit in self._submits}
+
+    def take_back(self, key: int) -> bool:
+        """Take an order out that has not left; False when it has, or never came in. It is never put in again."""
+        found = [submit for submit in self._submits if submit.key == key]
+        for submit in found:
+            self._submits.remove(submit)
+            self._left.add(key)
+        return bool(found)
 
     def drop(self) -> list[int]:
         """Forget what waits, because the link broke; return the keys of the orders that were never sent."""

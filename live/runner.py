@@ -17,35 +17,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from ledger.journal import Journal, JournalLocked, source_hash
+from ledger.journal import Journal, source_hash
 from ledger.journal.days import zone_of
 from ledger.journal.replay import session_row
 from live import link as links
-from live import opening
 from live.broker.codes import is_read_only, link_news
 from live.broker.facts import ExecutionSeen, Fact, MessageSeen
 from live.broker.heard import HistoryBar
 from live.broker.reconcile import Comparison, Snapshot
 from live.broker.refs import book_tag
 from live.clock import Clock, MachineClock
-from live.config import ConfigError, PaperConfig, require_paper_accounts
-from live.control import Folder
+from live.config import ConfigError, PaperConfig, require_paper_accounts, require_paper_port
+from live.control import Answer, Folder
 from live.feeds import Feeds
 from live.ib import Gateway, GatewayError, Listing
 from live.market.hours import calendar_of
 from live.market.market import Market
 from live.market.wishes import FeeOf
+from live.ops import opening
 from live.ops.duties import DUTIES, Tick
 from live.ops.log import Log
-from live.ops.obey import obey
 from live.ops.patience import Patience
+from live.ops.people import People
+from live.ops.rescue import BookFile
 from live.ops.standing import standing
 from live.ops.start import Start, strategy_hash, take_up
 from live.pacer import Pacer, Rank
@@ -100,10 +101,12 @@ class Runner:
         self._lost, self._stop, self.look_now = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.tape, self._born_ns, self.fees = Tape(self.clock.now_ns), self.clock.now_ns(), ""
         self._pacer = Pacer(config.messages_per_s, config.messages_per_s, self._born_ns)
-        self._looked_ns = 0
+        self.looked_ns = 0
         self._patience = Patience(config.client_id, config.account, config.timeouts)
         self.feeds = Feeds(config, self.market, self.clock.now_ns, say, lambda place, bar: self.queue.put_nowait(Piece(place, bar)))
-        self._before: Snapshot | None = None
+        self.before: Snapshot | None = None
+        """The last look at the broker's lists on this connection."""
+        self.people, self._file = People(self), BookFile(Path(config.book))
         self.code = source_hash()
         self.stale_code = False
         self._told_ns = 0
@@ -114,10 +117,9 @@ class Runner:
         Raises:
             ConfigError: real money, or an account that has to be chosen. JournalError: the book is owned or damaged.
         """
-        if not self.folder.own():
-            owner = (self.folder.state() or {}).get("pid", "unknown")
-            raise JournalLocked(f"a runner trades {self.config.book} already, pid {owner}; ask it with `onebook paper status` or `stop`")
+        self.people.own()
         try:
+            self.market.calendar.at(self.clock.now_ns())
             async with asyncio.TaskGroup() as group:
                 duties = [(duty.__name__, duty(self)) for duty in DUTIES]
                 jobs = [("connection", self._connection()), ("consume", self._consume()), ("looks", self._looks()), *duties]
@@ -141,13 +143,13 @@ class Runner:
             self._handle(self.queue.get_nowait())
         if self.gateway is not None:
             self.gateway.close()
-        if self.trader is not None:
+        if self.trader is not None and self._file.is_there():
             self.trader.on_disconnected()
             self.trader.session.snapshot_if_due()
-            self.folder.write_state({**self.state(), "link": "STOPPED"})
+        self.folder.write_state({**self.state(), "link": "STOPPED", "reason": f"it was {self.link.state.value}: {self.link.reason}"})
         if self._journal is not None:
             self._journal.close()
-        self.folder.leave()
+        self.people.leave()
 
     # The connection.
 
@@ -158,13 +160,13 @@ class Runner:
             try:
                 async with AsyncExitStack() as life:
                     await self._connect(life)
-                    self.say(f"{self.link.state.value}: {self.link.reason}")
+                    self.say(self.market.waits_for(self.clock.now_ns()))
                     await self._lost.wait()
             except GatewayError as error:
                 now = self.clock.now_ns()
-                self.change(links.failed(self.link, now, str(error)))
-                pause = self._patience.pause_s(error, self.link.failures, self._chance(), now, self.trader is None)
-                self.say(f"{self.link.state.value}: {error}; trying again in {pause:.0f} s{f', {self.planned}' if self.planned else ''}")
+                pause = self._patience.pause_s(error, self.link.failures + 1, self._chance(), now, self.trader is None)
+                again = f"trying again in {pause:.0f} s{f', {self.planned}' if self.planned else ''}"
+                self.change(links.failed(self.link, now, f"{error} ({again})"))
                 await self.clock.sleep(pause)
 
     async def _connect(self, life: AsyncExitStack) -> None:
@@ -179,22 +181,33 @@ class Runner:
                              self._fault, self.clock.now_ns)  # fmt: skip
         life.callback(gateway.close)
         gateway.turn = self._turn
+        gateway.permit = self._permit
         accounts = await gateway.open(self.host, self.port, self.config.client_id, waits.connect)
         for _ in range(STARTUP_MESSAGES):
             self._count()
-        account = require_paper_accounts(accounts, self.config.account)
+        account = self._permit(accounts)
         self._listings = await self.feeds.listings(gateway)
         trader = self.trader or self._open_book(account)
         if trader.account != account:
             raise ConfigError(f"the gateway now manages {account} and this session trades {trader.account}; start anew")
         trader.handles = {number: listing.contract for number, listing in zip(trader.contracts, self._listings, strict=True)}
-        self.gateway, self._before = gateway, None
+        self.gateway, self.before = gateway, None
         trader.on_connected(TapedWire(gateway, self.tape))
         self.change(links.connected(self.link, self.clock.now_ns()))
         await self._look()
         await self.feeds.begin(life)
         await self.feeds.subscribe(gateway, self._listings, trader)
         self._on_ready()
+
+    def _permit(self, accounts: Iterable[str]) -> str:
+        """Return the account to trade when port and every account are provably paper; asked on every connection and before every send.
+
+        Raises:
+            ConfigError: they are not.
+        """
+        if not self.simulated:
+            require_paper_port(self.port)
+        return require_paper_accounts(accounts, self.trader.account if self.trader else self.config.account)
 
     def _open_book(self, account: str) -> Trader:
         """Open the account's book and take up what it holds."""
@@ -211,6 +224,8 @@ class Runner:
         with self.tape.act("start", start._asdict()):
             self.trader = take_up(session, self.config, start, self._pacer, self.say, self.tape)
         self.market.tape = self.tape
+        self._file.remember()
+        self.people.begin(self.trader)
         live = len(self.trader.live_orders())
         self.say(f"account {account}: session {session.id} in {path}, {session.book.seq} events, {live} live orders")
         return self.trader
@@ -220,10 +235,12 @@ class Runner:
         trader, gateway = self._required()
         now = await gateway.snapshot(trader.account, self.config.timeouts.request)
         self._drain()
-        if trader.deposit(gateway.cash(trader.account, self.config.currency), not any(held.quantity for held in now.positions or ())):
+        found, self.looked_ns = trader.look(self.before, now), self.clock.now_ns()
+        self.before, self.comparison = now, found
+        if found.complete and not found.differences and trader.deposit(gateway.cash(trader.account, self.config.currency)):
             self.say(f"first deposit: {trader.session.book.valuation().cash / 1e8:,.2f} {self.config.currency}, told by the broker")
-        found, self._looked_ns = trader.look(self._before, now), self.clock.now_ns()
-        self._before, self.comparison = now, found
+        elif not trader.is_funded():
+            self.say("NO DEPOSIT: nothing is decided before the broker told its cash and holds what the book holds")
         if found.agrees:
             self.change(links.reconciled(self.link, self.clock.now_ns()))
         else:
@@ -279,22 +296,22 @@ class Runner:
                 return
             await self.clock.sleep(max(wait_ns, 1_000_000) / SECOND_NS)
 
-    def _on_tick(self, trader: Trader, now_ns: int) -> None:
+    def _on_tick(self, now_ns: int) -> None:
         """Give finished bars away, take what people ask for, and say how things stand."""
         self.log.tick(now_ns)
-        self.market.on_tick(now_ns, trader, self._may_trade())
-        if trader.look_wanted and now_ns - self._looked_ns >= self.config.timeouts.second_look * SECOND_NS:
-            self.look_now.set()
-        for wish in self.folder.take():
-            self.say(f"{wish.do.upper()} asked for by {wish.who or 'somebody'}: {wish.why}")
-            obey(self, wish)
+        if self.trader is not None and self._journal is not None:
+            self._file.require(self._journal.connection, now_ns)
+            self.market.on_tick(now_ns, self.trader, self._may_trade())
+            if self.trader.look_wanted and now_ns - self.looked_ns >= self.config.timeouts.second_look * SECOND_NS:
+                self.look_now.set()
+        self.people.heed()
         if now_ns - self._told_ns >= self.config.timeouts.state_every * SECOND_NS:
             self._told_ns = now_ns
             self.folder.write_state(self.state())
 
     def _may_trade(self) -> bool:
-        """Say whether a wish may become an order now."""
-        return links.may_send(self.link) and self.planned is None
+        """Say whether a wish may become an order now; sizes are parts of an equity that is not known before the first deposit."""
+        return links.may_send(self.link) and self.planned is None and self.trader is not None and self.trader.is_funded()
 
     def state(self) -> dict[str, Any]:
         """Return how things stand, for those who may not open the book."""
@@ -303,13 +320,13 @@ class Runner:
     def _handle(self, item: Fact | Piece | Tick | Closed) -> None:
         if isinstance(item, Closed):
             self._closed(item.reason)
+        elif isinstance(item, Tick):
+            self._on_tick(item.now_ns)
         elif self.trader is None:
             return
         elif isinstance(item, Piece):
             self.feeds.no_data.pop(self.config.symbols[item.place], None)
             self.market.on_piece(item.place, item.bar, self.trader, self._may_trade())
-        elif isinstance(item, Tick):
-            self._on_tick(self.trader, item.now_ns)
         else:
             self._on_fact(self.trader, item)
 
@@ -338,9 +355,11 @@ class Runner:
             if self.link.state in (links.State.SYNCING, links.State.READY) and self.gateway is not None:
                 try:
                     await self._look()
+                    self.people.looked(Answer(True, "compared"))
                     if self.feeds.lost and self.trader is not None:
                         await self.feeds.again(self.gateway, self._listings, self.trader)
                 except GatewayError as error:
+                    self.people.looked(Answer(False, str(error)))
                     self._closed(str(error))
 
     # Small things.
@@ -351,15 +370,21 @@ class Runner:
         if self.link.state is not before.state:
             self.say(f"{before.state.value} -> {self.link.state.value}: {self.link.reason}")
         for todo in change.todo:
-            if todo is links.Todo.CLOSE_GATE and self.trader is not None and self.trader.wire is not None:
-                self.trader.on_disconnected()
-            elif todo is links.Todo.HALT and self.trader is not None:
-                self.trader.halt(self.link.reason)
-            elif todo in (links.Todo.RECONCILE, links.Todo.SUBSCRIBE) and before.state is not links.State.CONNECTING:
-                self.feeds.lost |= todo is links.Todo.SUBSCRIBE
-                self.look_now.set()
-            elif todo in (links.Todo.DISCONNECT, links.Todo.CONNECT):
-                self._lost.set()
+            self._do(todo, before)
+
+    def _do(self, todo: links.Todo, before: links.Link) -> None:
+        trader, stands = self.trader, self.link.state in (links.State.DEGRADED, links.State.SYNCING)
+        if todo is links.Todo.CLOSE_GATE and trader is not None and trader.wire is not None:
+            trader.on_link_lost() if stands else trader.on_disconnected()
+        elif todo is links.Todo.HALT and trader is not None:
+            trader.halt(self.link.reason)
+        elif todo in (links.Todo.RECONCILE, links.Todo.SUBSCRIBE) and before.state is not links.State.CONNECTING:
+            self.feeds.lost |= todo is links.Todo.SUBSCRIBE
+            if todo is links.Todo.RECONCILE and trader is not None:
+                trader.on_link_back()
+            self.look_now.set()
+        elif todo in (links.Todo.DISCONNECT, links.Todo.CONNECT):
+            self._lost.set()
 
     def _closed(self, reason: str) -> None:
         self.change(links.closed(self.link, self.clock.now_ns(), reason))

@@ -26,7 +26,7 @@ from live.link import Link, State
 
 if TYPE_CHECKING:
     from ledger.journal.session import Session
-    from live.trader import Wire
+    from live.orders import Wire
 
 SOURCE = "onebook.tape"
 NOTES = ("id", "broke")

@@ -13,12 +13,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.common import leaf
-from cli.output import facts, voice
+from cli.output import table, voice
 
 if TYPE_CHECKING:
     from cli.settings import Settings
 
-BOOK = click.option("--book", "paper_book", type=click.Path(), default="runs/paper.db", show_default=True, help="The account's book.")
+DEFAULT_BOOK = "runs/paper.db"
+BOOK = click.option("--book", "paper_book", type=click.Path(), default=DEFAULT_BOOK, show_default=True, envvar="ONEBOOK_PAPER_BOOK",
+                    help="The account's book.")  # fmt: skip
+
+
+def where(function: Any) -> Any:
+    """Give a command the options that say which gateway."""
+    for option in (
+        click.option("--paper-config", type=click.Path(exists=True, dir_okay=False), help="A TOML file with all keys; flags win."),
+        click.option("--account", "paper_account", help="Which paper account, when the gateway manages several."),
+        click.option("--client-id", type=int, help="Client id; keep it, orders belong to it.  [default: 17]"),
+        click.option("--port", type=int, help="Its port: 4002 or 7497 (4004, 7499 in containers).  [default: 4002]"),
+        click.option("--host", help="An IB Gateway or TWS in paper mode. Without host and port the embedded gateway is started."),
+    ):
+        function = option(function)
+    return function
 
 
 @click.group()
@@ -32,18 +47,17 @@ def paper() -> None:
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the strategy; may be repeated.")
 @click.option("--bar", help="Bar length: 5s, 1m, 5m, 1h ...  [default: 1m]")
 @click.option("--size", "size_rule", help="Full size, as in a backtest.  [default: percent:20]")
-@click.option("--host", help="An IB Gateway or TWS in paper mode; without it the embedded gateway is started.")
-@click.option("--port", type=int, help="Its port: 4002 or 7497 (4004, 7499 in containers).")
-@click.option("--client-id", type=int, help="Client id; keep it, orders belong to it.")
-@click.option("--account", help="Which paper account, when the gateway manages several.")
-@click.option("--paper-config", type=click.Path(exists=True, dir_okay=False), help="A TOML file with all keys; flags win.")
 @click.option("--accept-changes", is_flag=True, default=None, help="Go on in a book that was traded with another configuration.")
 @click.option("--seed", type=int, default=7, show_default=True, help="What the embedded gateway draws prices with.")
 @click.option("--for", "seconds", type=click.FloatRange(0.0), help="Stop by itself after so many seconds.")
-@BOOK
+@click.option("--book", "paper_book", type=click.Path(), help="The account's book.  [default: runs/paper.db]")
+@where
 @leaf
-def run(settings: Settings, paper_book: str, seed: int, seconds: float | None, paper_config: str | None, **flags: Any) -> None:
-    """Trade until Ctrl-C; the book is left clean and the next start goes on from it."""
+def run(settings: Settings, paper_book: str | None, seed: int, seconds: float | None, paper_config: str | None, **flags: Any) -> None:
+    """Trade until Ctrl-C; the book is left clean and the next start goes on from it.
+
+    Each key can also be an environment variable, as in ONEBOOK_PAPER_PORT=7497: file, then environment, then flags.
+    """
     import asyncio
 
     from cli.paper.compose import configured, trade
@@ -59,23 +73,28 @@ def run(settings: Settings, paper_book: str, seed: int, seconds: float | None, p
 @leaf
 def status(settings: Settings, paper_book: str) -> None:
     """Say how the runner stands and how old that is."""
-    from cli.paper.compose import state_of
+    from cli.paper.asking import state_of
+    from cli.paper.shown import told
 
     state = state_of(paper_book)
-    speaker = voice()
-    speaker.document(state)
-    shown = [(key, value) for key, value in state.items() if key != "reconciled"]
-    shown += [(f"reconciled: {key}", value) for key, value in (state["reconciled"] or {}).items()]
-    speaker.show(facts(f"{'SIMULATED ' if state['simulated'] else ''}paper trading in {paper_book}", shown))
+    voice().document(state)
+    voice().show(table(f"{_simulated(state)}paper trading in {paper_book}", ("", "how it stands"), told(state)))
 
 
-def _asked(paper_book: str, do: str, why: str, symbol: str = "") -> None:
-    from cli.paper.compose import ask
+def _simulated(state: dict[str, Any]) -> str:
+    return "SIMULATED " if state["simulated"] else ""
 
-    taken = ask(paper_book, do, why, symbol)
-    voice().document({"asked": do, "why": why, "symbol": symbol or None, "taken": taken})
+
+def _asked(paper_book: str, do: str, why: str, symbol: str = "", price: str = "") -> None:
+    """Ask a runner, say what came of it, and end with code 1 when it was not done."""
+    from cli.paper.asking import ask
+
+    asked = ask(paper_book, do, why, symbol, price)
+    voice().document({"asked": do, "why": why, "symbol": symbol or None, **asked._asdict()})
     if not voice().as_json:
-        click.echo(f"{do}: {'the runner took it' if taken else 'left for the runner, which did not take it yet'}")
+        click.echo(f"{'allow' if do == 'open' else do}{'' if asked.done else ' NOT DONE'}: {asked.text}")
+    if not asked.done:
+        raise click.exceptions.Exit(1)
 
 
 @paper.command()
@@ -83,7 +102,10 @@ def _asked(paper_book: str, do: str, why: str, symbol: str = "") -> None:
 @BOOK
 @leaf
 def halt(settings: Settings, paper_book: str, why: str) -> None:
-    """Trip the kill switch: cancel every order and refuse entries, also after restarts, until `resume`."""
+    """Trip the kill switch: cancel every order and refuse entries, also after restarts, until `resume`.
+
+    Without a runner the next one is halted from its first moment on.
+    """
     _asked(paper_book, "halt", why)
 
 
@@ -111,7 +133,18 @@ def stop(settings: Settings, paper_book: str) -> None:
 @leaf
 def allow(settings: Settings, paper_book: str, symbol: str, why: str) -> None:
     """Let an instrument trade again that a difference or a foreign fill closed."""
-    _asked(paper_book, "open", why, symbol)
+    _asked(paper_book, "open", why, symbol.upper())
+
+
+@paper.command()
+@click.option("--symbol", required=True, help="The instrument whose position differs.")
+@click.option("--price", default="", help="What a share was worth when it came or went.  [default: what the broker says it cost]")
+@click.option("--why", required=True, help="What was found out; it is kept in the book.")
+@BOOK
+@leaf
+def adjust(settings: Settings, paper_book: str, symbol: str, price: str, why: str) -> None:
+    """Book the position that the broker holds, where the book holds another one; cash is not touched."""
+    _asked(paper_book, "adjust", why, symbol.upper(), price)
 
 
 @paper.command()
@@ -133,7 +166,7 @@ def flat(settings: Settings, paper_book: str, dry_run: bool) -> None:
     if not dry_run:
         _asked(paper_book, "flat", "asked from the command line")
         return
-    from cli.paper.compose import plan_of
+    from cli.paper.asking import plan_of
 
     rows = plan_of(paper_book)
     speaker = voice()
@@ -148,15 +181,17 @@ def flat(settings: Settings, paper_book: str, dry_run: bool) -> None:
 @leaf
 def reconcile(settings: Settings, paper_book: str) -> None:
     """Have the runner compare broker and book now, and show what differs; exit code 3 when something does."""
-    from cli.paper.compose import ask, state_of
+    from cli.paper.asking import ask, state_of
+    from cli.paper.shown import compared
 
-    ask(paper_book, "look", "asked from the command line")
+    asked = ask(paper_book, "look", "asked from the command line")
     state = state_of(paper_book)
     found = state["reconciled"]
-    speaker = voice()
-    speaker.document({"reconciled": found, "age_s": state["age_s"]})
-    if not speaker.as_json:
-        speaker.show(facts(f"Broker and book, {state['age_s']} s ago", list((found or {"complete": None}).items())))
+    voice().document({"reconciled": found, "age_s": state["age_s"], **asked._asdict()})
+    if not asked.done:
+        click.echo(f"NOT COMPARED: {asked.text}", err=True)
+        raise click.exceptions.Exit(1)
+    voice().show(table(f"{_simulated(state)}broker and book of {paper_book}", ("", "found"), compared(found)))
     if found is None or not found["complete"] or found["differences"] or found["in_doubt"]:
         raise click.exceptions.Exit(3)
 
@@ -185,21 +220,28 @@ def replay(
 
 
 @paper.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=int, default=4002, show_default=True)
-@click.option("--client-id", type=int, default=17, show_default=True)
+@click.option("--symbols", help="Instruments, as AAPL,MSFT.")
 @BOOK
+@where
 @leaf
-def doctor(settings: Settings, paper_book: str, host: str, port: int, client_id: int) -> None:
-    """Check what paper trading needs: versions, the book, the gateway, the account; exit code 3 when something is wrong."""
+def doctor(settings: Settings, paper_book: str, paper_config: str | None, **flags: Any) -> None:
+    """Check what paper trading needs: versions, the book, the gateway, the account; exit code 3 when something is wrong.
+
+    With --host or --port that gateway is asked, otherwise the embedded one.
+    """
     import asyncio
 
-    from cli.paper.compose import examine
+    from cli.paper.compose import configured
+    from cli.paper.doctor import examine
+    from live.config import ConfigError
 
-    rows = asyncio.run(examine(paper_book, host, port, client_id))
-    speaker = voice()
-    speaker.document({"checks": rows})
-    if not speaker.as_json:
+    try:
+        config = configured(paper_config, paper_book, flags)
+        rows = asyncio.run(examine(paper_book, config, settings))
+    except ConfigError as error:
+        rows = [{"check": "configuration", "ok": False, "found": str(error)}]
+    voice().document({"checks": rows})
+    if not voice().as_json:
         for row in rows:
             click.echo(f"{'ok   ' if row['ok'] else 'WRONG'} {row['check']}: {row['found']}")
     if not all(row["ok"] for row in rows):

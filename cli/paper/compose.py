@@ -1,17 +1,18 @@
-"""What the commands of `onebook paper` do: compose the runner with a gateway, ask a runner, look around.
+"""What `onebook paper run` does: read the configuration, compose the runner with a gateway, trade, leave in order.
 
 Theory of operation. The embedded gateway runs on the runner's own loop and is reached
-through a real loopback socket, so that the runner is the same program in both cases. One
-TaskGroup owns both; a stop ends the runner first, then the gateway.
+through a real loopback socket, so that the runner is the same program in both cases. It keeps its
+account in a file beside the book and is started by whoever owns the book, so nobody else has
+that file open. A stop ends the runner first, then the gateway. Ctrl-C is heard from the
+first moment of the loop on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
+import os
 import signal
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,29 +26,26 @@ if TYPE_CHECKING:
     from live.config import PaperConfig
     from live.runner import Runner
 
-TAKEN_WITHIN_S = 5.0
 
-
-def configured(path: str | None, book: str, flags: dict[str, Any]) -> PaperConfig:
-    """Return the session's configuration: the file's keys, then what the flags say.
+def configured(path: str | None, book: str | None, flags: dict[str, Any]) -> PaperConfig:
+    """Return the session's configuration: the file's keys, then ONEBOOK_PAPER_* variables, then what the flags say.
 
     Raises:
         live.config.ConfigError: naming the key.
     """
     import msgspec
 
-    from live.config import PaperConfig, checked, read
+    from live.config import PaperConfig, checked, from_environment, read
 
-    config = read(Path(path)) if path else PaperConfig()
-    plain = ("strategy", "bar", "host", "port", "account", "client_id", "accept_changes")
+    config = from_environment(read(Path(path)) if path else PaperConfig(), os.environ)
+    plain = ("strategy", "bar", "host", "port", "client_id", "accept_changes")
     told = {name: flags[name] for name in plain if flags.get(name) is not None}
-    if flags.get("size_rule") is not None:
-        told["size"] = flags["size_rule"]
+    told |= {key: flags[flag] for key, flag in (("size", "size_rule"), ("account", "paper_account")) if flags.get(flag) is not None}
     if flags.get("symbols"):
         told["symbols"] = tuple(symbol.strip().upper() for symbol in flags["symbols"].split(",") if symbol.strip())
     if flags.get("params"):
         told["params"] = {**config.params, **dict(_number(text) for text in flags["params"])}
-    return checked(msgspec.structs.replace(config, book=book, **told))
+    return checked(msgspec.structs.replace(config, book=book or config.book, **told))
 
 
 def _number(text: str) -> tuple[str, float]:
@@ -81,41 +79,41 @@ async def trade(config: PaperConfig, settings: Settings, seed: int, seconds: flo
     Raises:
         What the runner raises.
     """
+    leaving = _Leaving(asyncio.get_running_loop())
+    from live.config import address
     from live.runner import Runner
 
-    embedded = config.host is None
-    label = "SIMULATED " if embedded else ""
+    where = address(config)
+    label = "" if where else "SIMULATED "
 
     def say(line: str) -> None:
         click.echo(f"{time.strftime('%H:%M:%S')} {label}{line}", err=speaker.as_json)
 
-    interrupted = asyncio.Event()
+    runner = Runner(config, where.host if where else "127.0.0.1", where.port if where else 0, fees(settings), say, simulated=where is None)
+    runner.fees = settings("commission")
+    runner.people.own()
     async with contextlib.AsyncExitStack() as life:
-        port = await _embedded(life, settings, seed) if embedded else config.port
-        if embedded:
-            say(f"gateway on 127.0.0.1:{port}: prices drawn with seed {seed}, no market, no money")
-        runner = Runner(config, config.host or "127.0.0.1", port, fees(settings), say, simulated=embedded)
-        runner.fees = settings("commission")
-        _on_signals(runner, interrupted)
+        if where is None:
+            runner.port = await embedded(life, gateway_file(config.book), config, settings, seed)
+            say(f"gateway on 127.0.0.1:{runner.port}: prices drawn with seed {seed}, no market, no money")
+        leaving.stops(runner)
         if seconds is not None:
             asyncio.get_running_loop().call_later(seconds, runner.stop)
         await runner.run()
     _farewell(config, runner, speaker)
-    return interrupted.is_set()
+    return leaving.asked
 
 
-async def _embedded(life: contextlib.AsyncExitStack, settings: Settings, seed: int) -> int:
-    """Start the simulated gateway on a free loopback port; it stops with `life`."""
+async def embedded(life: contextlib.AsyncExitStack, file: Path | None, config: PaperConfig, settings: Settings, seed: int) -> int:
+    """Start the simulated gateway on a free loopback port; it stops with `life`, and keeps its account in the file, if any."""
     from sim.gateway.core.config import Config
     from sim.gateway.core.gateway import Gateway
     from sim.gateway.core.store import FileStore
     from sim.gateway.transport.tcp import serve
 
-    Path("runs").mkdir(exist_ok=True)
-    gateway = Gateway(
-        Config(seed=seed, cash=settings("cash"), commission=settings("commission"), start_ns=time.time_ns()), None,
-        FileStore(Path("runs/gateway.db")),
-    )  # fmt: skip
+    store = FileStore(file) if file else None
+    cash = settings("cash") if config.cash is None else config.cash
+    gateway = Gateway(Config(seed=seed, cash=cash, commission=settings("commission"), start_ns=time.time_ns()), None, store)
     stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serve(gateway, 0, ready=listening.set_result, stop=stop), name="paper.gateway")
 
@@ -127,127 +125,40 @@ async def _embedded(life: contextlib.AsyncExitStack, settings: Settings, seed: i
     return int(await listening)
 
 
-def _on_signals(runner: Runner, interrupted: asyncio.Event) -> None:
-    def leave() -> None:
-        interrupted.set()
-        runner.stop()
+def gateway_file(book: str) -> Path:
+    """Return where the embedded gateway of a book keeps its account; a file of that name is nobody else's."""
+    return Path(book).with_name(f"{Path(book).name}.gateway")
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # this system has no such signals on its loop
-            loop.add_signal_handler(number, leave)
+
+class _Leaving:
+    """Ctrl-C and SIGTERM, from the first moment on: one that comes before there is a runner stops it as soon as there is."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.asked = False
+        self._runner: Runner | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError, RuntimeError):  # no such signals on this system's loop, or not the main thread
+                loop.add_signal_handler(number, self._leave)
+
+    def stops(self, runner: Runner) -> None:
+        """Have the runner stopped, at once if that was asked already."""
+        self._runner = runner
+        if self.asked:
+            runner.stop()
+
+    def _leave(self) -> None:
+        self.asked = True
+        if self._runner is not None:
+            self._runner.stop()
 
 
 def _farewell(config: PaperConfig, runner: Runner, speaker: Voice) -> None:
     state = runner.folder.state() or {}
     speaker.document({"book": config.book, **{name: state.get(name) for name in ("session", "bars", "live_orders")}})
-    if not speaker.as_json:
-        click.echo(f"stopped; session {state.get('session')} in {config.book}: `onebook book status --book {config.book}`")
-
-
-def state_of(book: str) -> dict[str, Any]:
-    """Return the runner's last state with its age.
-
-    Raises:
-        click.ClickException: no runner ever wrote one.
-    """
-    from live.control import Folder
-
-    folder = Folder(Path(book))
-    state = folder.state()
-    if state is None:
-        raise click.UsageError(f"nobody has traded {book} yet; `onebook paper run` does")
-    age = (time.time_ns() - int(state["written_ns"])) // 10**9
-    return {"running": folder.is_running(), "age_s": age, **state}
-
-
-def ask(book: str, do: str, why: str, symbol: str = "") -> bool:
-    """Leave a wish for the runner; return whether it took it within some seconds.
-
-    Raises:
-        click.UsageError: no runner is there to take it.
-    """
-    from live.control import Folder, Wish
-
-    folder = Folder(Path(book))
-    if not folder.is_running():
-        raise click.UsageError(f"no runner trades {book} now; `onebook paper run` starts one")
-    path = folder.ask(Wish(do, getpass.getuser(), why, symbol))
-    until = time.monotonic() + TAKEN_WITHIN_S
-    while path.exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    return not path.exists()
-
-
-def plan_of(book: str) -> list[dict[str, str | None]]:
-    """Return what leaving everything would do, step by step: cancels of the account's last session first, then positions."""
-    from ledger import keys, views
-    from ledger.journal import Journal
-    from ledger.units import decimal_text
-    from live.market.exits import plan
-
-    with Journal.read(book) as journal:
-        mine = [info for info in journal.sessions() if info.kind == "paper"]
-        if not mine:
-            return []
-        found, rows = journal.book(mine[-1].id), views.positions(journal, mine[-1].id)
-    symbols = {row.instrument: row.symbol for row in rows}
-    exps = {row.symbol: row.qty_exp for row in rows}
-    return [
-        {
-            "do": step.do, "side": "BUY" if step.side > 0 else "SELL", "qty": decimal_text(step.qty_lots, exps[step.symbol]),
-            "symbol": step.symbol, "order": keys.text(step.key, {}, symbols) if step.key else None,
-        }
-        for step in plan(found, symbols)
-    ]  # fmt: skip
-
-
-async def examine(book: str, host: str, port: int, client_id: int) -> list[dict[str, Any]]:
-    """Return the checks: name, whether it is well, what was found."""
-    from live.config import ConfigError, require_paper_accounts, require_paper_port
-    from live.ib import TESTED, VERSION, Gateway, GatewayError
-
-    rows = [_row("ib_async", VERSION == TESTED, f"{VERSION}, tested with {TESTED}"), _sqlite(), _book(book)]
-    try:
-        require_paper_port(port)
-        rows.append(_row("port", True, f"{port} is a paper port"))
-    except ConfigError as error:
-        return [*rows, _row("port", False, str(error))]
-    gateway = Gateway(lambda fact: None, lambda: None, lambda fault: None, time.time_ns)
-    try:
-        accounts = await gateway.open(host, port, client_id, 5.0)
-        rows.append(_row("gateway", True, f"{host}:{port} answers every start-up request"))
-        rows.append(_row("account", True, require_paper_accounts(accounts, None if len(accounts) == 1 else accounts[0])))
-    except GatewayError as error:
-        rows.append(_row("gateway", False, str(error)))
-    except ConfigError as error:
-        rows.append(_row("account", False, str(error)))
-    finally:
-        gateway.close()
-    return rows
-
-
-def _row(check: str, ok: bool, found: str) -> dict[str, Any]:
-    return {"check": check, "ok": ok, "found": found}
-
-
-def _sqlite() -> dict[str, Any]:
-    """Say whether this SQLite has the fault that two checkpointing connections can damage a file; one writer avoids it."""
-    version = sqlite3.sqlite_version_info
-    known = (3, 7, 0) <= version <= (3, 51, 2)
-    note = "its known fault with two checkpointers is avoided: only the writer checkpoints" if known else "no known fault"
-    return _row("sqlite", True, f"{sqlite3.sqlite_version}; {note}")
-
-
-def _book(book: str) -> dict[str, Any]:
-    from ledger.journal import Journal, JournalError
-
-    if not Path(book).exists():
-        return _row("book", True, f"{book} will be made")
-    try:
-        with Journal.read(book) as journal:
-            found = [info.id for info in journal.sessions() if not journal.verify(info.id).ok]
-    except JournalError as error:
-        return _row("book", False, str(error))
-    told = f"sessions {found} have findings; see `onebook book verify`" if found else "verified"
-    return _row("book", not found, f"{book}: {told}")
+    if speaker.as_json:
+        return
+    if runner.trader is None:
+        click.echo(f"stopped before a book was open: {state.get('reason')}")
+        return
+    left = f"{state.get('live_orders')} orders and {len(state.get('positions') or {})} positions stay as they are"
+    click.echo(f"stopped; {left}; session {state.get('session')} in {config.book}: `onebook book status --book {config.book}`")

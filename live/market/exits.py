@@ -20,7 +20,8 @@ from ledger.vocabulary import EventKind, OrderFlag, OrderStatus, Outcome, Purpos
 from live.broker.fold import Contract
 from live.market.holdings import free_key, live
 from live.market.prices import worst
-from live.trader import STRATEGY_ID, Trader
+from live.orders import STRATEGY_ID
+from live.trader import Trader
 
 AGAIN_NS = 30 * 10**9
 """How long after a refused liquidation the next one is tried."""

@@ -11,12 +11,21 @@ A stretch without pieces gives no bar; how many are missing is counted.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from live.market.history import Bar
+from ledger.units import UnitError
+
+if TYPE_CHECKING:
+    from live.market.history import Bar
 
 SECOND_NS = 1_000_000_000
 LENGTH = re.compile(r"([1-9][0-9]{0,3})(s|m|h)")
 UNITS = {"s": 1, "m": 60, "h": 3600}
+BAR_SIZES = {
+    5: "5 secs", 10: "10 secs", 15: "15 secs", 30: "30 secs", 60: "1 min", 120: "2 mins", 180: "3 mins", 300: "5 mins",
+    600: "10 mins", 900: "15 mins", 1200: "20 mins", 1800: "30 mins", 3600: "1 hour", 7200: "2 hours", 10800: "3 hours",
+    14400: "4 hours", 28800: "8 hours",
+}  # fmt: skip
 
 
 def bar_ns(text: str) -> int:
@@ -30,6 +39,18 @@ def bar_ns(text: str) -> int:
     if seconds < 5 or seconds % 5 or 86_400 % seconds:
         raise ValueError(f"bar {text!r} is not known; expected 5s to 12h in steps of 5 s that divide a day, as in 1m")
     return seconds * SECOND_NS
+
+
+def bar_size(length_ns: int) -> str:
+    """Return a bar length in IBKR's words.
+
+    Raises:
+        UnitError: a length that IBKR has no bars of.
+    """
+    seconds = length_ns // SECOND_NS
+    if seconds not in BAR_SIZES:
+        raise UnitError(f"IBKR has no bars of {seconds} s; it has {', '.join(BAR_SIZES.values())}")
+    return BAR_SIZES[seconds]
 
 
 class Gatherer:

@@ -46,7 +46,8 @@ from ledger.vocabulary import EventKind, OrderFlag, OrderStatus, OrderType, Outc
 from live.broker.fold import Contract
 from live.market.holdings import Opened, free_key, live, opened, order_of
 from live.market.prices import against, tick_of
-from live.trader import STRATEGY_ID, Trader
+from live.orders import STRATEGY_ID
+from live.trader import Trader
 from strategies.api import TRAIL, Signal
 
 KINDS = {

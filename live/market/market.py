@@ -18,24 +18,25 @@ import numpy as np
 
 from ledger.book import H_DAY, H_GATES, I_POSITION, event
 from ledger.journal.days import trading_days
-from ledger.units import UnitError, to_grid
+from ledger.units import to_grid
 from ledger.vocabulary import EventKind, Gate, Side
-from live import opening
 from live.broker.fold import Contract
 from live.broker.heard import HistoryBar
 from live.config import PaperConfig
 from live.market.accumulate import ACCUMULATOR, Accumulator
 from live.market.desk import Desk
 from live.market.exits import Exits
-from live.market.feed import SECOND_NS, Gatherer, bar_ns
+from live.market.feed import SECOND_NS, Gatherer, bar_ns, bar_size
 from live.market.guards import Guards, working
 from live.market.history import Asker, Bar, OldBar, Past
 from live.market.holdings import live
 from live.market.hours import AlwaysOpen, Calendar
 from live.market.stops import Net, Price
 from live.market.wishes import FeeOf, Maker, NotTradable
+from live.ops import opening
+from live.orders import STRATEGY_ID
 from live.tape import Tape, act
-from live.trader import STRATEGY_ID, Trader
+from live.trader import Trader
 from strategies import get
 from strategies.api import Strategy, parse_params
 from strategies.sizing import parse_rule, weights
@@ -50,11 +51,6 @@ AGAIN_NS = 20 * SECOND_NS
 SESSION_S = 6 * 3600
 CORRECTIONS_MAX = 8
 """Corrections of one instrument's guards at a time; three guards need six at most."""
-BAR_SIZES = {
-    5: "5 secs", 10: "10 secs", 15: "15 secs", 30: "30 secs", 60: "1 min", 120: "2 mins", 180: "3 mins", 300: "5 mins",
-    600: "10 mins", 900: "15 mins", 1200: "20 mins", 1800: "30 mins", 3600: "1 hour", 7200: "2 hours", 10800: "3 hours",
-    14400: "4 hours", 28800: "8 hours",
-}  # fmt: skip
 
 
 class Market:
@@ -91,6 +87,14 @@ class Market:
         self._asked_ns = [0] * len(config.symbols)
         self._gatherers = [Gatherer(self.length_ns) for _ in config.symbols]
         self.bars_seen = 0
+
+    def waits_for(self, now_ns: int) -> str:
+        """Say what is traded and what the next decision waits for."""
+        hours, names = self.calendar.at(now_ns), ", ".join(desk.asker.strategy.name for desk in self.desks)
+        what = f"TRADING {names} on {', '.join(self.config.symbols)}, {len(self.pasts[0])} bars of {self.config.bar} loaded; "
+        if not hours.is_open and hours.next_open_ns is not None:
+            return f"{what}the exchange opens {utc(hours.next_open_ns)}"
+        return f"{what}the next bar ends {utc(now_ns - now_ns % self.length_ns + self.length_ns, seconds=True)}"
 
     @property
     def late(self) -> int:
@@ -310,9 +314,9 @@ def team_of(config: PaperConfig) -> list[tuple[Strategy, Any]]:
     return found
 
 
-def utc(time_ns: int) -> str:
+def utc(time_ns: int, seconds: bool = False) -> str:
     """Return a moment as people read it."""
-    return datetime.fromtimestamp(time_ns // SECOND_NS, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return datetime.fromtimestamp(time_ns // SECOND_NS, UTC).strftime(f"%Y-%m-%d %H:%M{':%S' if seconds else ''} UTC")
 
 
 def in_ticks(bar: HistoryBar, length_ns: int) -> Bar:
@@ -321,15 +325,3 @@ def in_ticks(bar: HistoryBar, length_ns: int) -> Bar:
         to_grid(round(price, opening.PRICE_EXP), opening.PRICE_EXP, "bar price") for price in (bar.open, bar.high, bar.low, bar.close)
     )
     return Bar(bar.start_ns, bar.start_ns + length_ns, opened, high, low, close, float(bar.volume))
-
-
-def bar_size(length_ns: int) -> str:
-    """Return a bar length in IBKR's words.
-
-    Raises:
-        UnitError: a length that IBKR has no bars of.
-    """
-    seconds = length_ns // SECOND_NS
-    if seconds not in BAR_SIZES:
-        raise UnitError(f"IBKR has no bars of {seconds} s; it has {', '.join(BAR_SIZES.values())}")
-    return BAR_SIZES[seconds]

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ledger.book import H_GATES
 from ledger.journal import source_hash
 from ledger.vocabulary import Gate, Side
-from live import opening
 from live.market.market import team_of
+from live.ops import opening
 from live.trader import Trader
 
 if TYPE_CHECKING:

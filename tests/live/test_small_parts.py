@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from live import link as links
 from live.broker.codes import LINK, LinkNews
 from live.config import ConfigError, PaperConfig, checked, read, require_paper_accounts, require_paper_port
-from live.market.feed import Gatherer, bar_ns
+from live.market.feed import Gatherer, bar_ns, bar_size
 from live.market.history import Bar
 from live.link import Link, State, Todo
-from live.market.market import bar_size, in_ticks
+from live.market.market import in_ticks
 from live.pacer import Pacer, Rank
 
 MOVES = st.one_of(
@@ -197,7 +197,7 @@ def test_a_wrong_configuration_is_an_error_that_names_it(tmp_path, text: str) ->
 
 
 def test_the_defaults_are_a_valid_configuration() -> None:
-    assert checked(PaperConfig()).port == 4002
+    assert checked(PaperConfig()) == PaperConfig()
 
 
 def test_what_ib_async_complains_of_is_not_printed_beside_the_runners_lines() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.live.fakes import ACCOUNT, CLIENT, AAPL, MSFT, START_NS, Desk, FakeWire, desk, execution, order_seen, position, status_seen
 
-from ledger.book import I_POSITION
+from ledger.book import H_RESERVED, I_POSITION
 from ledger.journal import Journal
 from ledger.vocabulary import Gate, OrderStatus, Outcome
 from live import link as links
@@ -328,3 +328,31 @@ def test_stale_code_refuses_entries(tmp_path: Path) -> None:
 
 def test_the_account_client_and_contracts_are_what_the_fakes_say() -> None:
     assert (ACCOUNT, CLIENT, AAPL.number) == ("DU1000001", 17, 1)
+
+
+# What has not left yet.
+
+
+@pytest.mark.parametrize("why", ["halt", "the link is lost", "cancel"])
+def test_an_order_that_has_not_left_is_taken_back_and_never_sent(tmp_path: Path, why: str) -> None:
+    with desk(tmp_path) as d:
+        assert d.buy() == Outcome.APPLIED
+        if why == "halt":
+            d.trader.halt("the test")
+        elif why == "the link is lost":
+            d.trader.on_link_lost()
+            d.trader.on_link_back()
+        else:
+            assert d.trader.cancel(d.key)
+        d.pump()
+        assert (d.wire.placed, d.wire.cancelled, d.status) == ([], [], OrderStatus.CANCELED)
+        assert not d.trader.waits() and int(d.session.book.arena[H_RESERVED]) == 0
+
+
+def test_an_order_that_has_left_is_cancelled_at_the_broker(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        d.buy()
+        d.pump()
+        d.trader.halt("the test")
+        d.pump()
+        assert len(d.wire.placed) == 1 and d.wire.cancelled == [1] and d.status == OrderStatus.SENDING

@@ -15,7 +15,7 @@ from tests.scenarios.trading.test_brackets import guarded
 from tests.scenarios.trading.test_orders import MINUTE, broker_orders, day_of, trade
 
 import strategies.api as api
-from cli.paper.compose import plan_of
+from cli.paper.asking import plan_of
 from ledger.book import I_LIMIT, I_POSITION, O_FILLED, O_KEY, O_STATUS
 from ledger.keys import purpose_of, strategy_of, unpack
 from ledger.units import AMOUNT_MAX

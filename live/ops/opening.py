@@ -4,8 +4,9 @@ Theory of operation. An account has one open session in a book file: it is resum
 with an empty book. Instruments of the configuration that the book does not know are
 defined; the grid of one it knows is never changed. Limits are recorded when they differ
 from the configuration, so that the book always says by which limits it was trading.
-The first deposit is the broker's cash, when the broker holds no position; where it does,
-the book stays empty, the positions are shown as differences, and a person adjusts.
+The first deposit is the broker's cash, when the broker holds what the book holds of the
+instruments that are traded; where it does not, the positions are shown as differences, a
+person adjusts, and the deposit follows.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+import numpy as np
 
-from ledger.book import H_LIMIT, I_LIMIT, I_POSITION, I_PRICE_EXP, I_QTY_EXP, Row, event
+from ledger.book import H_LIMIT, I_LIMIT, I_POSITION, I_PRICE_EXP, I_QTY_EXP, N_KIND, Row, event
 from ledger.journal import Journal, JournalError
 from ledger.journal.replay import session_row
 from ledger.oms import live_orders
@@ -152,9 +154,10 @@ def _record(session: Session, line: Row) -> None:
         raise JournalError(f"the book answered {outcome.name} to an opening event of kind {int(line[1])}; look at `onebook book check`")
 
 
-def deposit(session: Session, cash: Decimal | None, broker_is_flat: bool, now_ns: int) -> bool:
-    """Record the broker's cash as the first deposit of an empty book; return whether that was done."""
-    if session.book.valuation().cash or len(session.book.entries) or cash is None or cash <= 0 or not broker_is_flat:
+def deposit(session: Session, cash: Decimal | None, now_ns: int) -> bool:
+    """Record the broker's cash as the first deposit of a book that has seen none and no trade; return whether that was done."""
+    entries, moved = session.book.entries, (EventKind.FILL, EventKind.DEPOSIT, EventKind.ADJUST_CASH)
+    if session.book.valuation().cash or np.isin(entries[:, N_KIND], moved).any() or cash is None or cash <= 0:
         return False
     line = event(EventKind.DEPOSIT, time_ns=now_ns, cash_e8=money(cash), ref=session.name("cash told by the broker at the start"))
     _record(session, line)

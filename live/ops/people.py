@@ -1,0 +1,77 @@
+"""The people who ask a runner for something: one runner a book, their wishes taken, each of them answered.
+
+Theory of operation. Whoever starts becomes the book's only runner or is told who is. What was asked while nobody ran is
+looked through then: a wish to halt is obeyed before anything is decided, anything else was about another moment and is
+said and dropped. From then on wishes are heeded once a tick, by the consumer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ledger.journal import JournalLocked
+from live.control import Answer, Wish
+from live.ops.obey import obey, who
+
+if TYPE_CHECKING:
+    from live.runner import Runner
+    from live.trader import Trader
+
+
+class People:
+    """The people around one runner."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner, self._owns = runner, False
+        self.halts: list[Wish] = []
+        """Wishes to halt from before the book was open."""
+        self.looks: list[Wish] = []
+        """Wishes to compare that wait for their answer."""
+
+    def own(self) -> None:
+        """Become the one runner of the book; being it already is well.
+
+        Raises:
+            JournalLocked: there is another one.
+        """
+        folder = self._runner.folder
+        if self._owns:
+            return
+        if not folder.own():
+            pid = (folder.state() or {}).get("pid", "unknown")
+            book = self._runner.config.book
+            raise JournalLocked(f"a runner trades {book} already, pid {pid}; ask it with `onebook paper status` or `stop`")
+        self._owns = True
+        for wish in folder.left():
+            if wish.do == "halt":
+                self.halts.append(wish)
+            done = "done now" if wish.do == "halt" else "not done, because nobody took it then"
+            self._runner.say(f"LEFT OVER: {wish.do} asked for by {who(wish)}; {done}")
+
+    def leave(self) -> None:
+        """Be the runner no more."""
+        self._runner.folder.leave()
+        self._owns = False
+
+    def begin(self, trader: Trader) -> None:
+        """Halt, if somebody asked for that before the book was open."""
+        for wish in self.halts:
+            trader.halt(who(wish))
+        self.halts.clear()
+
+    def heed(self) -> None:
+        """Take what is asked for and answer it."""
+        for wish in self._runner.folder.take():
+            self._runner.say(f"{wish.do.upper()} asked for by {who(wish)}")
+            self._answer(wish, obey(self._runner, wish))
+
+    def looked(self, answer: Answer) -> None:
+        """Answer whoever waits for a comparison."""
+        waiting, self.looks = self.looks, []
+        for wish in waiting:
+            self._answer(wish, answer)
+
+    def _answer(self, wish: Wish, answer: Answer | None) -> None:
+        if answer is not None:
+            self._runner.say(f"{wish.do.upper()}{'' if answer.done else ' NOT DONE'}: {answer.text}")
+            self._runner.folder.answer(wish, answer)
