@@ -55,15 +55,16 @@ class Timer(Handle):
         return self.due
 
 
+_lane_now, _be_on = LANE.get, LANE.set
+_new_task = asyncio.Task.__new__
 _begin_task: Callable[..., None] = asyncio.Task.__init__
 
 
 class Task(asyncio.Task):  # type: ignore[type-arg]
     """A task whose hash is its number in the schedule."""
 
-    def __init__(self, coroutine: Any, number: int, loop: Loop, name: str, context: Context) -> None:
-        self.number = number
-        _begin_task(self, coroutine, loop=loop, name=name, context=context)
+    __slots__ = ("number",)
+    number: int
 
     def __hash__(self) -> int:
         return self.number
@@ -82,11 +83,29 @@ class Future(asyncio.Future):  # type: ignore[type-arg]
     __eq__ = object.__eq__
 
 
+def _scheduler(ready: deque[Handle | tuple[Any, ...]]) -> Callable[..., Any]:
+    """Return the `call_soon` of one loop: a plain function, because futures look it up and call it at every move."""
+    append = ready.append
+
+    def call_soon(callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Handle | None:
+        """Run a callback after those that wait already; with a context of its own it cannot be cancelled."""
+        if context is not None:
+            # So call tasks and futures, for every step of every task, and they never keep the handle.
+            append((callback, args, context))
+            return None
+        handle = Handle((callback, args, copy_context()))
+        append(handle)
+        return handle
+
+    return call_soon
+
+
 class Loop(asyncio.AbstractEventLoop):
     """One schedule's event loop.
 
     Attributes:
-        ready: handles that run next, oldest first. timers: heap of (when, number, handle). now: virtual seconds.
+        ready: handles that run next, oldest first. call_soon, call_soon_threadsafe: put one behind them.
+        timers: heap of (when, number, handle). now: virtual seconds.
         inline: called to run an executor's function; the world makes two events of it.
         errors: contexts given to the exception handler.
         connect, listen: what create_connection and create_server do, if the scenario brings a network of its own.
@@ -101,20 +120,9 @@ class Loop(asyncio.AbstractEventLoop):
         self.connect: Callable[..., Any] | None = None
         self.listen: Callable[..., Any] | None = None
         self._made = 0
+        self.call_soon = self.call_soon_threadsafe = _scheduler(self.ready)  # type: ignore[method-assign, assignment]
 
     # What asyncio calls all the time.
-
-    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Handle:  # type: ignore[override]
-        """Run a callback after those that wait already; with a context of its own it cannot be cancelled."""
-        if context is not None:
-            # So call tasks and futures, for every step of every task, and they never keep the handle.
-            self.ready.append((callback, args, context))
-            return None  # type: ignore[return-value]
-        handle = Handle((callback, args, copy_context()))
-        self.ready.append(handle)
-        return handle
-
-    call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
     def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Timer:  # type: ignore[override]
         """Run a callback when the clock reaches `when`."""
@@ -141,15 +149,17 @@ class Loop(asyncio.AbstractEventLoop):
 
     def create_task(self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Context | None = None) -> Task:  # type: ignore[override]
         """Schedule a coroutine as a task of the process that asks."""
-        context = copy_context() if context is None else context
-        parent = context.get(LANE)
+        parent = _lane_now(None) if context is None else context.get(LANE)
         if parent is None or parent.process is None:
             coro.close()
             raise Escaped("create_task outside any process; start programs with world.process(name, main)")
         lane = parent.process.new_lane(coro)
-        context.run(LANE.set, lane)
+        context = copy_context() if context is None else context
+        context.run(_be_on, lane)
         self._made += 1
-        task = lane.task = Task(coro, self._made, self, name or lane.name, context)
+        task = lane.task = _new_task(Task)
+        task.number = self._made
+        _begin_task(task, coro, loop=self, name=name or lane.name, context=context)
         return task
 
     # Time.
@@ -198,9 +208,8 @@ class Loop(asyncio.AbstractEventLoop):
     def set_exception_handler(self, handler: Any) -> None:
         """Accept a handler and leave it unused: complaints are kept for the verdict."""
 
-    def get_debug(self) -> bool:
-        """Return False: debug mode reads the real clock."""
-        return False
+    get_debug = staticmethod(bool)
+    """Returns False: debug mode reads the real clock. asyncio asks for each future, and `bool()` answers at once."""
 
     def set_debug(self, enabled: bool) -> None:
         """Accept and ignore the wish."""

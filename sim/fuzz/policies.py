@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from sim.fuzz.choices import Tape
-from sim.fuzz.processes import Lane
+from sim.fuzz.choices import WORD_BITS, Tape
+from sim.fuzz.processes import UNDRAWN, Lane
 
 
 class Profile(NamedTuple):
@@ -22,6 +22,10 @@ class Profile(NamedTuple):
 
     length: int = 50
     moves: dict[str, int] = {}  # noqa: RUF012  (a NamedTuple's default is never changed)
+
+
+MANY = 4_096
+"""From so many choices on, one word of the tape is too coarse."""
 
 
 class Policy(Protocol):
@@ -61,30 +65,34 @@ class RandomWalk:
     """Any pending lane, all equally likely."""
 
     def __init__(self, tape: Tape, profile: Profile) -> None:
-        self._random = tape.random
+        self._word = tape.word
 
     def pick(self, pending: list[Lane]) -> int:
-        """Return any index."""
-        return int(self._random() * len(pending))
+        """Return any index; with so few lanes one word is even enough."""
+        return self._word() * len(pending) >> WORD_BITS
 
 
 class Urw:
     """A lane in proportion to the moves it has left, which makes all interleavings about equally likely."""
 
     def __init__(self, tape: Tape, profile: Profile) -> None:
-        self._random, self._moves = tape.random, profile.moves
+        self._word, self._below, self._moves = tape.word, tape.below, profile.moves
 
     def pick(self, pending: list[Lane]) -> int:
         """Return an index by weight."""
-        moves, total, weights = self._moves, 0, []
+        total = 0
         for lane in pending:
-            left = moves.get(lane.name, 2) - lane.seen
-            total += left if left > 1 else 1
-            weights.append(total)
-        point, index = self._random() * total, 0
-        while weights[index] <= point:
+            if lane.left is None:
+                lane.left = max(self._moves.get(lane.name, 2), 1)
+            total += lane.left
+        point, index = self._word() * total >> WORD_BITS if total < MANY else self._below(total), 0
+        for lane in pending:
+            point -= lane.left  # type: ignore[operator]  # the first loop filled it in
+            if point < 0:
+                break
             index += 1
-        pending[index].seen += 1
+        if lane.left != 1:
+            lane.left -= 1  # type: ignore[operator]
         return index
 
 
@@ -94,45 +102,54 @@ class Pct:
     depth = 3
 
     def __init__(self, tape: Tape, profile: Profile) -> None:
-        self._random, self._step, self._low = tape.random, 0, 0.0
+        self._priority, self._step, self._low = tape.priority, 0, 0
         length = max(profile.length, self.depth)
         self._changes = {1 + tape.below(length) for _ in range(self.depth - 1)}
 
     def pick(self, pending: list[Lane]) -> int:
         """Return the lane of the highest priority."""
         self._step += 1
-        best, high = 0, -2.0
-        for index, lane in enumerate(pending):
-            if not lane.seen:
-                lane.seen, lane.priority = 1, self._random()
+        best, high = pending[0], self._low - 1
+        for lane in pending:
             if lane.priority > high:
-                best, high = index, lane.priority
+                if lane.priority == UNDRAWN:
+                    lane.priority = self._priority()
+                    if lane.priority <= high:
+                        continue
+                best, high = lane, lane.priority
         if self._step in self._changes:
-            self._low -= 1.0
-            pending[best].priority = self._low - 1.0
-        return best
+            self._low -= 1
+            best.priority = self._low
+        return pending.index(best)
 
 
 class Pos:
     """Events with random priorities; those that race with the one that moved draw again."""
 
     def __init__(self, tape: Tape, profile: Profile) -> None:
-        self._random = tape.random
+        self._word, self._priority = tape.word, tape.priority
 
     def pick(self, pending: list[Lane]) -> int:
         """Return the event of the highest priority."""
-        best, high = 0, -1.0
-        for index, lane in enumerate(pending):
-            if lane.priority < 0.0:
-                lane.priority = self._random()
-            if lane.priority > high:
-                best, high = index, lane.priority
-        chosen = pending[best]
+        resource = pending[0].resource
         for lane in pending:
-            if lane.resource == chosen.resource:
-                lane.priority = -1.0
-        chosen.priority = -1.0
-        return best
+            if lane.priority != UNDRAWN or lane.resource != resource:
+                return self._highest(pending)
+        # All would draw now and, as all race, again after the move: the highest of them is any.
+        return self._word() * len(pending) >> WORD_BITS
+
+    def _highest(self, pending: list[Lane]) -> int:
+        best, high = pending[0], -1
+        for lane in pending:
+            if lane.priority == UNDRAWN:
+                lane.priority = self._priority()
+            if lane.priority > high:
+                best, high = lane, lane.priority
+        best.priority = UNDRAWN
+        for lane in pending:
+            if lane.resource == best.resource:
+                lane.priority = UNDRAWN
+        return pending.index(best)
 
 
 POLICIES: dict[str, type[Fifo | Sequential | RandomWalk | Urw | Pct | Pos]] = {

@@ -45,6 +45,10 @@ class Event(NamedTuple):
     resource: str
 
 
+UNDRAWN = 1 << 32
+"""The priority of a lane that has none yet: above that of any word of the tape."""
+
+
 class Lane:
     """One thing that can move.
 
@@ -53,26 +57,29 @@ class Lane:
         effect: what happens at the far side, None once it has. future: whom the answer wakes.
         act: the event of a lane without a future. faults: kinds that may strike this event.
         resource: what the event touches. survives: the effect happens although its process died.
-        priority, seen: for policies.
+        priority, left: what policies keep, for priorities and for the moves they expect of it.
     """
 
-    label = resource = ""
-    effect: Callable[..., Any] | None = None
-    act: Callable[[], Any] | None = None
-    future: Any = None
-    task: Any = None
-    value: Any = None
-    error: BaseException | None = None
-    faults: tuple[str, ...] = ()
-    survives = False
-    queue: deque[Event] | None = None
-    spares: list[Lane] | None = None
-    priority = -1.0
-    seen = 0
+    __slots__ = (
+        "act", "effect", "error", "faults", "future", "label", "left", "name", "priority", "process", "queue", "resource", "spares",
+        "survives", "task", "title", "value",
+    )  # fmt: skip
 
     def __init__(self, name: str, process: Process | None, title: str = "") -> None:
-        # Everything else begins as the class has it: a lane is made for each task of each schedule.
         self.name, self.process, self.title = name, process, title
+        self.label = self.resource = ""
+        self.effect: Callable[..., Any] | None = None
+        self.act: Callable[[], Any] | None = None
+        self.future: Any = None
+        self.task: Any = None
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.faults: tuple[str, ...] = ()
+        self.survives = False
+        self.queue: deque[Event] | None = None
+        self.spares: list[Lane] | None = None
+        self.priority = UNDRAWN
+        self.left: int | None = None
 
     def __enter__(self) -> None:
         """Begin an effect."""
@@ -114,6 +121,10 @@ class Program(NamedTuple):
     old: Main | None = None
     restarts: bool = True
     daemon: bool = False
+
+
+async def _over() -> None:
+    """Be the main of a life that is over."""
 
 
 class Process:
@@ -167,4 +178,5 @@ class Process:
                     task.get_coro().close()
             else:
                 task._log_traceback = False
-        self.main, self.lanes = None, []
+        # A scenario's functions know the world: without them the world is free as soon as nobody asks for it any more.
+        self.main, self.lanes, self.program = None, [], self.program._replace(main=_over, old=None)

@@ -151,8 +151,7 @@ class World(Moves):
         return self.loop.create_task(coroutine)
 
     def io(
-        self, label: str, effect: Callable[..., Any] | None = None, *, faults: tuple[str, ...] = (), resource: str = "",
-        survives: bool = False,
+        self, label: str, effect: Callable[..., Any] | None = None, faults: tuple[str, ...] = (), resource: str = "", survives: bool = False
     ) -> asyncio.Future[Any]:  # fmt: skip
         """Return the future of one I/O of the running task: an effect at the far side, then its acknowledgement.
 
@@ -168,11 +167,8 @@ class World(Moves):
         if lane.label:
             lane = lane.spare()
         future = lane.future = _Future(loop=self.loop)
-        lane.label, lane.effect = label, effect
-        if effect is not None:
-            lane.faults, lane.resource, lane.survives = faults, resource, survives
-        elif lane.resource or lane.faults or faults or resource:
-            lane.faults, lane.resource, lane.survives = faults, resource, False
+        lane.label, lane.effect, lane.faults, lane.resource = label, effect, faults, resource
+        lane.survives = survives and effect is not None
         self.pending.append(lane)
         return future
 
@@ -228,7 +224,7 @@ class World(Moves):
         """Judge what asyncio would only have logged: a task of the living that failed and that nobody asked."""
         for process in self.processes:
             for lane in process.lanes if process.alive else ():
-                if lane.task.done() and not lane.task.cancelled() and lane.task._log_traceback:
+                if lane.task._log_traceback:
                     error = lane.task.exception()
                     if isinstance(error, Violation):
                         raise error
@@ -244,17 +240,28 @@ class World(Moves):
         self.loop.inline = None
 
     def _run(self, pick: Pick) -> None:
+        # The hot loop of the fuzzer: what it asks at each move is in local names, and the commonest things are written out.
         pending, ready, trace, checks = self.pending, self.loop.ready, self.trace, self.checks
-        next_ready, deliver, watch, most = ready.popleft, self.deliver, self.watch, self.steps_max
+        next_ready, early, deliver, watch, most = ready.popleft, self.early, self.deliver, self.watch, self.steps_max
         while True:
-            if self.early is not None:
-                self._drain_with_moves(pick)
+            ran = 0
             while ready:
+                if early is not None and ran and pending and early(ran):
+                    self._move_early(pick, ran)
+                    ran = 0
+                    continue
+                ran += 1
                 handle = next_ready()
                 if handle:
                     callback, args, context = handle
                     try:
-                        context.run(callback, *args)
+                        # A call with `*args` takes several times as long as one that names them.
+                        if len(args) == 1:
+                            context.run(callback, args[0])
+                        elif args:
+                            context.run(callback, *args)
+                        else:
+                            context.run(callback)
                     except Exception as error:
                         raise as_violation(callback, error) from error
             for name, check in checks:
@@ -273,39 +280,31 @@ class World(Moves):
                 if watch is not None:
                     watch(lane.name, lane)
                 trace.append(lane.name)
-                if lane.effect is None and lane.value is None and lane.error is None and lane.future is not None:
-                    # The commonest move, written out: an answer without a value.
+                future = lane.future
+                if future is not None and lane.effect is None and lane.error is None:
+                    # The commonest move: an answer that is no exception.
+                    value = lane.value
+                    lane.future, lane.value, lane.label = None, None, ""
                     del pending[index]
-                    future, lane.future, lane.label = lane.future, None, ""
                     if not future.done():
-                        future.set_result(None)
+                        future.set_result(value)
                 else:
                     deliver(index)
             if len(trace) > most:
                 raise Violation("ends", ENDLESS.format(most))
 
-    def _drain_with_moves(self, pick: Pick) -> None:
-        """Run ready handles, and let moves come in between where `early` says so (mid mode)."""
-        ready, ran = self.loop.ready, 0
-        while ready:
-            if ran and self.pending and self.early is not None and self.early(ran):
-                length = len(self.trace)
-                index = pick(self.pending)
-                if index >= 0:
-                    self.trace.append(self.pending[index].name)
-                    self.deliver(index)
-                if len(self.trace) > length:
-                    self.trace[-1] += f"~{ran}"
-                ran = 0
-                continue
-            handle = ready.popleft()
-            ran += 1
-            if handle:
-                callback, args, context = handle
-                try:
-                    context.run(callback, *args)
-                except Exception as error:
-                    raise as_violation(callback, error) from error
+    def _move_early(self, pick: Pick, ran: int) -> None:
+        """Let a move come after so many ready handles, while others wait (mid mode)."""
+        length = len(self.trace)
+        index = pick(self.pending)
+        if index >= 0:
+            lane = self.pending[index]
+            if self.watch is not None:
+                self.watch(lane.name, lane)
+            self.trace.append(lane.name)
+            self.deliver(index)
+        if len(self.trace) > length:
+            self.trace[-1] += f"~{ran}"
 
     def _judge(self, name: str, found: object) -> None:
         if found is False or (found and found is not True):

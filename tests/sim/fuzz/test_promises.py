@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import random
 import socket
@@ -262,12 +263,12 @@ def test_the_plugin_fails_a_test_with_lanes_and_a_token_and_replays_one(tmp_path
 
 
 def test_a_loop_that_permuted_ready_handles_would_fail_the_legal_programs(monkeypatch):
-    from sim.fuzz.loop import Loop
+    from sim.fuzz import loop
 
-    def last_in_first_out(self, callback, *args, context=None):
-        self.ready.appendleft((callback, args, context if context is not None else __import__("contextvars").copy_context()))
+    def last_in_first_out(ready):
+        return lambda callback, *args, context=None: ready.appendleft((callback, args, context or contextvars.copy_context()))
 
-    monkeypatch.setattr(Loop, "call_soon", last_in_first_out)
+    monkeypatch.setattr(loop, "_scheduler", last_in_first_out)
 
     def scenario(world: World) -> None:
         world.process("program", lambda: LEGAL["_flags"](world))
