@@ -26,14 +26,17 @@ from ledger.book import (
     E_KEY, E_TARGET, E_TIME, I_LIVE_FIRST, I_POSITION, N_FLAGS, N_INSTRUMENT, O_FILLED, O_FLAGS, O_INSTRUMENT, O_KEY, O_NEXT, O_PARENT,
     O_PRICE, O_QTY, O_SIDE, O_STATUS, O_STOP, O_TAKE, O_TRAIL, O_TYPE, S_IDS, S_KEYS, Book, Row, event, find,
 )  # fmt: skip
-from ledger.book import S_ENTRY, S_ORDER
+from ledger.book import ORDER_WIDTH, S_ENTRY, S_ORDER, Arena, row, used
 from ledger.core import Decision
+from ledger.kernel import jit
 from ledger.keys import split_exec_id, unpack
 from ledger.port import Absent, Acknowledged, Alert, Cancel, Charged, Effect, Ended, Executed, Query, Report, Submit
 from ledger.vocabulary import EntryFlag, EventKind, Gate, OrderFlag, OrderStatus, Outcome, Side
 
 # Plain integers: looking a member of an enum up costs more than comparing with it.
 _CLAIMED, _SENDING, _UNKNOWN = int(OrderStatus.CLAIMED), int(OrderStatus.SENDING), int(OrderStatus.UNKNOWN)
+_SURPRISES = (EntryFlag.LATE, EntryFlag.OVERFILL, EntryFlag.FOREIGN)
+_SURPRISING = sum(int(flag) for flag in _SURPRISES)
 BLOCKED_TWICE = frozenset({Outcome.DUP_KEY, Outcome.KEY_CONFLICT, Outcome.LIVE_ENTRY})
 
 
@@ -60,6 +63,28 @@ def live_orders(book: Book) -> NDArray[np.int64]:
     status = orders[:, O_STATUS]
     found: NDArray[np.int64] = orders[(status >= _CLAIMED) & (status <= _UNKNOWN)]
     return found
+
+
+@jit
+def _keys_of_live(a: Arena, least: int) -> NDArray[np.int64]:
+    """Return the keys int64[n] of the orders whose status is from `least` to UNKNOWN, oldest first."""
+    orders, count = row(a, S_ORDER, 0), 0
+    for number in range(used(a, S_ORDER)):
+        status = a[orders + number * ORDER_WIDTH + O_STATUS]
+        count += 1 if least <= status <= _UNKNOWN else 0
+    found = np.empty(count, np.int64)
+    for number in range(used(a, S_ORDER) if count else 0):
+        order = orders + number * ORDER_WIDTH
+        if least <= a[order + O_STATUS] <= _UNKNOWN:
+            count -= 1
+            found[len(found) - 1 - count] = a[order + O_KEY]
+    return found
+
+
+def live_keys(book: Book, least: int = _CLAIMED) -> list[int]:
+    """Return the keys of the orders that are not closed, oldest first; of those from a status on."""
+    keys: list[int] = _keys_of_live(book.arena, least).tolist()
+    return keys
 
 
 class LedgerError(RuntimeError):
@@ -201,10 +226,13 @@ class OrderManager:
     def _flagged(self, number: int, report: Executed) -> list[Effect]:
         """Return an alert when the book flagged a fill: late, over, or no order of ours."""
         entry = self._ledger.book.entries[int(find(self._ledger.book.arena, S_IDS, number, S_ENTRY))]
-        names = [flag.name for flag in (EntryFlag.LATE, EntryFlag.OVERFILL, EntryFlag.FOREIGN) if entry[N_FLAGS] & flag]
+        flags = int(entry[N_FLAGS])
+        if not flags & _SURPRISING:
+            return []
+        names = [flag.name for flag in _SURPRISES if flags & flag]
         symbol = self._symbols.get(report.instrument, f"#{report.instrument}")
         side = Side(report.side).name
-        return [Alert(f"{' '.join(names)} FILL: {symbol} {side} {report.qty_lots} lots; entries are blocked")] if names else []
+        return [Alert(f"{' '.join(names)} FILL: {symbol} {side} {report.qty_lots} lots; entries are blocked")]
 
     def _on_commission(self, report: Charged) -> list[Effect]:
         base, _ = split_exec_id(report.exec_id)
@@ -233,8 +261,8 @@ class OrderManager:
 
     def _ask_about_live_orders(self) -> list[Effect]:
         """Return the Query for every order that may have changed while nobody listened."""
-        live = tuple(live_orders(self._ledger.book)[:, O_KEY].tolist())
-        return [Query(live)] if live else []
+        live = live_keys(self._ledger.book)
+        return [Query(tuple(live))] if live else []
 
     def on_disconnected(self, time_ns: int) -> list[Effect]:
         """Close the gate for all orders while the link is down."""
@@ -253,8 +281,7 @@ class OrderManager:
         Args:
             set_aside: keys that may stay UNKNOWN, because the caller has closed their instruments.
         """
-        live = live_orders(self._ledger.book)
-        if set(live[live[:, O_STATUS] == _UNKNOWN, O_KEY].tolist()) - set_aside:
+        if not set_aside.issuperset(live_keys(self._ledger.book, _UNKNOWN)):
             return Outcome.NOT_RECONCILED
         return self._gate(Gate.NOT_RECONCILED, Side.SELL, time_ns, evidence)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ledger.book import E_INSTRUMENT, E_KEY, H_GATES, O_KEY, O_PARENT, Row, event
 from ledger.keys import purpose_of
-from ledger.oms import OrderManager, live_orders
+from ledger.oms import OrderManager, live_keys
 from ledger.port import Alert, Cancel, Effect, Ended, Executed, Fate, Query, Submit
 from ledger.vocabulary import EventKind, Gate, Outcome, Purpose, Side
 from live import link as links
@@ -300,5 +300,4 @@ class Orders:
 
     def live_orders(self) -> list[int]:
         """Return the keys of orders that are not closed."""
-        keys: list[int] = live_orders(self.session.book)[:, O_KEY].tolist()
-        return keys
+        return live_keys(self.session.book)

@@ -134,7 +134,8 @@ def fee_rows(arena: Arena) -> NDArray[np.int64]:
 
     A share that is not known yet is 0 with known = 0, and nothing may be made of it.
     """
-    return fee_rows_of(arena, np.arange(len(section_rows(arena, S_ALLOC))), 0)
+    count = int(arena[3 * S_ALLOC + 2])
+    return fee_rows_of(arena, np.arange(count), 0) if count else np.zeros((0, 3), np.int64)
 
 
 def fee_rows_of(arena: Arena, numbers: Numbers, instrument: int) -> NDArray[np.int64]:

@@ -29,6 +29,7 @@ SESSION_COLUMNS = (
     "source_hash", "config_hash", "config", "versions", "seed", "method", "book_version",
 )  # fmt: skip
 _STORED = 2 + EVENT_WIDTH
+_PLAIN, _METHODS = (int, str), frozenset(Method)
 _SESSION = (
     "SELECT id, kind, scope, exclusive, parent, started_ns, pid, host, boot_id, git_sha, dirty, source_hash, config_hash,"
     " config, versions, seed, method, book_version FROM session WHERE id = ?"
@@ -71,7 +72,7 @@ def session_row(connection: sqlite3.Connection, session_id: int) -> dict[str, An
     if found is None:
         raise JournalError(f"the journal has no session {session_id}; Journal.sessions() lists those it has")
     row = dict(zip(SESSION_COLUMNS, found, strict=True))
-    if any(not isinstance(value, int | str) for value in found) or row["method"] not in set(Method):
+    if not all(type(value) in _PLAIN for value in found) or row["method"] not in _METHODS:
         raise JournalError(f"the row of session {session_id} cannot be read: the file is damaged; restore a backup")
     return row
 

@@ -105,8 +105,10 @@ def amount(value: Any) -> Decimal | None:
 
 def words(fact: Fact) -> dict[str, Any]:
     """Return a fact as JSON can hold it: Decimals as text."""
-    plain = {name: str(value) if isinstance(value, Decimal) else value for name, value in fact._asdict().items()}
-    return {"fact": type(fact).__name__, **plain}
+    said: dict[str, Any] = {"fact": type(fact).__name__}
+    for name, value in zip(fact._fields, fact, strict=True):
+        said[name] = str(value) if type(value) is Decimal else value
+    return said
 
 
 def from_words(said: dict[str, Any]) -> Fact:

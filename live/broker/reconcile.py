@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from ledger.book import I_POSITION, O_INSTRUMENT, O_KEY, O_STATUS, Book
-from ledger.oms import live_orders
+from ledger import oms
+from ledger.book import I_POSITION, O_INSTRUMENT, O_KEY, Book
 from ledger.port import Absent, Ended, Fate, Report
 from ledger.vocabulary import OrderStatus
 from live.broker.facts import ExecutionSeen, Fact, OrderSeen, PositionSeen
@@ -114,9 +114,7 @@ def known_keys(snapshot: Snapshot, tag: str) -> set[int]:
 
 def live_keys(book: Book) -> list[int]:
     """Return the keys of orders that the book holds for live at the broker, or does not know about."""
-    live = live_orders(book)
-    keys: list[int] = live[live[:, O_STATUS] >= _SENDING, O_KEY].tolist()
-    return keys
+    return oms.live_keys(book, _SENDING)
 
 
 def unlisted(book: Book, snapshot: Snapshot, tag: str) -> list[int]:
@@ -192,6 +190,6 @@ def _difference(book: Book, contract: Contract, held: PositionSeen | None) -> Di
 
 def live_of(book: Book, instrument: int) -> list[int]:
     """Return the keys of an instrument's live orders."""
-    live = live_orders(book)
+    live = oms.live_orders(book)
     keys: list[int] = live[live[:, O_INSTRUMENT] == instrument, O_KEY].tolist()
     return keys

@@ -9,7 +9,6 @@ is drawn, 0 being the friendly way. Requests on the wire outlive their process; 
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextvars import Context
@@ -26,6 +25,7 @@ PRICE = Decimal(230)
 TO_BROKER = ("late",)
 """A connection loses no request but by breaking."""
 TO_RUNNER = ("lost", "late", "dup", "reorder")
+LISTS = ("lost", "late")
 WAYS = ("fill", "fill", "parts", "part and cancel", "reject", "cancel", "silent fill", "correct", "bust")
 """What may become of an order; the first is friendly."""
 
@@ -67,7 +67,7 @@ class Connection:
         self.open, self.broke, self.number = True, False, len(broker.connections)
         self.waiting: list[Sent] = []
         """Orders on the wire."""
-        self._net, self._facts = f"net.{self.number}", f"facts.{self.number}"
+        self._net, self._facts, self._queue = f"net.{self.number}", f"facts.{self.number}", f"queue.{process.letter}"
         self._next = self.first = broker.next_order_id
 
     def reserve_order_id(self) -> int:
@@ -106,26 +106,31 @@ class Connection:
     def say(self, label: str, fact: Fact) -> None:
         """Let a fact be under way to the runner."""
         if self.open:
-            self.broker.world.post(
-                self._facts, label, lambda: self.tell(fact), to=self.process, faults=TO_RUNNER, resource=f"queue.{self.process.letter}"
-            )
+            self.broker.world.post(self._facts, label, lambda: self.tell(fact), to=self.process, faults=TO_RUNNER, resource=self._queue)
 
     async def ask(self, label: str, answer: Callable[[], Any]) -> Any:
         """Ask for a list; None when no answer came in time."""
-        future = asyncio.get_running_loop().create_future()
+        loop = self.broker.world.loop
+        future = loop.create_future()
+
+        def come(found: Any) -> None:
+            if not future.done():
+                future.set_result(found)
 
         def reply() -> None:
             found = answer()
             if self.open:
-                self.broker.world.post(self._facts, label, lambda: future.done() or future.set_result(found), to=self.process,
-                                       faults=("lost", "late"), resource=f"queue.{self.process.letter}")  # fmt: skip
+                self.broker.world.post(self._facts, label, lambda: come(found), to=self.process, faults=LISTS, resource=self._queue)
 
         try:
             self._request(f"ask {label}", reply)
-            async with asyncio.timeout(20.0):
-                return await future
-        except (TimeoutError, ConnectionError):
+        except ConnectionError:
             return None
+        patience = loop.call_later(20.0, come, None)
+        try:
+            return await future
+        finally:
+            patience.cancel()
 
     async def snapshot(self) -> Snapshot:
         """Return every list, as the adapter asks for them one after the other; positions are told as they change."""
@@ -145,6 +150,8 @@ class Broker:
         self.coming = 0
         """What is on its way to the broker, or will happen there without anybody's asking."""
         self.orders: list[Order] = []
+        self.changes = 0
+        """How often an order came or was closed."""
         self.by_ref: Counter[str] = Counter()
         self.executions: dict[str, tuple[int, ExecutionSeen]] = {}
         """By id without its revision: the latest one."""
@@ -203,6 +210,7 @@ class Broker:
         self._perm += 1
         order = Order(sent, self._perm)
         self.orders.append(order)
+        self.changes += 1
         way = WAYS[self.world.draw("order", len(WAYS))]
         if way == "reject":
             order.status = "Inactive"
@@ -255,6 +263,7 @@ class Broker:
         self.executions[base] = 1, fact
         if order.filled >= order.ticket.quantity:
             order.status = "Filled"
+            self.changes += 1
         self._say("execution", fact)
         self._say("commission", CommissionSeen(self.world.now_ns(), fact.exec_id, Decimal(1), "USD"))
         self._say("status", StatusSeen(self.world.now_ns(), order.ticket.order_id, CLIENT, order.perm, order.status, order.filled))
@@ -273,6 +282,7 @@ class Broker:
         """Close an order that works."""
         if order.works:
             order.status = "Cancelled"
+            self.changes += 1
             self._say("status", StatusSeen(self.world.now_ns(), order.ticket.order_id, CLIENT, order.perm, "Cancelled", order.filled))
 
     # Lists.

@@ -10,14 +10,13 @@ process knows dies with it; what it committed is in the journal.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.journal import JournalHalted, JournalLocked
-from ledger.journal.replay import session_row
 from live import link as links
 from live.broker.facts import Fact
-from live.broker.refs import book_tag
 from live.pacer import Pacer
 from live.trader import Trader
 from sim.fuzz import Dead
@@ -46,19 +45,43 @@ class Tick(NamedTuple):
     """Time has passed."""
 
 
+class Inbox:
+    """The queue between connection and consumer: an asyncio.Queue without bound for one reader, in as few steps."""
+
+    def __init__(self) -> None:
+        self.items: deque[Fact | Wish | Closed | Tick] = deque()
+        self._reader: asyncio.Future[None] | None = None
+
+    def put_nowait(self, item: Fact | Wish | Closed | Tick) -> None:
+        """Add an item, and wake the reader."""
+        self.items.append(item)
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
+            reader.set_result(None)
+
+    async def get(self) -> Fact | Wish | Closed | Tick:
+        """Take the oldest item, or wait for one."""
+        while not self.items:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        return self.items.popleft()
+
+
 class Desk:
     """One process of the runner, alive from `live` until it ends or is killed."""
 
     def __init__(self, burst: Burst) -> None:
         self.burst, self.world = burst, burst.world
         self.link = links.Link()
-        self.queue: asyncio.Queue[Fact | Wish | Closed | Tick] = asyncio.Queue()
+        self.queue = Inbox()
         self.wire: Connection | None = None
         self.trader: Trader
         self._before: Any = None
         self._lost = asyncio.Event()
         self._asked: set[int] = set()
         self._aside: tuple[int, ...] = ()
+        self.seen = (-1, -1)
+        """Events of the book and changes at the broker when the invariants were looked at last."""
         self.holes = 0
         """Looks at which a list was not answered."""
 
@@ -97,18 +120,13 @@ class Desk:
 
     def _open(self) -> None:
         burst = self.burst
-        self.opened = burst.storage.take_over(burst.session, self._at, self.world.now_ns)
+        self.opened = burst.storage.take_over(burst.session, burst.passed, self.world.now_ns)
         session = self.opened.session
         burst.took_over(self, session)
-        tag = book_tag(session_row(self.opened.journal.connection, session.id))
         pacer = Pacer(2, burst.turns, self.world.now_ns())
-        self.trader = Trader(session, tag, CLIENT, ACCOUNT, (AAPL, MSFT), pacer, burst.said, self.world.now_ns)
+        self.trader = Trader(session, self.opened.tag(), CLIENT, ACCOUNT, (AAPL, MSFT), pacer, burst.said, self.world.now_ns)
         self.trader.handles = {1: "AAPL", 2: "MSFT"}
         self.trader.on_start()
-
-    def _at(self, point: str) -> None:
-        """Pass a named point of a write; the process may be killed right there."""
-        self.burst.passed(self, point)
 
     async def _signal(self, number: int) -> None:
         """Let the strategy see a bar and want something."""
@@ -142,7 +160,8 @@ class Desk:
             pass
 
     def _is_quiet(self, signals: list[Any]) -> bool:
-        return all(task.done() for task in signals) and self.queue.empty() and len(self.trader.live_orders()) == len(self._aside) and len(self._asked) == len(signals)
+        heard = len(self._asked) == len(signals) and not self.queue.items and all(task.done() for task in signals)
+        return heard and len(self.trader.live_orders()) == len(self._aside)
 
     async def _connect(self) -> None:
         self.link = links.connecting(self.link, self.world.now_ns()).link
@@ -188,8 +207,8 @@ class Desk:
             await self._send()
 
     def _drain(self) -> None:
-        while not self.queue.empty():
-            self._handle(self.queue.get_nowait())
+        while self.queue.items:
+            self._handle(self.queue.items.popleft())
 
     def _handle(self, item: Fact | Wish | Closed | Tick) -> None:
         if isinstance(item, Closed):

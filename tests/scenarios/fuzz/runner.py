@@ -19,9 +19,11 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from ledger.book import (
-    H_CASH, H_FEES, H_RESERVED, I_GATES, I_POSITION, I_WORKING, O_FILLED, O_INSTRUMENT, O_QTY, O_SIDE, O_STATUS, S_KEYS, S_ORDER, Book, find,
+    H_CASH, H_FEES, H_RESERVED, H_SEQ, I_GATES, I_POSITION, I_WORKING, O_FILLED, O_INSTRUMENT, O_QTY, O_SIDE, O_STATUS, S_KEYS, S_ORDER, Arena,
+    Book, find,
 )  # fmt: skip
 from ledger.invariants import Invariant, check_arena
+from ledger.kernel import jit
 from ledger.vocabulary import Gate, OrderStatus, Outcome
 from live import link as links
 from live.broker.refs import key_of
@@ -36,13 +38,21 @@ if TYPE_CHECKING:
 
 SHARES = (10, 10, 20, 0)
 FAULTS = ("slow", "lost", "late", "dup", "reorder", "clock")
-POINTS = ("begin", "claim", "apply", "insert", "commit-before", "commit-after", "mark")
+POINTS = frozenset(("begin", "claim", "apply", "insert", "commit-before", "commit-after", "mark"))
 PASSES = 60
 """Points of writes among which the one is drawn at which a process is killed or the database is busy."""
 DELAYS_S = (0.0, 12.0, 12.0, 13.0)
 DEPOSIT_E8 = 10**14
 LATER = (Outcome.NOT_RECONCILED, Outcome.DISCONNECTED)
 """Answers that say "not now": a strategy wishes again with its next answer."""
+# Plain integers: looking a member of an enum up costs more than comparing with it.
+SENDING, UNKNOWN, BLOCKED = int(OrderStatus.SENDING), int(OrderStatus.UNKNOWN), int(Gate.BLOCKED)
+
+
+@jit
+def first_broken(arena: Arena) -> int:
+    """Return the number of the first invariant that a book breaks, 0 for none: every one recounted, as `check_arena` does."""
+    return check_arena(arena).value
 
 
 class Burst:
@@ -59,7 +69,7 @@ class Burst:
         self.answers: dict[int, Outcome] = {}
         self.desks: list[Desk] = []
         self.lines: list[str] = []
-        self.locked_out, self.ended, self.seen = 0, 0, 0
+        self.locked_out, self.ended = 0, 0
         self._acked, self._passes = 3, 0
         self.found = ""
         """What a process did that none may ever do."""
@@ -104,17 +114,16 @@ class Burst:
         else:
             sent.key = key_of(sent.order_ref, desk.trader.tag)
             status = desk.trader.session.book.orders[find_order(desk.trader.session.book, sent.key), O_STATUS]
-            if status != OrderStatus.SENDING:
+            if status != SENDING:
                 self.convict(f"{sent.order_ref} left while the journal says {OrderStatus(status).name}")
 
-    def passed(self, desk: Desk, point: str) -> None:
+    def passed(self, point: str) -> None:
         """Count a point of a write; be killed there, or find the database busy, if that was drawn."""
         if point not in POINTS:
             return
         self._passes += 1
-        process = self.world.here()
         if self._passes == self._kill_at:
-            self.world.kill(process)
+            self.world.kill(self.world.here())
             raise Dead(f"killed at {point}")
         if self._passes == self._busy_at:
             raise sqlite3.OperationalError("database is locked")
@@ -150,14 +159,18 @@ class Burst:
         return f"two orders under {self.broker.doubled}" if self.broker.doubled else None
 
     def book_holds(self) -> Any:
-        """Every invariant of the book, whenever it changed."""
+        """Every invariant of the book, whenever it changed; and what works at the broker, whenever that changed."""
         for desk in self.desks[-2:]:
-            session = desk.trader.session if hasattr(desk, "trader") else None
-            if session is None or session._stopped or session._book.seq == self.seen:
+            session = desk.opened.session
+            if session._stopped:
                 continue
-            self.seen = session._book.seq
-            found = check_arena(session._book.arena)
-            if found != Invariant.HOLDS:
+            arena = session._book.arena
+            seen = (int(arena[H_SEQ]), self.broker.changes)
+            if seen == desk.seen:
+                continue
+            changed, desk.seen = seen[0] != desk.seen[0], seen
+            found = first_broken(arena) if changed else 0
+            if found:
                 return Invariant(found).name
             if desk is self.desks[-1]:
                 return self._closed_early(session._book)
@@ -168,8 +181,8 @@ class Burst:
         for order in self.broker.orders:
             if order.works:
                 row = book.orders[find_order(book, order.ticket.key)]
-                blocked = book.instruments[row[O_INSTRUMENT], I_GATES] & Gate.BLOCKED
-                if not 1 <= row[O_STATUS] <= OrderStatus.UNKNOWN and not blocked:
+                blocked = book.instruments[row[O_INSTRUMENT], I_GATES] & BLOCKED
+                if not 1 <= row[O_STATUS] <= UNKNOWN and not blocked:
                     return f"{order.ticket.order_ref} works at the broker and is {OrderStatus(row[O_STATUS]).name} in the book"
         return None
 
@@ -177,8 +190,8 @@ class Burst:
         """Say whether an order stays in doubt rightly: lists were not answered when it could be proven absent, and its instrument is closed."""
         book = desk.trader.session.book
         order = book.orders[find_order(book, key)]
-        blocked = book.instruments[order[O_INSTRUMENT], I_GATES] & Gate.BLOCKED
-        return bool(desk.holes and blocked and order[O_STATUS] == OrderStatus.UNKNOWN)
+        blocked = book.instruments[order[O_INSTRUMENT], I_GATES] & BLOCKED
+        return bool(desk.holes and blocked and order[O_STATUS] == UNKNOWN)
 
     def ends_well(self) -> Any:
         """The last process that could finish agrees with the broker, to the last unit."""
@@ -189,15 +202,18 @@ class Burst:
         if missing:
             return f"wishes {missing} were never answered"
         book = desk.trader.session.book
+        if found := first_broken(book.arena):
+            return Invariant(found).name
+        orders = book.orders.tolist()
         for contract in (AAPL, MSFT):
-            row = book.instruments[contract.number]
+            row = book.instruments[contract.number].tolist()
             held = self.broker.held(contract.symbol) * 10_000
             if row[I_POSITION] != held:
                 return f"{contract.symbol}: book {row[I_POSITION]}, broker {held} lots"
             most = max([0, *(shares * 10_000 for number, shares, _ in self.wishes if number == contract.number)])
             # An entry is sized with the exits that work; what they did not sell in the end was bought on top of it.
-            most += sum(int(o[O_QTY] - o[O_FILLED]) for o in book.orders if o[O_INSTRUMENT] == contract.number and o[O_SIDE] < 0)
-            if not 0 <= row[I_POSITION] + row[I_WORKING] <= most and not row[I_GATES] & Gate.BLOCKED:
+            most += sum(o[O_QTY] - o[O_FILLED] for o in orders if o[O_INSTRUMENT] == contract.number and o[O_SIDE] < 0)
+            if not 0 <= row[I_POSITION] + row[I_WORKING] <= most and not row[I_GATES] & BLOCKED:
                 return f"{contract.symbol}: {row[I_POSITION]} lots and {row[I_WORKING]} working, wished for {most} at most"
         traded = sum(int(f.shares * f.price) * (1 if f.side == "BOT" else -1) for _, f in self.broker.executions.values())
         if book.arena[H_CASH] + traded * 10**8 + book.arena[H_FEES] != DEPOSIT_E8:

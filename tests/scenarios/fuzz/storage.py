@@ -7,8 +7,8 @@ dies gives it back rolled back, which is what SQLite does with the file of a kil
 file locks are closed, which is what the system does. Locks, turns and marks are real files in a
 private folder.
 
-What is replaced, and only while a journal is opened: where a connection comes from, and the hash of the
-source tree, which takes 50 ms and is the same all the time.
+What is replaced, and only while a journal is opened: where a connection comes from, the making of a file that is
+none, and the hash of the source tree, which takes 50 ms and is the same all the time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ import numpy as np
 from ledger.journal import Journal, Session
 from ledger.journal import journal as book_file
 from ledger.journal.provenance import source_hash
+from ledger.journal.replay import session_row
 from ledger.journal.store import files, leases
+from live.broker.refs import book_tag
 from tests.live.fakes import ACCOUNT, opening
 
 SESSIONS = 128
@@ -68,6 +70,9 @@ class Storage:
         self._pool: list[sqlite3.Connection] = []
         self._used = SESSIONS
         self.open: list[Opened] = []
+        self.tags: dict[int, str] = {}
+        """The tags of sessions; each copy of the database has the same rows."""
+        self._mark = str(files.sidecar(self.path, "mark"))
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(f"file:/{self.path.parent.name}?vfs=memdb", uri=True, isolation_level=None, timeout=0)
@@ -95,7 +100,8 @@ class Storage:
             self._template.backup(self._keeper)
             self._used = 0
         self._used += 1
-        files.sidecar(self.path, "mark").unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(self._mark)
         return self._used
 
     def take_over(self, number: int, at: Callable[[str], None], clock: Callable[[], int]) -> Opened:
@@ -107,14 +113,20 @@ class Storage:
         connection = self._pool.pop() if self._pool else self._connect()
         opened = Opened(self, connection)
         self.open.append(opened)
-        with replaced(files, connect_writer=lambda _: connection), replaced(leases, source_hash=lambda: self._code):
-            try:
-                opened.journal = Journal.open(self.path, at=at, clock=clock)
-                opened.session = opened.journal.resume(number)
-            except BaseException:
-                opened.die()
-                raise
+        before = files.connect_writer, files.prepare, leases.source_hash
+        files.connect_writer, files.prepare, leases.source_hash = lambda _: connection, lambda _: None, self._same_code
+        try:
+            opened.journal = Journal.open(self.path, at=at, clock=clock)
+            opened.session = opened.journal.resume(number)
+        except BaseException:
+            opened.die()
+            raise
+        finally:
+            files.connect_writer, files.prepare, leases.source_hash = before
         return opened
+
+    def _same_code(self) -> str:
+        return self._code
 
     def lose_owner_lock(self, number: int) -> None:
         """Delete the file of an account's lock under its owner."""
@@ -133,6 +145,13 @@ class Opened:
 
     def __init__(self, storage: Storage, connection: sqlite3.Connection) -> None:
         self._storage, self._connection, self._alive = storage, connection, True
+
+    def tag(self) -> str:
+        """Return what tells the session's book from others in the references of its orders."""
+        tags, number = self._storage.tags, self.session.id
+        if number not in tags:
+            tags[number] = book_tag(session_row(self.journal.connection, number))
+        return tags[number]
 
     def die(self) -> None:
         """Do what the system does for a process that is gone: roll back, close its files, free its locks."""

@@ -5,12 +5,23 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ledger.book import E_KIND, H_CASH, H_FEES, H_OPEN, H_REBOOKS, H_RESERVED, Book, Row
+from ledger.core import apply
+from ledger.invariants import Invariant, check_arena
+from ledger.journal import Session
+from ledger.vocabulary import EventKind, Outcome
 from sim.fuzz import Kind, Profile, explore, sample
+from tests.live.fakes import opening
 from tests.scenarios.fuzz import runner
-from tests.scenarios.fuzz.runner import Burst, scenario
+from tests.scenarios.fuzz.desk import Desk
+from tests.scenarios.fuzz.runner import Burst, first_broken, scenario
 
 SOAK = 1_000_000
+TOTALS = range(H_CASH, H_REBOOKS + 1)
+"""The account row from cash on: what every total is recounted for, and no link that could lead out of the book."""
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -49,3 +60,48 @@ def test_the_generator_reaches_crashes_inside_writes_second_owners_and_refusals(
     explore(scenario, seed=4, schedules=250)
     wanted = {"APPLIED", "AT_TARGET", "DUP_KEY", "KEY_CONFLICT", "LIVE_ENTRY", "stopped Dead", "stopped OperationalError", "locked out"}
     assert wanted - seen == set()
+
+
+def looks_always(self: Burst) -> object:
+    """Recount every book after every event, whether it changed or not."""
+    for desk in self.desks[-2:]:
+        if not desk.opened.session._stopped and (found := check_arena(desk.opened.session._book.arena)) != Invariant.HOLDS:
+            return Invariant(found).name
+    return None
+
+
+@pytest.mark.parametrize("word", [H_CASH, H_RESERVED, H_FEES, H_OPEN])
+def test_looking_at_a_book_when_it_changed_finds_what_recounting_after_every_event_finds(word: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Session.record
+
+    def damages(self: Session, event: Row) -> Outcome:
+        outcome = record(self, event)
+        if event[E_KIND] == EventKind.FILL and outcome == Outcome.APPLIED and self._book.seq % 3 == 0:
+            self._book.arena[word] += 1
+        return outcome
+
+    monkeypatch.setattr(Session, "record", damages)
+    found = explore(scenario, seed=6, schedules=40)
+    monkeypatch.setattr(Burst, "book_holds", looks_always)
+    assert found == explore(scenario, seed=6, schedules=40) and found.kind is Kind.FAILED
+
+
+def test_a_book_that_is_damaged_after_its_last_event_is_convicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damages(self: Burst, desk: Desk) -> None:
+        self.ended += 1
+        desk.trader.session._book.arena[H_FEES] += 1
+        desk.trader.session._book.arena[H_CASH] -= 1
+
+    monkeypatch.setattr(Burst, "finished", damages)
+    found = explore(scenario, seed=6, schedules=1)
+    assert found.failure is not None and found.failure.message == "FEES_ARE_EXECUTIONS"
+
+
+@given(st.lists(st.tuples(st.sampled_from(TOTALS), st.integers(-2, 2)), max_size=3))
+def test_the_number_of_the_first_broken_invariant_is_what_the_recount_says(damage: list[tuple[int, int]]) -> None:
+    book = Book()
+    for line in opening():
+        apply(book, line)
+    for place, by in damage:
+        book.arena[place] += by
+    assert first_broken(book.arena) == check_arena(book.arena)
