@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import shutil
 import statistics
+import tempfile
 import time
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from benchmarks.measures import Line
+from ledger.kernel import ROOT
 from sim.fuzz import Kind, World, explore, replay, tokens
+from sim.fuzz.builds import build_of
+from sim.fuzz.builds.scenarios import rows
 from sim.fuzz.search import exhaust
 from sim.fuzz.shrink import shrink
 from sim.fuzz.zoo.scenarios import SCENARIOS, real
@@ -73,28 +81,19 @@ def crashing(world: World) -> None:
     world.always("one order", lambda: len(orders) <= 1)
 
 
+@cache
+def _previous() -> Any:
+    """Return the previous release: this tree's ledger, copied and imported under an alias of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="onebook-previous-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copytree(ROOT / "ledger", folder / "ledger", ignore=shutil.ignore_patterns("__pycache__"))
+    return build_of(str(folder))
+
+
 def two_builds(world: World) -> None:
-    """The new build and the previous one, each with its own way to claim the same row: both started at once."""
-    claims: dict[str, int] = {}
-    orders: list[int] = []
-
-    def claim(build: int) -> bool:
-        return claims.setdefault("AAPL", build) == build and "sent" not in claims and claims.setdefault("sent", build) == build
-
-    def program(build: int) -> Any:
-        async def signal() -> None:
-            await world.io("quote")
-            if await world.io("claim", lambda: claim(build), resource="db"):
-                await world.io("order", lambda: orders.append(1), resource="broker", survives=True)
-
-        async def main() -> None:
-            await asyncio.gather(*(signal() for _ in range(world.dial("signals", 4))))
-
-        return main
-
-    world.process("new", program(1))
-    world.process("old", program(2))
-    world.always("one order", lambda: len(orders) <= 1)
+    """The new build and the previous one, each with its own order manager and gate, on one account: both started at once."""
+    rows(world, old=_previous())
+    world.allowed.clear()
 
 
 def _timed(work: Any) -> tuple[float, Any]:

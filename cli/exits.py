@@ -37,6 +37,7 @@ CODES: dict[str, Code] = {
     "sim.JournalFileError": Code.USAGE,
     "sim.ParityError": Code.USAGE,
     "sim.TokenError": Code.USAGE,
+    "sim.ReleaseError": Code.USAGE,
     "sim.Diverged": Code.FAILED,
     "sim.Unsteady": Code.FAILED,
     "sim.ScenarioError": Code.USAGE,

@@ -7,6 +7,8 @@ those of a person's own bot, are reached by name and imported by nobody here.
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from cli.fuzz.campaign import campaign, run, zoo
@@ -19,7 +21,7 @@ class Fuzz(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that was named or meant, and its words."""
         first = args[0] if args else ""
-        meant = "replay" if first.startswith("fz1:") else "run" if ":" in first else None
+        meant = "replay" if re.match(r"fz\d+:", first) else "run" if ":" in first else None
         return super().resolve_command(ctx, [meant, *args] if meant else args)
 
 

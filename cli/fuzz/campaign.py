@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,12 +59,23 @@ def _progress(say: Callable[[str], None]) -> Callable[[int, float, int], None]:
     return told
 
 
+OLD = click.option(
+    "--old", metavar="PATH|COMMIT", default="", help="An older release that runs beside this one: a folder, an archive, or a tag or commit."
+)
+
+
+def _beside(scenario: str, old: str) -> str:
+    """Return the name of a scenario with the old build that it is given."""
+    return f"{scenario}@{old}" if old else scenario
+
+
 @click.command()
 @click.argument("scenario")
 @click.option("--schedules", type=click.IntRange(1), default=2_000, show_default=True, help="How many to try.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Names the schedules.")
 @click.option("--dial", "dials", multiple=True, metavar="NAME=N", help="A size of the scenario, such as signals=4; may be repeated.")
 @click.option("--fault", "faults", multiple=True, metavar="KIND[=N]", help="Only these faults, at most N times each; `none` for none.")
+@OLD
 @click.option("--exhaustive", is_flag=True, help="Try every interleaving (small sizes); --schedules is then the budget of runs.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first failure.")
 @click.option("--cores", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
@@ -74,7 +86,7 @@ def _progress(say: Callable[[str], None]) -> Callable[[int, float, int], None]:
 @leaf
 def run(
     settings: Settings, scenario: str, schedules: int, seed: int, dials: tuple[str, ...], faults: tuple[str, ...],
-    exhaustive: bool, keep_going: bool, cores: int, page: bool, no_store: bool,
+    old: str, exhaustive: bool, keep_going: bool, cores: int, page: bool, no_store: bool,
 ) -> None:  # fmt: skip
     """Search one SCENARIO: module:function of your own, or zoo.NAME. Exit code 3 when it fails.
 
@@ -88,17 +100,18 @@ def run(
         from sim.fuzz.campaign.run import Settings as Told
         from sim.fuzz.tokens import resolve
 
-        resolve(scenario)
+        full = _beside(scenario, old)
+        resolve(full)
         told = Told(seed, _pairs(dials, "--dial"), _faults(faults))
         if exhaustive:
             from sim.fuzz.campaign.proof import prove
 
-            report, kind, bound = prove(scenario, told, schedules, time.perf_counter, _progress(say))
+            report, kind, bound = prove(full, told, schedules, time.perf_counter, _progress(say))
             content = document(report, bound)
             content["verdict"] = content["scenarios"][0]["verdict"] = kind.value
         else:
             report = search(
-                [scenario], clock=time.perf_counter, schedules=schedules, cores=cores, settings=told, stop_at_first=not keep_going,
+                [full], clock=time.perf_counter, schedules=schedules, cores=cores, settings=told, stop_at_first=not keep_going,
                 told=_progress(say),
             )  # fmt: skip
             content = document(report)
@@ -109,6 +122,7 @@ def run(
 @click.argument("scenarios", nargs=-1)
 @click.option("--minutes", type=click.FloatRange(min=0.0, min_open=True), default=1.0, show_default=True, help="How long.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Names the schedules.")
+@OLD
 @click.option("--cores", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="all", help="Processes.")
 @click.option("--html", "page", is_flag=True, help="Write the lanes of each failure as one page to the folder --out.")
 @click.option("--book", type=click.Path(), help="Journal that the result is stored in.")
@@ -116,7 +130,7 @@ def run(
 @click.option("--out", type=click.Path(), help="Folder for the page.")
 @leaf
 def campaign(
-    settings: Settings, scenarios: tuple[str, ...], minutes: float, seed: int, cores: int, page: bool, no_store: bool
+    settings: Settings, scenarios: tuple[str, ...], minutes: float, seed: int, old: str, cores: int, page: bool, no_store: bool
 ) -> None:
     """Attack SCENARIOS (default: the real guard under every fault) for some minutes on every core."""
     speaker = voice()
@@ -127,7 +141,7 @@ def campaign(
         from sim.fuzz.campaign.run import Settings as Told
         from sim.fuzz.tokens import resolve
 
-        names = list(dict.fromkeys(scenarios)) or list(REAL)
+        names = [_beside(name, old) for name in dict.fromkeys(scenarios or REAL)]
         for name in names:
             resolve(name)
         report = search(
@@ -204,7 +218,7 @@ def _show(content: dict[str, Any]) -> None:
         before, after = failure["before"], failure["after"]
         click.echo(
             f"found after {failure['found_after']:,} schedules; {before['moves']} moves came down to {after['moves']} in "
-            f"{failure['reruns']} re-runs\nreplay: onebook fuzz replay '{failure['token']}'\n"
+            f"{failure['reruns']} re-runs\nreplay: onebook fuzz replay '{failure['token']}'{_old_of(failure['scenario'])}\n"
         )
     rows = [
         (line["scenario"], line["verdict"], f"{line['schedules']:,}", f"{line['moves']:,}", line["failures"])
@@ -221,6 +235,12 @@ def _show(content: dict[str, Any]) -> None:
         click.echo(f"stored as session {content['session']}")
     for kind, path in content["files"].items():
         click.echo(f"{kind}: {path}")
+
+
+def _old_of(scenario: str) -> str:
+    """Return the option that gives a replay the same old build."""
+    old = scenario.partition("@")[2]
+    return f" --old {shlex.quote(old)}" if old else ""
 
 
 def _stored(settings: Settings, content: dict[str, Any], scope: str, seed: int) -> int:
@@ -242,7 +262,7 @@ def _page(settings: Settings, content: dict[str, Any], scope: str) -> str:
     drawn = []
     for failure in content["failures"]:
         said = read(failure["token"])
-        drawn.append((failure["token"], lanes_of(resolve(said.scenario), failure_of_token(said))))
+        drawn.append((failure["token"], lanes_of(resolve(failure["scenario"]), failure_of_token(said))))
     path = Path(settings("out")) / f"fuzz-{scope.replace(':', '-').replace('/', '-')}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page(f"{scope}: {len(drawn)} failures", drawn), encoding="utf-8")

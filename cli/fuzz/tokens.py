@@ -8,6 +8,7 @@ import click
 
 from cli.common import leaf
 from cli.exits import Code
+from cli.fuzz.campaign import OLD
 from cli.output import voice
 from cli.settings import Settings
 
@@ -15,8 +16,9 @@ from cli.settings import Settings
 @click.command()
 @click.argument("token")
 @click.option("--lenient", is_flag=True, help="Leave out moves that can no longer happen instead of failing at the first.")
+@OLD
 @leaf
-def replay(settings: Settings, token: str, lenient: bool) -> None:
+def replay(settings: Settings, token: str, lenient: bool, old: str) -> None:
     """Run the schedule of a TOKEN again: exit code 3 when it still fails, 0 when it passes.
 
     It fails loudly (exit code 1) at the first move that cannot happen any more, because the code or the scenario changed.
@@ -28,7 +30,7 @@ def replay(settings: Settings, token: str, lenient: bool) -> None:
         from sim.fuzz.replay import replay as again
 
         said = tokens.read(token)
-        scenario = tokens.resolve(said.scenario)
+        scenario = tokens.scenario_of(said, old)
         other = tokens.other_code(said, scenario)
         if other:
             speaker.say(f"note: {other}")
@@ -49,9 +51,10 @@ def replay(settings: Settings, token: str, lenient: bool) -> None:
 @click.argument("token")
 @click.option("--html", "page", is_flag=True, help="Also write one page that needs no network to the folder --out.")
 @click.option("--lenient", is_flag=True, help="Leave out moves that can no longer happen.")
+@OLD
 @click.option("--out", type=click.Path(), help="Folder for the page.")
 @leaf
-def explain(settings: Settings, token: str, page: bool, lenient: bool) -> None:
+def explain(settings: Settings, token: str, page: bool, lenient: bool, old: str) -> None:
     """Draw the schedule of a TOKEN as swim lanes: who moved when, what struck, and what broke."""
     speaker = voice()
     with speaker.progress() as say:
@@ -61,7 +64,7 @@ def explain(settings: Settings, token: str, page: bool, lenient: bool) -> None:
         from sim.fuzz.show.page import page as drawn_page
 
         said = tokens.read(token)
-        scenario = tokens.resolve(said.scenario)
+        scenario = tokens.scenario_of(said, old)
         drawn = lanes.lanes_of(scenario, tokens.failure_of_token(said), strict=not lenient)
     files = {}
     if page:

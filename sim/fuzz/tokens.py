@@ -1,15 +1,17 @@
 """Tokens: a failing schedule as one line of text that replays it anywhere.
 
-    fz1:zoo.no_lock:311.9c2e:s2:A1*2-A2*4:73aa
-     |   scenario    |      dials   moves     checksum
-     |               Python 3.11, code 9c2e
+    fz2:zoo.retry_after_reject:311.9c2e:s2:A*2-A1*1!reject*4-A2*5:73aa
+     |   scenario               |       dials   moves          checksum
+     |                          Python 3.11, code 9c2e
      format
 
-Theory of operation. The token names the scenario, the Python and the code it was made
-with, the dials, the labelled draws if any was not 0, and the moves, with repeats
-counted. A mistyped token is refused by its checksum. Other code is told, not refused: the
-replay itself says loudly where it does not fit. Scenarios are functions: `module:function`
-(in a token `module/function`), or a name from a shelf, such as `zoo.no_lock`.
+Theory of operation. The token names the scenario, the Python and the code it was made with (and the old build
+that ran beside it, as in `311.9c2e.1a2b`), the dials, the labelled draws that are not 0 (`d4=3.17=5`: the
+fifth and the eighteenth), and the moves: a lane and what it did, `*2` for two plain moves, `!reject` for a move that a
+fault struck, `~2` for one that came after two ready handles. A mistyped token is refused by its checksum. Other code is
+told, not refused: the replay itself says loudly where it does not fit. Tokens of the first format (`fz1`) are
+read as well. Scenarios are functions: `module:function` (in a token `module/function`), or a name from a shelf, such as
+`zoo.no_lock`; `@` and a release after a name give the scenario an old build to run beside this one.
 """
 
 from __future__ import annotations
@@ -19,15 +21,18 @@ import importlib
 import inspect
 import re
 import sys
-from functools import cache
+from functools import cache, wraps
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
+from urllib.parse import unquote
 
 from sim.fuzz.explore import Failure, Scenario
+from sim.fuzz.world import World
 
 SHELVES = {
     "zoo": "sim.fuzz.zoo.scenarios",
+    "builds": "sim.fuzz.builds.scenarios",
     "example": "sim.fuzz.examples.bot",
     "runner": "tests.scenarios.fuzz.runner",
     "wire": "tests.scenarios.fuzz.wire",
@@ -35,6 +40,11 @@ SHELVES = {
 """Short names of modules with scenarios."""
 LENGTH_MAX = 80
 _DIAL = re.compile(r"([a-z_]+)(\d+)")
+_DRAW = re.compile(r"(\d+)=(\d+)")
+_STEP = re.compile(r"([^!~]*)((?:!\w+)?(?:~\d+)?)")
+_DEED = re.compile(r"\*(\d+)|((?:!\w+)?(?:~\d+)?)")
+_MARKS = {ord(mark): f"%{ord(mark):02X}" for mark in "%-*:!~ "}
+"""What a lane may not be called in a token, and how it is written instead."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -51,14 +61,22 @@ class Token(NamedTuple):
     dials: dict[str, int]
     draws: tuple[int, ...]
     steps: tuple[str, ...]
+    old: str = ""
+    """Four hex digits of the old build that ran beside, "" without one."""
 
 
-def resolve(name: str) -> Scenario:
-    """Return a scenario by name: `module:function` or `shelf.name`.
+def resolve(full: str) -> Scenario:
+    """Return a scenario by name: `module:function` or `shelf.name`, and `@` with a release that runs beside this one.
 
     Raises:
-        TokenError: saying which part was not found.
+        TokenError: saying which part was not found. ReleaseError: there is no such release.
     """
+    name, _, old = full.partition("@")
+    found = _named(name)
+    return _beside(name, found, old) if old else found
+
+
+def _named(name: str) -> Scenario:
     module_name, mark, attribute = name.replace("/", ":").partition(":")
     if not mark:
         shelf, _, attribute = name.partition(".")
@@ -77,6 +95,33 @@ def resolve(name: str) -> Scenario:
         functions = [key for key, value in vars(module).items() if inspect.isfunction(value) and value.__module__ == module.__name__]
         raise TokenError(f"{module_name} has no function {attribute!r}; it has {', '.join(functions) or 'none'}")
     return cast(Scenario, found)
+
+
+def _beside(name: str, found: Any, old: str) -> Scenario:
+    """Return a scenario that is given an old build."""
+    from sim.fuzz.builds import build_of, release  # a search without an old build needs no releases
+
+    if "old" not in inspect.signature(found).parameters:
+        raise TokenError(f"{name} runs no old build; a scenario that does takes the parameter `old`, as builds.rows and zoo.real do")
+    build = build_of(old)
+
+    @wraps(found)
+    def scenario(world: World) -> None:
+        found(world, old=build)
+
+    scenario.old = release(old).digest[:4]  # type: ignore[attr-defined]
+    return scenario
+
+
+def scenario_of(token: Token, old: str = "") -> Scenario:
+    """Return the scenario of a token, with the release that is given as its old build.
+
+    Raises:
+        TokenError: there is no such scenario, or the token needs an old build and none is given.
+    """
+    if token.old and not old:
+        raise TokenError(f"in the token's schedule an old build ({token.old}) runs beside the new one; say where it is: --old PATH|COMMIT")
+    return resolve(f"{token.scenario}@{old}" if old else token.scenario)
 
 
 @cache
@@ -112,17 +157,28 @@ def make(name: str, scenario: Scenario, failure: Failure, needed: int | None = N
 def _written(name: str, scenario: Scenario, failure: Failure) -> str:
     letters = [key[0] for key in failure.dials]
     dials = ",".join(f"{key[0] if letters.count(key[0]) == 1 else key}{value}" for key, value in failure.dials.items()) or "0"
-    fields = ["fz1", name.replace(":", "/"), f"{python_version()}.{code_version(scenario)}", dials]
+    versions = [python_version(), code_version(scenario), *filter(None, [getattr(scenario, "old", "")])]
+    fields = ["fz2", name.partition("@")[0].replace(":", "/"), ".".join(versions), dials]
     if any(failure.draws):
-        fields.append("d" + ".".join(map(str, failure.draws)).rstrip(".0"))
+        fields.append("d" + ".".join(f"{at}={value}" for at, value in enumerate(failure.draws) if value))
     fields.append(_packed(failure.steps))
     text = ":".join(fields)
     return f"{text}:{_checksum(text)}"
 
 
 def _packed(steps: tuple[str, ...]) -> str:
-    runs = ((step, len(list(run))) for step, run in groupby(steps))
-    return "-".join(f"{step}*{count}" if count > 1 else step for step, count in runs) or "0"
+    """Return moves as text: each lane in turn, and what it did until another lane moved."""
+    parts = [cast("re.Match[str]", _STEP.fullmatch(step)).groups() for step in steps]
+    pieces = []
+    for lane, run in groupby(parts, key=lambda part: part[0]):
+        texts = [""]
+        for deed, same in groupby(deed for _, deed in run):
+            count = len(list(same))
+            if deed.startswith("~") and texts[-1][-1:].isalpha():
+                texts.append("")  # `!lost~1` is one deed: `!lost` and then `~1` are written as two pieces
+            texts[-1] += deed * count if deed else f"*{count}"
+        pieces += [lane.translate(_MARKS) + ("" if text == "*1" else text) for text in texts]
+    return "-".join(pieces) or "0"
 
 
 def _checksum(text: str) -> str:
@@ -133,26 +189,53 @@ def read(token: str) -> Token:
     """Return what a token says.
 
     Raises:
-        TokenError: not a token, or a mistyped one.
+        TokenError: not a token, one of a format that this release does not know, or a mistyped one.
     """
     text, _, checksum = token.strip().rpartition(":")
     fields = text.split(":")
-    if fields[0] != "fz1" or len(fields) not in (5, 6):
-        raise TokenError(f"{token!r} is no token; one looks like fz1:zoo.no_lock:311.9c2e:s2:A1*2-A2*4:73aa")
+    if fields[0] not in _FORMATS and re.fullmatch(r"fz\d+", fields[0]):
+        known = " and ".join(_FORMATS)
+        raise TokenError(f"{token!r} has format {fields[0]}, and this release reads {known}: replay it with the release that made it")
+    if fields[0] not in _FORMATS or len(fields) not in (5, 6):
+        raise TokenError(f"{token!r} is no token; one looks like fz2:zoo.no_lock:311.9c2e:s2:A1*2-A2*4:73aa")
     if _checksum(text) != checksum:
         raise TokenError(f"the token's checksum is {checksum!r} and should be {_checksum(text)!r}: a character was lost or changed")
-    python, _, code = fields[2].partition(".")
+    draws_of, steps_of = _FORMATS[fields[0]]
+    python, code, old = (*fields[2].split("."), "", "")[:3]
     dials = {key: int(value) for key, value in _DIAL.findall(fields[3])}
-    draws = tuple(int(value) for value in fields[4][1:].split(".") if value) if len(fields) == 6 else ()
-    return Token(fields[1].replace("/", ":"), python, code, dials, draws, _unpacked(fields[-1]))
+    draws = draws_of(fields[4][1:]) if len(fields) == 6 else ()
+    return Token(fields[1].replace("/", ":"), python, code, dials, draws, steps_of(fields[-1]), old)
+
+
+def _draws(text: str) -> tuple[int, ...]:
+    values = {int(at): int(value) for at, value in _DRAW.findall(text)}
+    return tuple(values.get(at, 0) for at in range(max(values, default=-1) + 1))
 
 
 def _unpacked(text: str) -> tuple[str, ...]:
+    steps: list[str] = []
+    for piece in text.split("-") if text != "0" else ():
+        lane, deeds = cast("re.Match[str]", re.fullmatch(r"([^*!~]*)(.*)", piece)).groups()
+        lane = unquote(lane)
+        for count, deed in _DEED.findall(deeds or "*1"):
+            steps += [lane + deed] * int(count or bool(deed))
+    return tuple(steps)
+
+
+def _first_draws(text: str) -> tuple[int, ...]:
+    return tuple(int(value) for value in text.split(".") if value)
+
+
+def _first_unpacked(text: str) -> tuple[str, ...]:
     steps: list[str] = []
     for part in text.split("-") if text != "0" else ():
         step, _, count = part.partition("*")
         steps += [step] * int(count or 1)
     return tuple(steps)
+
+
+_FORMATS = {"fz1": (_first_draws, _first_unpacked), "fz2": (_draws, _unpacked)}
+"""How each format writes draws and moves; the second is shorter, and keeps draws that end with 0."""
 
 
 def failure_of_token(token: Token) -> Failure:
@@ -162,7 +245,10 @@ def failure_of_token(token: Token) -> Failure:
 
 def other_code(token: Token, scenario: Scenario) -> str:
     """Return a sentence when a token was made with other code or another Python than are running, else ""."""
-    made, now = (token.python, token.code), (python_version(), code_version(scenario))
+    old = getattr(scenario, "old", "")
+    made, now = (token.python, token.code, token.old), (python_version(), code_version(scenario), old)
     if made == now:
         return ""
-    return f"the token was made with Python {made[0]} and code {made[1]}; this is {now[0]} and {now[1]}: the moves may no longer fit"
+    beside = f" beside the old build {token.old or '(none)'}; here that is {old or '(none)'}" if token.old != old else ""
+    words = f"the token was made with Python {made[0]} and code {made[1]}; this is {now[0]} and {now[1]}"
+    return f"{words}: the moves may no longer fit{beside}"

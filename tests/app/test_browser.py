@@ -138,7 +138,7 @@ def test_the_main_story(served, tab):
     tab.get_by_role("button", name="Look at it").first.wait_for(timeout=PATIENCE_MS)
     tab.get_by_role("tab", name="Campaigns").click()
     tab.get_by_role("heading", name="The schedule that breaks it").wait_for()
-    assert "fz1:zoo.no_lock" in tab.locator("code").first.inner_text()
+    assert "fz2:zoo.no_lock" in tab.locator("code").first.inner_text()
     tab.locator('[data-testid="stVegaLiteChart"]').first.wait_for()
     assert not list(folder.glob("*.db-journal"))
 

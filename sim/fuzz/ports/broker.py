@@ -12,6 +12,7 @@ duplicate: orders with one reference are two orders, as at IB.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,6 +73,8 @@ class Broker:
         self.fills: dict[str, Fill] = {}
         self.held: dict[str, int] = {}
         self.executed: dict[str, int] = {}
+        self.rest_s = 0.0
+        """Virtual seconds that an order works before the market may fill it."""
         self._listeners: dict[Process, Callable[[Fill], None]] = {}
 
     # What a handler calls.
@@ -141,8 +144,16 @@ class Broker:
         if fault == "reject":
             order.status = "rejected"
             raise Rejected(f"order {order.number} of {symbol} was rejected by the broker")
-        self.world.post(f"m{order.number}", f"fill {symbol}", lambda: self._fill(order, sender, fault), resource=f"broker.{symbol}")
+        if self.rest_s:
+            self.world.loop.call_later(self.rest_s, lambda: self._meet(order, sender, fault), context=Context())
+        else:
+            self._meet(order, sender, fault)
         return order.number
+
+    def _meet(self, order: Order, sender: Process, fault: str) -> None:
+        """Let the market fill an order from now on."""
+        label, touched = f"fill {order.symbol}", f"broker.{order.symbol}"
+        self.world.post(f"m{order.number}", label, lambda: self._fill(order, sender, fault), resource=touched)
 
     def _fill(self, order: Order, sender: Process, fault: str) -> None:
         """Execute an order, or half of it first."""

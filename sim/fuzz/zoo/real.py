@@ -5,21 +5,21 @@ survives crashes; each record is one synchronous step, as a commit is), replays 
 the broker about orders that may have changed, and hands signals to the manager. The
 account's lock keeps a second process out and is freed when its owner dies, as the
 operating system does with file locks. Nothing of the decision is modelled here.
+
+Which build it is made of is a word of its own: the running one, or another release beside it
+(`sim.fuzz.builds`). Builds exchange events and nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
-from ledger.book import I_POSITION, O_KEY, O_STATUS, Book, Row, event
-from ledger.core import Decision, apply, decide
-from ledger.invariants import Invariant, check
-from ledger.keys import make
-from ledger.oms import OrderManager
-from ledger.port import Acknowledged, Effect, Ended, Executed, Fate, Report, Submit
+from ledger.book import Book, Row, event
 from ledger.units import money
-from ledger.vocabulary import EventKind, OrderStatus, Outcome, Purpose
+from ledger.vocabulary import EventKind
+from sim.fuzz.builds.alias import Build, this_build
 from sim.fuzz.ports import Desk, Fill, Order, Rejected
 from sim.fuzz.processes import Process
 
@@ -41,8 +41,8 @@ class Disk:
         ]
         self.events.append(event(EventKind.DEPOSIT, cash_e8=money(str(cash))))
         self.refused: dict[str, int] = {}
-        self.open: Book | None = None
-        """The book of the life that has the journal open now."""
+        self.open: Journal | None = None
+        """The journal as the life has it that opened it last."""
 
     def lock(self, process: Process) -> bool:
         """Take the account's lock, unless a living process holds it."""
@@ -51,41 +51,58 @@ class Disk:
         self.owner = process
         return True
 
+    def unlock(self) -> None:
+        """Give the account's lock back."""
+        self.owner = None
+
+    def length(self) -> int:
+        """Return how many events there are."""
+        return len(self.events)
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """Return the state: events are all that a book is made of."""
+        return (self.owner, self.open, b"".join(row.tobytes() for row in self.events), tuple(self.names), tuple(self.refused.items()))
+
     def positions(self) -> dict[str, int]:
         """Return the shares of each symbol in the open book."""
         if self.open is None:
             return {}
-        column = self.open.instruments[:, I_POSITION].tolist()
+        column = self.open.book.instruments[:, self.open.build.book.I_POSITION].tolist()
         return {symbol: column[number] // SHARE for number, symbol in self.symbols.items()}
 
-    def book(self) -> Book:
-        """Return the book of the events."""
-        book = Book()
+    def book(self, build: Build) -> Any:
+        """Return the book of the events as a build replays them."""
+        book = build.book.Book()
         for row in self.events:
-            assert apply(book, row) == Outcome.APPLIED, "a journal must replay"
+            assert build.core.apply(book, row) == build.vocabulary.Outcome.APPLIED, "a journal must replay"
         return book
 
 
 class Journal:
     """`ledger.oms.Ledger` over a Disk."""
 
-    def __init__(self, disk: Disk) -> None:
-        self.disk = disk
-        self.book = disk.open = disk.book()
+    def __init__(self, disk: Disk, build: Build) -> None:
+        self.disk, self.build = disk, build
+        self.book: Book = disk.book(build)
+        disk.open = self
 
-    def record(self, row: Row) -> Outcome:
+    def record(self, row: Row) -> Any:
         """Apply and keep one event."""
-        outcome = apply(self.book, row)
-        if outcome == Outcome.APPLIED:
+        outcome = self.build.core.apply(self.book, row)
+        if outcome == self.build.vocabulary.Outcome.APPLIED:
             self.disk.events.append(row.copy())
         return outcome
 
-    def gate(self, signal: Row) -> Decision:
+    def gate(self, signal: Row) -> Any:
         """Decide, and keep the claim or the refusal."""
-        decision = decide(self.book, signal)
-        if decision.outcome != Outcome.AT_TARGET:
+        decision = self.build.core.decide(self.book, signal)
+        if decision.outcome != self.build.vocabulary.Outcome.AT_TARGET:
             self.record(decision.event)
         return decision
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """Return the state: which build has replayed how much, and to which book."""
+        return (self.build.prefix, self.book.seq, self.book.digest())
 
     def name(self, text: str) -> int:
         """Return the number of a text."""
@@ -93,16 +110,22 @@ class Journal:
 
 
 class Bot:
-    """One life of the bot around the order manager."""
+    """One life of the bot around the order manager.
 
-    def __init__(self, desk: Desk, disk: Disk) -> None:
-        self.desk, self.disk, self.journal = desk, disk, Journal(disk)
-        self.manager = OrderManager(self.journal, disk.symbols)
+    Args:
+        journal: what the manager writes to; `disk` knows what the symbols are called.
+    """
+
+    def __init__(self, desk: Desk, disk: Disk, build: Build, journal: Any) -> None:
+        self.desk, self.disk, self.build, self.journal = desk, disk, build, journal
+        self.manager = build.oms.OrderManager(journal, disk.symbols)
+        self.listens = True
 
     async def start(self) -> None:
         """Take up what a life before may have left, then open for entries if nothing is in doubt."""
-        self.desk.broker.on_fill(lambda fill: self.tell(self._executed(fill)))
-        self.manager.on_start(self.now())
+        self.desk.broker.on_fill(lambda fill: self.tell(self._executed(fill)) if self.listens else None)
+        for effect in self.manager.on_start(self.now()):
+            await self.carry(effect)
         await self.reconcile()
         self.manager.on_reconciled(self.now(), "the broker's lists")
 
@@ -118,27 +141,29 @@ class Bot:
             self.tell(self._executed(fill))
 
     def _tell_order(self, order: Order) -> None:
-        evidence = f"order {order.number}"
+        evidence, port = f"order {order.number}", self.build.port
         if order.status in ("working", "filled"):
-            self.tell(Acknowledged(self.now(), int(order.ref), evidence))
+            self.tell(port.Acknowledged(self.now(), int(order.ref), evidence))
         else:
-            fate = Fate.REJECTED if order.status == "rejected" else Fate.CANCELED
-            self.tell(Ended(self.now(), int(order.ref), fate, evidence))
+            fate = port.Fate.REJECTED if order.status == "rejected" else port.Fate.CANCELED
+            self.tell(port.Ended(self.now(), int(order.ref), fate, evidence))
 
-    def _executed(self, fill: Fill) -> Executed:
+    def _executed(self, fill: Fill) -> Any:
         number, qty, price = self.disk.numbers[fill.symbol], fill.qty * SHARE, fill.price * CENT
-        return Executed(self.now(), "DU1", f"0001.{fill.exec_id}", number, fill.side, qty, price, int(fill.ref))
+        return self.build.port.Executed(self.now(), "DU1", f"0001.{fill.exec_id}", number, fill.side, qty, price, int(fill.ref))
 
-    def tell(self, report: Report) -> None:
+    def tell(self, report: Any) -> None:
         """Hand a report to the manager; what it answers to reports is alerts and cancels, and nothing is sent twice."""
-        assert not any(isinstance(effect, Submit) for effect in self.manager.on_report(report))
+        assert not any(isinstance(effect, self.build.port.Submit) for effect in self.manager.on_report(report))
 
     async def signal(self, symbol: str, bar_s: int, target: int = QTY) -> None:
         """Wish for a position, and carry out what the manager says."""
         number = self.disk.numbers[symbol]
-        key = make(1, number, Purpose.TARGET, bar_s)
-        limit = self.desk.broker.price * CENT
-        wish = event(EventKind.SIGNAL, time_ns=self.now(), key=key, instrument=number, target_lots=target * SHARE, price_ticks=limit)
+        kinds, limit = self.build.vocabulary, self.desk.broker.price * CENT
+        key = self.build.keys.make(1, number, kinds.Purpose.TARGET, bar_s)
+        wish = self.build.book.event(
+            kinds.EventKind.SIGNAL, time_ns=self.now(), key=key, instrument=number, target_lots=target * SHARE, price_ticks=limit
+        )
         effects = self.manager.on_signal(wish)
         answered = self.manager.answered.name
         self.desk.world.note(answered)
@@ -146,26 +171,28 @@ class Bot:
         for effect in effects:
             await self.carry(effect)
 
-    async def carry(self, effect: Effect) -> None:
+    async def carry(self, effect: Any) -> None:
         """Send an order; what became of it comes as a report."""
-        if isinstance(effect, Submit):
+        port = self.build.port
+        if isinstance(effect, port.Submit):
             symbol = self.disk.symbols[effect.instrument]
             try:
                 async with asyncio.timeout(30):
                     number = await self.desk.broker.place(symbol, effect.qty_lots // SHARE, effect.side, str(effect.key))
             except Rejected:
-                self.tell(Ended(self.now(), effect.key, Fate.REJECTED, "rejected"))
+                self.tell(port.Ended(self.now(), effect.key, port.Fate.REJECTED, "rejected"))
             except TimeoutError:
                 self.manager.on_doubt(effect.key, self.now(), "no answer within 30 s")
             else:
-                self.tell(Acknowledged(self.now(), effect.key, f"order {number}"))
+                self.tell(port.Acknowledged(self.now(), effect.key, f"order {number}"))
 
 
-async def real(desk: Desk, symbols: list[str], disk: Disk) -> None:
+async def real(desk: Desk, symbols: list[str], disk: Disk, build: Build | None = None) -> None:
     """The real guard: one process by lock, one order by key and live entry, one fill by execution id."""
     if not disk.lock(desk.world.here()):
         return
-    bot = Bot(desk, disk)
+    build = build or this_build()
+    bot = Bot(desk, disk, build, Journal(disk, build))
     await bot.start()
     for bar_s in BARS:
         await desk.burst(lambda symbol, bar_s=bar_s: bot.signal(symbol, bar_s), symbols)  # type: ignore[misc]
@@ -179,16 +206,15 @@ def demand_of_the_book(desk: Desk, disk: Disk) -> None:
     seen = {"events": 0}
 
     def holds() -> str:
-        if len(disk.events) == seen["events"]:
+        if disk.length() == seen["events"]:
             return ""
-        seen["events"] = len(disk.events)
-        broken = Invariant.HOLDS if disk.open is None else check(disk.open)
-        return "" if broken == Invariant.HOLDS else f"the book breaks {broken.name}"
+        seen["events"] = disk.length()
+        if disk.open is None:
+            return ""
+        rules = disk.open.build.invariants
+        broken = rules.check(disk.open.book)
+        return "" if broken == rules.Invariant.HOLDS else f"the book breaks {broken.name}"
 
     desk.world.always("every invariant of the book", holds)
     desk.demand_same_book(disk.positions)
 
-
-def doubtful(disk: Disk) -> list[int]:
-    """Return the keys of orders of which nobody can say what became."""
-    return [int(order[O_KEY]) for order in disk.book().orders if order[O_STATUS] == OrderStatus.UNKNOWN]

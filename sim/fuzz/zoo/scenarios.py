@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
+from sim.fuzz.builds.alias import Build
 from sim.fuzz.explore import Scenario
 from sim.fuzz.ports import Desk
 from sim.fuzz.world import World
@@ -97,13 +98,15 @@ def _demand(desk: Desk, demand: str, symbols: list[str]) -> None:
         desk.demand_same_book(lambda: desk.database.rows("book"))
 
 
-def intact(world: World, faults: dict[str, int] | None = None, cash: int = 1_000_000, each_own: bool = False) -> Disk:
-    """Fill a world with the real guard; by default every fault may happen."""
+def intact(
+    world: World, faults: dict[str, int] | None = None, cash: int = 1_000_000, each_own: bool = False, old: Build | None = None
+) -> Disk:
+    """Fill a world with the real guard; by default every fault may happen. `old` is the release of the fault `old`."""
     symbols = _symbols(world, each_own)
     desk, disk = Desk(world, cash), Disk(symbols, cash)
     for kind, at_most in (EVERY_FAULT if faults is None else faults).items():
         world.allow(kind, at_most=at_most)
-    world.process("bot", lambda: real_bot(desk, symbols, disk), old=lambda: real_bot(desk, symbols, disk))
+    world.process("bot", lambda: real_bot(desk, symbols, disk), old=lambda: real_bot(desk, symbols, disk, old))
     desk.demand_at_most(QTY, list(dict.fromkeys(symbols)))
     desk.demand_cash()
     demand_of_the_book(desk, disk)
@@ -111,14 +114,14 @@ def intact(world: World, faults: dict[str, int] | None = None, cash: int = 1_000
     return disk
 
 
-def real(world: World) -> None:
+def real(world: World, old: Build | None = None) -> None:
     """The real guard under every fault."""
-    intact(world)
+    intact(world, old=old)
 
 
-def real_cash(world: World) -> None:
+def real_cash(world: World, old: Build | None = None) -> None:
     """The real guard with money for two orders of eight."""
-    intact(world, cash=25_000, each_own=True)
+    intact(world, cash=25_000, each_own=True, old=old)
 
 
 def _scenario(name: str, exhibit: Exhibit) -> Scenario:

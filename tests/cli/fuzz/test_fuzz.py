@@ -88,7 +88,7 @@ def test_a_strangers_module_in_the_current_folder_is_searched(elsewhere):
     (elsewhere / "my_bot.py").write_text(BOT)
     result = invoke("fuzz", "run", "my_bot:scenario", "--no-store", "--json")
     found = json.loads(result.stdout)
-    assert result.exit_code == 3 and found["failures"][0]["token"].startswith("fz1:my_bot/scenario:")
+    assert result.exit_code == 3 and found["failures"][0]["token"].startswith("fz2:my_bot/scenario:")
     assert found["failures"][0]["after"]["signals"] == 2 and found["session"] is None
     assert invoke("fuzz", "replay", found["failures"][0]["token"]).exit_code == 3
 
@@ -143,3 +143,26 @@ def test_the_short_forms_mean_run_and_replay(failed, tmp_path, monkeypatch):
     assert short.exit_code == 3 and json.loads(short.stdout)["verdict"] == "failed"
     assert invoke("fuzz", failed[1]["failures"][0]["token"], "--json").exit_code == 3
     assert invoke("fuzz", "nothing").exit_code == 2
+
+
+def test_an_old_build_is_named_runs_beside_and_is_needed_again_by_its_token(tmp_path):
+    import shutil
+
+    from ledger.kernel import ROOT
+
+    shutil.copytree(ROOT / "ledger", tmp_path / "old" / "ledger", ignore=shutil.ignore_patterns("__pycache__"))
+    manager = tmp_path / "old" / "ledger" / "oms.py"
+    records = "if self._record(EventKind.SENDING, key, time_ns, way) != Outcome.APPLIED:"
+    manager.write_text(manager.read_text().replace(records, "if not key:"))
+    words = ("fuzz", "run", "builds.rows", "--old", tmp_path / "old", "--schedules", 1000, "--seed", 4, "--book", tmp_path / "b.db")
+    result = invoke(*words, "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 3 and found["failures"][0]["invariant"] == "bought once", result.output
+    token = found["failures"][0]["token"]
+    assert invoke("fuzz", "replay", token).exit_code == 2 and "--old" in invoke("fuzz", "replay", token).stderr
+    again = invoke("fuzz", "replay", token, "--old", tmp_path / "old", "--json")
+    assert again.exit_code == 3 and json.loads(again.stdout)["other_code"] is None
+    assert document("fuzz", "explain", token, "--old", tmp_path / "old")["lanes"]["violation"].startswith("bought once")
+    assert "old: " in invoke("fuzz", "explain", token, "--old", tmp_path / "old").stdout
+    assert invoke("fuzz", "run", "zoo.no_lock", "--old", tmp_path / "old").exit_code == 2
+    assert invoke("fuzz", "run", "builds.rows", "--old", "no-such-release").exit_code == 2
