@@ -29,6 +29,7 @@ from sim.sweep.core.market import deal
 from sim.sweep.core.statistics import scratch
 from sim.sweep.single import kernel_run
 from sim.sweep.work import Bench, Case, empty
+from sim.trades import Trades
 from strategies import get
 
 SETTING = Setting(cash="50000000", size="shares:100", commission="bps:10")
@@ -209,7 +210,7 @@ def _peak(work: Callable[[], object]) -> int:
 
 
 def single(bars_count: int, rounds: int = 7) -> list[Line]:
-    """Time one run, arrays in and equity curve and fills out, in turns with vectorbt's API."""
+    """Time one run, arrays in and equity curve and closed trades out, in turns with vectorbt's API."""
     import pandas as pd
     import vectorbt as vbt
 
@@ -218,12 +219,12 @@ def single(bars_count: int, rounds: int = 7) -> list[Line]:
     index = pd.date_range("1900-01-01", periods=bars_count, freq="h")
     close, opens = (pd.Series(ticks / 1e4, index) for ticks in (bars.close_ticks, bars.open_ticks))
 
-    def mine() -> tuple[np.ndarray, np.ndarray]:
+    def mine() -> tuple[np.ndarray, Trades]:
         run = kernel_run(bars, strategy, params, SETTING)
         assert run is not None
-        return run.equity_e8, run.fills
+        return run.equity_e8, run.trades
 
-    def theirs(engine: str) -> tuple[np.ndarray, int]:
+    def theirs(engine: str) -> tuple[np.ndarray, np.ndarray]:
         fast, slow = (vbt.MA.run(close, window).ma.to_numpy() for window in (10, 30))
         above, known = fast > slow, ~np.isnan(slow)
         buy, sell = np.zeros(bars_count, bool), np.zeros(bars_count, bool)
@@ -231,16 +232,17 @@ def single(bars_count: int, rounds: int = 7) -> list[Line]:
         made = vbt.Portfolio.from_signals(
             close, buy, sell, price=opens, size=100, fees=0.001, init_cash=50_000_000, freq="h", engine=engine
         )  # fmt: skip
-        return made.value().to_numpy(), len(made.trades.records)
+        return made.value().to_numpy(), made.trades.values
 
-    equity, fills = mine()
+    equity, trades = mine()
     for engine in ENGINES:
-        value, trades = theirs(engine)
-        assert (len(fills) + 1) // 2 == trades, f"{len(fills)} fills are not {trades} trades"
+        value, records = theirs(engine)
+        closed = records["status"] == 1
+        assert np.allclose(trades.pnl_e8 / 1e8, records["pnl"][closed], rtol=0, atol=1e-6), "profit of a trade differs"
         assert np.allclose(equity / 1e8, value, rtol=1e-9), "equity differs"
     spent, *peers = in_turns(rounds, mine, *(lambda engine=engine: theirs(engine) for engine in ENGINES))
-    checked = f"{trades:,} trades equal, equity of every bar to 1e-9"
-    what = f"one run over {bars_count:,} bars, arrays in, equity curve and fills out; processor time"
+    checked = f"profit of {len(trades.pnl_e8):,} closed trades equal to 1e-6, equity of every bar to 1e-9"
+    what = f"one run over {bars_count:,} bars, arrays in, equity curve and closed trades out; processor time"
     lines = [Line(what, f"{spent * 1e3:.1f} ms", "", checked)]
     for engine, peer in zip(ENGINES, peers, strict=True):
         goal = "10x" if peer == min(peers) else ""

@@ -31,10 +31,15 @@ from sim.sweep.core.account import (
     R_BAR, R_FEE, R_OPENS, R_OUTCOME, R_PRICE, R_QTY, R_RESERVE, R_SIDE, R_TARGET, R_WORST, R_WORST_FEE,
 )  # fmt: skip
 from sim.sweep.core.market import Deal
+from sim.sweep.trades import closed_trades
+from sim.trades import Trades
 from strategies.api import Strategy, may_short
 
 Ints = NDArray[np.int64]
 SECOND = 1_000_000_000
+VECTOR = 16
+MASK = 2**63 - 1
+"""Changes no index and shows the compiler that it is not negative."""
 _PARTS = range(7)
 DAY, FILL, FEE, MARK, WISH, ACKNOWLEDGED, EXPIRED = _PARTS
 """The events a bar may have, in their order."""
@@ -125,8 +130,18 @@ def values(history: History, deal: Deal, record: Ints) -> Ints:
 
 def filled(record: Ints, bars: int) -> Ints:
     """Return int64[n, RECORD]: the decisions that were filled, each at the open after its bar."""
-    chosen = (record[:, R_OUTCOME] == int(Outcome.APPLIED)) & (record[:, R_BAR] + 1 < bars)
-    return record if chosen.all() else np.asarray(record[chosen])
+    if _all_filled(record, bars):
+        return record
+    return np.asarray(record[(record[:, R_OUTCOME] == int(Outcome.APPLIED)) & (record[:, R_BAR] + 1 < bars)])
+
+
+@kernel
+def _all_filled(record: Ints, bars: int) -> bool:
+    """Say whether every decision is an order that the next bar filled; only the last of them can be at the last bar."""
+    for k in range(record.shape[0]):
+        if record[k, R_OUTCOME] != Outcome.APPLIED:
+            return False
+    return bool(record.shape[0] == 0 or record[-1, R_BAR] + 1 < bars)
 
 
 def stretches(fills: Ints, deal: Deal, bars: int) -> tuple[Ints, Ints, Ints]:
@@ -139,13 +154,17 @@ def stretches(fills: Ints, deal: Deal, bars: int) -> tuple[Ints, Ints, Ints]:
 
 @kernel
 def _equity(close: Ints, fills: Ints, cash: int, multiply: int, out: Ints) -> None:
-    """Fill out with cash + position x close, both constant between two fills (out modified in place)."""
-    begins, held = np.int64(0), np.int64(0)
+    """Fill out with cash + position x close, both constant between two fills (out modified in place).
+
+    Whole vectors are written: what is too much at the end of a stretch, the next one writes over.
+    """
+    begins, held, bars = np.int64(0), np.int64(0), np.int64(close.shape[0])
     for k in range(fills.shape[0] + 1):
-        ends = fills[k, R_BAR] + 1 if k < fills.shape[0] else np.int64(close.shape[0])
-        each = held * multiply
-        for t in range(np.uint64(begins), np.uint64(ends)):
-            out[t] = cash + each * close[t]
+        ends = fills[k, R_BAR] + 1 if k < fills.shape[0] else bars
+        many = min((ends - begins + VECTOR - 1) // VECTOR * VECTOR, bars - begins)
+        first, each = begins & MASK, held * multiply
+        for i in range(many):
+            out[first + i] = cash + each * close[first + i]
         if k < fills.shape[0]:
             signed = fills[k, R_SIDE] * fills[k, R_QTY]
             cash -= signed * fills[k, R_PRICE] * multiply + fills[k, R_FEE]
@@ -215,6 +234,11 @@ class KernelRun(runs.Simulation):
         out = np.empty(close.size, np.int64)
         _equity(close, self.fills, self.deal.cash, self.deal.multiply, out)
         return out
+
+    @cached_property
+    def trades(self) -> Trades:
+        """The closed trades, equal to `sim.trades.closed_trades` of the book, without making the book."""
+        return closed_trades(self.fills, self.histories[0].start_ns, self.deal)
 
     @cached_property
     def interval(self) -> Interval | None:

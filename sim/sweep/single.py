@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.data import History
 from sim.engine.signals import seen
@@ -18,12 +19,14 @@ from sim.run import Setting
 from sim.sweep.core.account import FINE, S_ROWS, S_STATUS
 from sim.sweep.book import KernelRun
 from sim.sweep.core.kernels import Accounts, by_bars, by_words
-from sim.sweep.core.market import Deal, bare, deal
+from sim.sweep.core.market import Deal, Survey, bare, deal, survey
 from sim.sweep.program import Sheet, Sight, program, sides
 from sim.sweep.core.statistics import scratch
 from sim.sweep.stream import by_stream, can_stream
 from sim.sweep.work import WORDS, Case, empty, over, why_not
 from strategies.api import Strategy, is_compiled, may_short
+
+Ints = NDArray[np.int64]
 
 
 def kernel_run(
@@ -36,36 +39,41 @@ def kernel_run(
     Raises:
         UnitError: a setting that is no number.
     """
-    setting = setting or Setting()
+    setting, found = setting or Setting(), survey(history)
     case = Case((history,), strategy, setting, 1, "bar")
-    if why_not(case) or (strategy.columnar is None if kernel == WORDS else not is_compiled(strategy)):
+    if why_not(case, found) or (strategy.columnar is None if kernel == WORDS else not is_compiled(strategy)):
         return None
-    numbers = deal(history, setting, may_short(strategy, params))
-    accounts = empty(1, 1, history.end_ns.size + 1)
-    (_by_words if kernel == WORDS else _by_bars)(case, params, numbers, accounts)
+    numbers = deal(history, setting, may_short(strategy, params), found)
+    accounts = _by_words(case, params, numbers, found) if kernel == WORDS else _by_bars(case, params, numbers)
     state = accounts.state[0]
     if state[S_STATUS] != FINE:
         return None
-    return KernelRun(history, strategy, params, setting, numbers, accounts.record[: state[S_ROWS]].copy())
+    return KernelRun(history, strategy, params, setting, numbers, _fitting(accounts.record, int(state[S_ROWS])))
 
 
-def _by_words(case: Case, params: Any, numbers: Deal, accounts: Accounts) -> None:
-    """Run the declaration (accounts modified in place)."""
+def _fitting(record: Ints, rows: int) -> Ints:
+    """Return the rows that were written, without the memory behind them where that is most of it."""
+    return record[:rows] if 2 * rows >= len(record) else record[:rows].copy()
+
+
+def _by_words(case: Case, params: Any, numbers: Deal, found: Survey) -> Accounts:
+    """Return the account of a declaration."""
     history, declared = case.histories[0], case.strategy.columnar(params)  # type: ignore[misc]
     if can_stream(declared):
-        by_stream(history, declared, numbers, accounts)
-        return
+        return by_stream(history, declared, numbers, found)
     sheet = Sheet(Sight(history), history.end_ns.size)
     sheet.hold(sides(declared), over(None))
     table = program([declared], sheet)
-    buffers = scratch(table.tests.shape[1], table.targets.shape[1])
+    buffers, accounts = scratch(table.tests.shape[1], table.targets.shape[1]), empty(1, 1, sheet.count + 1)
     by_words(bare(history), numbers, table, accounts, buffers, 0, sheet.count, 0)
+    return accounts
 
 
-def _by_bars(case: Case, params: Any, numbers: Deal, accounts: Accounts) -> None:
-    """Ask the strategy at every bar (accounts modified in place)."""
+def _by_bars(case: Case, params: Any, numbers: Deal) -> Accounts:
+    """Return the account of a strategy that is asked at every bar."""
     history, strategy = case.histories[0], case.strategy
     bars, memory = seen(history), np.zeros(max(1, strategy.state_size))
     columns = np.ascontiguousarray(strategy.prepare(bars, params), np.float64)
-    where = bare(history)
+    where, accounts = bare(history), empty(1, 1, history.end_ns.size + 1)
     by_bars(where, numbers, accounts, 0, scratch(1, 1), strategy.on_bar, bars, columns, memory, params)
+    return accounts

@@ -14,17 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.data import History
-from sim.sweep.core.account import FINE, S_STATUS
-from sim.sweep.core.kernels import Accounts, by_words
-from sim.sweep.core.market import Deal, bare
+from sim.sweep.core.account import FINE, RECORD, S_ROWS, S_STATUS
+from sim.sweep.core.kernels import Accounts, Program, by_words
+from sim.sweep.core.market import Deal, Survey, bare
 from sim.sweep.core.statistics import scratch
-from sim.sweep.core.words import TILE
+from sim.sweep.core.sums import NEAR, TILES, Sums, by_sums
+from sim.sweep.core.words import TILE, WORDS
 from sim.sweep.program import Side, is_together, judged, program, scaled, sides
+from sim.sweep.work import empty
 from strategies.columnar import TOGETHER, Wish
 
 Floats = NDArray[np.float64]
 STRETCH = 64 * TILE
 """Bars that are walked at a time: a few columns of them fit the processor's second cache."""
+ROOM = 65_536
+"""Decisions a run has room for at first: more memory than it needs would be zeroed, page by page, as it is touched."""
+FACTORS = (1e-9, 1e9)
+"""Between these no float of a price comes near the ends of its range."""
 PRICES = ("open", "high", "low", "close")
 
 
@@ -74,13 +80,43 @@ class Window:
         return origin
 
 
-def by_stream(history: History, declared: tuple[Wish, ...], numbers: Deal, accounts: Accounts) -> None:
-    """Run one declaration that `can_stream` (accounts modified in place)."""
+def by_stream(history: History, declared: tuple[Wish, ...], numbers: Deal, found: Survey) -> Accounts:
+    """Run one declaration that `can_stream`: by sums of ticks where they decide, by the very floats elsewhere."""
     window, where = Window(history, tuple(dict.fromkeys(sides(declared)))), bare(history)
     table = program([declared], window)
     buffers = scratch(table.tests.shape[1], table.targets.shape[1])
-    for begins in range(0, window.count, STRETCH):
-        ends = min(window.count, begins + STRETCH)
-        by_words(where, numbers, table, accounts, buffers, begins, ends, window.move(begins, ends))
-        if accounts.state[0, S_STATUS] != FINE:
-            return
+    sums = counted(history, table, tuple(window.rows), found)
+    accounts, at = empty(1, 1, min(window.count, ROOM)), 0
+    while at < window.count and accounts.state[0, S_STATUS] == FINE:
+        ends = min(window.count, at + STRETCH)
+        accounts = with_room(accounts, ends - at)
+        reached = by_sums(where, numbers, sums, accounts, buffers, at) if sums else at
+        if reached == at:
+            by_words(where, numbers, table, accounts, buffers, at, ends, window.move(at, ends))
+            reached = ends
+        at = reached
+    return accounts
+
+
+def with_room(accounts: Accounts, more: int) -> Accounts:
+    """Return accounts with room for so many more decisions of the first; at least twice the room they have, or the same ones."""
+    rows, room = int(accounts.state[0, S_ROWS]), accounts.record.shape[0]
+    if room - rows >= more:
+        return accounts
+    record = np.empty((max(2 * room, rows + more), RECORD), np.int64)
+    record[:rows] = accounts.record[:rows]
+    return accounts._replace(record=record)
+
+
+def counted(history: History, table: Program, columns: tuple[Side, ...], found: Survey) -> Sums | None:
+    """Return a declaration as sums of ticks, or None where a side is a number, or a sum could leave int64 or its floats."""
+    averages = [(side, 1) if isinstance(side, str) else (side.parts[0], side.parts[1]) for side in columns]
+    longest, stretch = max((bars for _, bars in averages), default=0), TILES * TILE
+    small = (longest + stretch) * found.dearest < 2**62 and FACTORS[0] < history.signal_factor[0] < FACTORS[1]
+    if not found.steady or not small or longest == 0 or (table.tests[0, :, 2] < 0).any():
+        return None
+    ticks = [np.ascontiguousarray(getattr(history, f"{price}_ticks"), np.int64) for price in PRICES]
+    rows = np.array([(PRICES.index(price), bars) for price, bars in averages], np.int64)
+    running = np.empty((len(PRICES), longest + stretch + 1), np.int64)
+    yes = np.empty((TILES, table.tests.shape[1], WORDS), np.uint64)
+    return Sums((ticks[0], ticks[1], ticks[2], ticks[3]), rows, table.tests[0], table.wishes[0], table.targets[0], NEAR, running, yes)

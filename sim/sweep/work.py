@@ -27,7 +27,7 @@ from sim.sweep.core.account import (
     S_WINS, STATE,
 )  # fmt: skip
 from sim.sweep.core.kernels import Accounts, by_bars, by_words
-from sim.sweep.core.market import Deal, Market, deal, market, refusal
+from sim.sweep.core.market import Deal, Market, Survey, deal, market, refusal
 from sim.sweep.program import Sheet, Sight, neighbours, parts, program, sides
 from sim.sweep.core.statistics import B_COUNT, B_SQUARE, B_SUM, F_DEPTH, FIGURES, scratch
 from strategies.api import Bars, Strategy, as_bars, is_compiled, may_short
@@ -154,8 +154,8 @@ class Bench:
         return found
 
 
-def why_not(case: Case) -> str:
-    """Return why no kernel can compute a case, or ""."""
+def why_not(case: Case, found: Survey | None = None) -> str:
+    """Return why no kernel can compute a case, or ""; `found` is what `survey` says of its history, where that is known."""
     strategy = case.strategy
     if len(case.histories) != 1 or strategy.prepare_universe is not None:
         return "several instruments share an account"
@@ -165,7 +165,7 @@ def why_not(case: Case) -> str:
         return "on_bar is not compiled"
     if strategy.pyramiding:
         return "the strategy adds to positions with orders at work"
-    return refusal(case.histories[0], case.setting)
+    return refusal(case.histories[0], case.setting, found)
 
 
 def empty(count: int, blocks: int, rows: int = 0) -> Accounts:

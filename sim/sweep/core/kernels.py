@@ -166,7 +166,14 @@ def _walk(
 
 
 @inlined
-def _begin(s: Ints, f: Floats, deal: Deal) -> None:
+def walk_tile(s: Ints, record: Ints, market: Market, deal: Deal, targets: Ints, scratch: Scratch, first: int) -> None:
+    """Walk one account over the tile that begins at bar `first`, whose wishes are in the scratch (s, record, scratch modified)."""
+    begin(s, scratch.stretches, deal, first)
+    _walk(s, scratch.stretches, record, market.open, market.close, deal, targets, scratch.words, first)
+
+
+@inlined
+def open_account(s: Ints, f: Floats, deal: Deal) -> None:
     """Open an account that has not begun (modified in place): cash, no target, no peak but the start."""
     s[S_CASH], s[S_LAST] = deal.cash, NO_TARGET
     f[F_BEFORE] = f[F_PEAK] = f[F_TROUGH] = np.float64(deal.cash)
@@ -186,7 +193,7 @@ def by_words(
     combos = accounts.state.shape[0]
     if begins == 0:
         for c in range(combos):
-            _begin(accounts.state[c], accounts.floats[c], deal)
+            open_account(accounts.state[c], accounts.floats[c], deal)
     for first in range(begins, ends, TILE):
         last = min(first + TILE, ends)
         for c in range(combos):
@@ -200,8 +207,7 @@ def by_words(
                 )  # fmt: skip
             wish_words(program.wishes[c], scratch.yes, scratch.known, last - first, scratch.words)
             record = accounts.record if c == 0 else accounts.record[:0]
-            begin(s, scratch.stretches, deal, first)
-            _walk(s, scratch.stretches, record, market.open, market.close, deal, program.targets[c], scratch.words, first)
+            walk_tile(s, record, market, deal, program.targets[c], scratch, first)
             take(s, accounts.floats[c], scratch, market, accounts.blocks[c], first, last)
     if ends == market.close.shape[0]:
         for c in range(combos):
@@ -220,7 +226,7 @@ def by_bars(
     """
     s, f = accounts.state[c], accounts.floats[c]
     record = accounts.record if c == 0 else accounts.record[:0]
-    _begin(s, f, deal)
+    open_account(s, f, deal)
     asked = math.nan
     for first in range(0, market.close.shape[0], TILE):
         last = min(first + TILE, market.close.shape[0])

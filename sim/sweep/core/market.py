@@ -78,6 +78,14 @@ class Deal(NamedTuple):
     lots_cap: int  # beyond this a kernel gives up
 
 
+class Survey(NamedTuple):
+    """What one pass over the bars of a history finds out."""
+
+    unusual: str  # why no kernel can have its times or opens, or ""
+    dearest: int  # greatest price, ticks
+    steady: bool  # every close is above 0, and one factor leads from every price to what a strategy sees
+
+
 def market(history: History, blocks: int, period: str = "day") -> Market:
     """Return the Market of a history.
 
@@ -108,8 +116,12 @@ def bare(history: History) -> Market:
     return Market(prices[0], prices[1], np.empty(0), none, none, none)
 
 
-def refusal(history: History, setting: Setting) -> str:
-    """Return why a run over this history cannot be computed by a kernel, or ""."""
+def refusal(history: History, setting: Setting, found: Survey | None = None) -> str:
+    """Return why a run over this history cannot be computed by a kernel, or "".
+
+    Args:
+        found: what `survey` says of the history, where that is known already.
+    """
     default = Setting()
     strange = [name for name in Setting._fields if name not in KNOWN and getattr(setting, name) != getattr(default, name)]
     if strange:
@@ -123,7 +135,7 @@ def refusal(history: History, setting: Setting) -> str:
         return f"the size {setting.size} changes with the bars or keeps a buffer"
     if not _flat(costs.parse(setting.commission)):
         return f"the commission {setting.commission} depends on the month, the side or third parties"
-    return _clock(history)
+    return (found or survey(history)).unusual
 
 
 def _flat(fees: CostModel) -> bool:
@@ -133,45 +145,64 @@ def _flat(fees: CostModel) -> bool:
 
 
 @kernel
-def _crowded(start: Ints, end: Ints, before: Ints) -> bool:
-    """Say whether a bar begins before the end of the one before it, or ends in the same second; three arrays of one length."""
-    wrong, near = np.int64(0), np.int64(0)
-    for t in range(end.shape[0]):
-        wrong |= np.int64(start[t] < before[t]) | np.int64(end[t] <= before[t])
-        near |= np.int64(end[t] - before[t] < SECOND)
-    if wrong or not near:
-        return bool(wrong != 0)
-    for t in range(end.shape[0]):  # Only ends less than a second apart can share one, and only then divisions are needed.
-        wrong |= np.int64(end[t] // SECOND <= before[t] // SECOND)
-    return bool(wrong != 0)
+def _judged(
+    start: Ints, end: Ints, opens: Ints, high: Ints, low: Ints, close: Ints, factor: Floats
+) -> tuple[bool, bool, bool, int, bool]:
+    """Pass over the bars once: prices are read from memory, and that is what it costs.
+
+    Returns:
+        Whether a bar overlaps the one before it; whether two end less than a second apart; whether one opens outside its
+        range, or its range is not above 0; the greatest price; whether every close is above 0 and every factor the same.
+    """
+    outside = np.int64(opens[0] < low[0]) | np.int64(opens[0] > high[0]) | np.int64(low[0] < 1)
+    wrong = near = other = np.int64(0)
+    dearest, least, first = max(high[0], close[0]), close[0], factor[0]
+    for i in range(np.uint64(end.shape[0] - 1)):
+        t = i + np.uint64(1)
+        wrong |= np.int64(start[t] < end[i]) | np.int64(end[t] <= end[i])
+        near |= np.int64(end[t] - end[i] < SECOND)
+        outside |= np.int64(opens[t] < low[t]) | np.int64(opens[t] > high[t]) | np.int64(low[t] < 1)
+        dearest, least = max(dearest, high[t], close[t]), min(least, close[t])
+        other |= np.int64(factor[t] != first)
+    return bool(wrong != 0), bool(near != 0), bool(outside != 0), dearest, bool(least > 0 and other == 0 and first == first)
 
 
 @kernel
-def _outside(opens: Ints, high: Ints, low: Ints) -> bool:
-    """Say whether a bar opens outside its range, or its range is not above 0."""
+def _share_a_second(end: Ints) -> bool:
+    """Say whether two bars end in one second; only ends less than a second apart can, and only then divisions are needed."""
     wrong = np.int64(0)
-    for t in range(opens.shape[0]):
-        wrong |= np.int64(opens[t] < low[t]) | np.int64(opens[t] > high[t]) | np.int64(low[t] < 1)
+    for t in range(1, end.shape[0]):
+        wrong |= np.int64(end[t] // SECOND <= end[t - 1] // SECOND)
     return bool(wrong != 0)
 
 
-def _clock(history: History) -> str:
-    """Return what is unusual about the times and opens of a history, or ""."""
+def survey(history: History) -> Survey:
+    """Return what one pass over a history finds out."""
     if history.end_ns.size == 0:
-        return "there are no bars"
-    seconds = history.end_ns[0] // SECOND, history.end_ns[-1] // SECOND
-    columns = (history.start_ns, history.end_ns, history.open_ticks, history.high_ticks, history.low_ticks)
-    start, end, opens, high, low = (np.ascontiguousarray(column, np.int64) for column in columns)
-    if _crowded(start[1:], end[1:], end[:-1]):
-        return "bars overlap or share a second"
-    if seconds[0] < -EPOCH_1900 or seconds[1] >= SECONDS_MAX - EPOCH_1900:
-        return "a bar is outside the years 1900 to 2172"
-    return "a bar opens outside its range" if _outside(opens, high, low) or history.day[0] < 1 else ""
+        return Survey("there are no bars", 0, False)
+    start, end, opens, high, low, close = (
+        np.ascontiguousarray(column, np.int64)
+        for column in (
+            history.start_ns, history.end_ns, history.open_ticks, history.high_ticks, history.low_ticks, history.close_ticks,
+        )
+    )  # fmt: skip
+    factor = np.ascontiguousarray(history.signal_factor, np.float64)
+    wrong, near, outside, dearest, steady = _judged(start, end, opens, high, low, close, factor)
+    unusual = ""
+    if wrong or (near and _share_a_second(end)):
+        unusual = "bars overlap or share a second"
+    elif history.end_ns[0] // SECOND < -EPOCH_1900 or history.end_ns[-1] // SECOND >= SECONDS_MAX - EPOCH_1900:
+        unusual = "a bar is outside the years 1900 to 2172"
+    elif outside or history.day[0] < 1:
+        unusual = "a bar opens outside its range"
+    return Survey(unusual, dearest, steady)
 
 
-def deal(history: History, setting: Setting, short: bool) -> Deal:
+def deal(history: History, setting: Setting, short: bool, found: Survey | None = None) -> Deal:
     """Return the numbers of a run that `refusal` lets through.
 
+    Args:
+        found: what `survey` says of the history, where that is known already.
     Raises:
         UnitError: a text of the setting that is no number, or cash of 0 or less.
     """
@@ -182,7 +213,7 @@ def deal(history: History, setting: Setting, short: bool) -> Deal:
     fees = costs.parse(setting.commission)
     excess = history.price_exp + QTY_EXP - 8
     multiply, divide = 10 ** max(0, -excess), 10 ** max(0, excess)
-    dearest = int(max(history.high_ticks.max(), history.close_ticks.max()))
+    dearest = found.dearest if found else int(max(history.high_ticks.max(), history.close_ticks.max()))
     worst = dearest + dearest * setting.worst_bps // 10_000 + 1
     lots = min(AMOUNT_CAP * divide // (worst * multiply), LOTS_CAP)
     per_share = fees.tier_rates_e8[0]

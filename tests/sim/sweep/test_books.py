@@ -91,14 +91,15 @@ def test_a_history_walked_stretch_by_stretch_gives_the_decisions_of_the_whole(ba
     if split:  # prices seen through a factor that changes within a stretch
         factor = np.where(np.arange(bars) < bars // 2, 0.5, 1.0)
         history = history._replace(signal_factor=factor)
-    params = strategy.params(fast, fast + more, seed % 2)
+    params, rich = strategy.params(fast, fast + more, seed % 2), Setting(cash="50000000", size="shares:100")
     assert stream.can_stream(strategy.columnar(params))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "STRETCH", TILE)
-        streamed = kernel_run(history, strategy, params)
+        patch.setattr(stream, "counted", lambda *given: None)
+        streamed = kernel_run(history, strategy, params, rich)
         patch.setattr(single, "can_stream", lambda declared: False)
-        whole = kernel_run(history, strategy, params)
-    asked = kernel_run(history, strategy, params, kernel="bars")
+        whole = kernel_run(history, strategy, params, rich)
+    asked = kernel_run(history, strategy, params, rich, kernel="bars")
     # A run that meets what the kernels leave to the engine is left by all three.
     records = [run if run is None else run.record for run in (streamed, whole, asked)]
     assert np.array_equal(records[0], records[1]) and np.array_equal(records[0], records[2])  # type: ignore[arg-type]
