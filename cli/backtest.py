@@ -18,7 +18,7 @@ from cli.settings import Settings
 
 TRADING = (
     "cash", "size", "commission", "account", "settlement", "borrow_bps", "interest_bps", "debit_bps", "delisting", "lot",
-    "profile", "slippage", "participation",
+    "profile", "slippage", "participation", "limits",
 )  # fmt: skip
 """The settings that are fields of `sim.run.Setting`."""
 
@@ -52,6 +52,7 @@ def backtest() -> None:
 @click.option("--profile", help="When orders fill: next-open, close, pessimistic, optimistic or vectorbt.")
 @click.option("--slippage", help="none, ticks:2, bps:5 or volume-share:0.1 (price impact of the share of a bar's volume).")
 @click.option("--participation", help="Most of a bar's volume that fills may take, in percent, or none.")
+@click.option("--limits", help="Limits of the account, as in paper trading: max-notional=20000,daily-loss=1000,burst-count=5, ...")
 @click.option(
     "--also", multiple=True, metavar="'NAME P=V ...'", help="A further strategy that shares the account; may be repeated."
 )

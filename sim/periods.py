@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,7 +144,7 @@ def _slots(record: Record, length: int, by: str) -> tuple[Ints, Labels]:
         begin = np.where((begin < opens) & (inside >= opens), opens, begin)
     keys = np.cumsum((np.diff(begin, prepend=begin[0]) != 0) | (np.diff(record.day, prepend=record.day[0]) != 0))
     local = zone.to_local(begin)
-    unit = "m" if not (local % (60 * 10**9)).any() else "s"
+    unit: Any = "m" if not (local % (60 * 10**9)).any() else "s"
 
     def label(at: int) -> str:
         return str(np.datetime_as_string(local[at].astype("datetime64[ns]"), unit=unit)).replace("T", " ")

@@ -28,7 +28,7 @@ from sim import metrics
 from sim.data import History, load
 from sim.data.errors import told
 from sim.data.sessions import calendar_of
-from sim.engine import layout, profiles, signals
+from sim.engine import layout, limits, profiles, signals
 from sim.engine.account import QTY_EXP, REFERENCES, remarks, terms, with_room
 from sim.engine.drive.feed import Feed
 from sim.engine.drive.machine import BacktestError, Machine
@@ -70,6 +70,7 @@ class Setting(NamedTuple):
     slippage: str = "none"
     participation: str = "none"
     worlds: int = 8
+    limits: str = limits.NONE
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def _setup(histories: Sequence[History], short: bool, setting: Setting, cash_e8:
         )
         for number, history in enumerate(histories, 1)
     ]  # fmt: skip
-    events.append(event(EventKind.LIMIT, time_ns=first, reason=Limit.ALLOW_SHORT, cash_e8=int(short)))
+    asked = {Limit.ALLOW_SHORT: int(short), **limits.parse(setting.limits)}
+    events += [event(EventKind.LIMIT, time_ns=first, reason=limit, cash_e8=value) for limit, value in asked.items()]
     events.append(event(EventKind.DEPOSIT, time_ns=first, cash_e8=cash_e8))
     return events
 
@@ -259,12 +261,15 @@ def _interval(sim: Simulation) -> dict[str, Any]:
 
 def configuration(sim: Simulation, source: str, prices: str) -> dict[str, Any]:
     """Return what the session row keeps of a run's making; equal configurations give equal runs."""
+    setting = {**sim.setting._asdict(), "method": sim.setting.method.name}
+    if setting["limits"] == limits.NONE:
+        del setting["limits"]  # A run without limits is the same trial as before there were any.
     return {
         "strategy": sim.strategy.name, "params": sim.params._asdict(),
         "strategies": {str(at): one.name for at, one in enumerate((sim.strategy, *(one for one, _ in sim.also)), STRATEGY_ID)},
         "also": [{"strategy": one.name, "params": params._asdict()} for one, params in sim.also],
         "timezone": sim.histories[0].timezone,
-        "data": source, "prices": prices, "setting": {**sim.setting._asdict(), "method": sim.setting.method.name},
+        "data": source, "prices": prices, "setting": setting,
         "profile": sim.setting.profile,
         "instruments": [
             {
