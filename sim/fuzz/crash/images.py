@@ -52,6 +52,58 @@ class Image(NamedTuple):
     files: Files
 
 
+class _Disk:
+    """A disk at one place of the log.
+
+    Attributes:
+        now: the files with everything they were told, as a kill leaves them. safe: each file as it was when it was last synced.
+        loose: what files were told since then, in order. last: the last write of all.
+    """
+
+    def __init__(self, base: Files) -> None:
+        self._content = {name: bytearray(content) for name, content in base.items()}
+        self.now, self.safe = dict(base), dict(base)
+        self.loose: list[Told] = []
+        self.last: Told | None = None
+
+    def hear(self, told: Told) -> None:
+        """Take the next entry of the log."""
+        if told.kind == "sync":
+            self.loose = [waiting for waiting in self.loose if waiting.name != told.name]
+            _keep(self.safe, told.name, self.now.get(told.name))
+        elif told.kind in ("write", "truncate", "delete"):
+            self.loose.append(told)
+            self.last = told if told.kind == "write" else self.last
+            _tell(self._content, told, "all", _nothing)
+            content = self._content.get(told.name)
+            _keep(self.now, told.name, None if content is None else bytes(content))
+
+    def after(self, way: str, below: Below) -> Files:
+        """Return the files as a crash at this place leaves them."""
+        if way in ("kill", "all"):
+            return dict(self.now)
+        if way == "none":
+            return dict(self.safe)
+        files = dict(self.safe)
+        changed = {told.name: bytearray(files[told.name]) for told in self.loose if told.name in files}
+        for told in self.loose:
+            files.pop(told.name, None)
+            _tell(changed, told, "all" if way == "torn" and told is not self.last else way, below)
+        return files | {name: bytes(content) for name, content in changed.items()}
+
+
+def _nothing(bound: int) -> int:
+    return 0
+
+
+def _keep(files: Files, name: str, content: bytes | None) -> None:
+    """Set a file (modified in place), or take it out where it is no more."""
+    if content is None:
+        files.pop(name, None)
+    else:
+        files[name] = content
+
+
 def image(base: Files, log: Sequence[Told], cut: int, way: str, below: Below) -> Files:
     """Return the files as a crash after `cut` entries of the log leaves them.
 
@@ -62,14 +114,10 @@ def image(base: Files, log: Sequence[Told], cut: int, way: str, below: Below) ->
     """
     if way not in WAYS:
         raise ValueError(f"{way!r} is no way to crash; the ways are {', '.join(WAYS)}")
-    synced = {told.name: number for number, told in enumerate(log[:cut]) if told.kind == "sync"}
-    last = max((number for number, told in enumerate(log[:cut]) if told.kind == "write"), default=-1)
-    files = {name: bytearray(content) for name, content in base.items()}
-    for number, told in enumerate(log[:cut]):
-        durable = number < synced.get(told.name, -1)
-        fate = "all" if durable or way == "kill" or (way == "torn" and number != last) else way
-        _tell(files, told, fate, below)
-    return {name: bytes(content) for name, content in files.items()}
+    disk = _Disk(base)
+    for told in log[:cut]:
+        disk.hear(told)
+    return disk.after(way, below)
 
 
 def _tell(files: dict[str, bytearray], told: Told, fate: str, below: Below) -> None:
@@ -105,10 +153,13 @@ def _write(file: bytearray, offset: int, content: bytes) -> None:
 def images(base: Files, log: Sequence[Told], below: Below, draws: int = 2) -> Iterator[Image]:
     """Yield the image of every crash point in every way, those with chance `draws` times; equal neighbours once."""
     seen: set[int] = set()
+    disk = _Disk(base)
     for cut in range(len(log) + 1):
+        if cut:
+            disk.hear(log[cut - 1])
         for way in WAYS:
             for _ in range(draws if way in ("subset", "torn") else 1):
-                files = image(base, log, cut, way, below)
+                files = disk.after(way, below)
                 fingerprint = hash(tuple(sorted(files.items())))
                 remark = way == "kill" or cut == len(log) or log[cut - 1].kind not in ("write", "sync", "truncate", "delete")
                 if fingerprint not in seen or remark:
