@@ -10,6 +10,7 @@ drawn with floats and end as whole steps; nothing here is money.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -31,14 +32,15 @@ class Bar(NamedTuple):
     volume: int
 
 
+@lru_cache(maxsize=256)
 def split(bar: Bar, pieces: int, key: int, step: int) -> Ints:
-    """Return int64[pieces, 5], the bar in `pieces` shorter ones.
+    """Return int64[pieces, 5], the bar in `pieces` shorter ones; read only, because it is kept for whoever asks again.
 
     Args:
         bar: its prices are multiples of `step`. pieces: >= 1. key: what the path is drawn with.
     """
     if pieces == 1:
-        return np.array([bar], np.int64)
+        return _kept(np.array([bar], np.int64))
     path = _touching(_bridge(bar, pieces, key, step), bar, pieces, key)
     rows = np.empty((pieces, 5), np.int64)
     rows[:, OPEN], rows[:, CLOSE] = path[:-1], path[1:]
@@ -46,6 +48,11 @@ def split(bar: Bar, pieces: int, key: int, step: int) -> Ints:
     rows[:, HIGH] = np.minimum(np.maximum(path[:-1], path[1:]) + reach[:, 0], bar.high)
     rows[:, LOW] = np.maximum(np.minimum(path[:-1], path[1:]) - reach[:, 1], bar.low)
     rows[:, VOLUME] = _shared(bar.volume, pieces, key)
+    return _kept(rows)
+
+
+def _kept(rows: Ints) -> Ints:
+    rows.flags.writeable = False
     return rows
 
 

@@ -38,23 +38,26 @@ class MemoryTransport(asyncio.Transport):
             self._put(data[at : at + size])
 
     def _put(self, item: Any) -> None:
-        self._queue.append((self.loop.time() + self.latency_s, item))
-        self._arrange()
+        now = self.loop.time()
+        self._queue.append((now + self.latency_s, item))
+        if self._pump is None:
+            self._arrange(now)
 
-    def _arrange(self) -> None:
-        if self._pump is None and self._queue and not self._lost:
-            delay = self._queue[0][0] - self.loop.time()
+    def _arrange(self, now: float) -> None:
+        if self._queue and not self._lost:
+            delay = self._queue[0][0] - now
             self._pump = self.loop.call_later(delay, self._deliver) if delay > 0 else self.loop.call_soon(self._deliver)
 
     def _deliver(self) -> None:
-        self._pump = None
-        if self._queue and self._queue[0][0] <= self.loop.time() + 1e-9:
+        self._pump, now = None, self.loop.time()
+        if self._queue and self._queue[0][0] <= now + 1e-9:
             item = self._queue.popleft()[1]
             if not self.far._lost:
                 self.far._arrive(item)
             if item is CLOSE:
                 self.lose(None)
-        self._arrange()
+        if self._pump is None:
+            self._arrange(now)
 
     def _arrive(self, item: Any) -> None:
         if item is CLOSE:

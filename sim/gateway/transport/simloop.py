@@ -12,6 +12,7 @@ subprocesses are refused.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,9 @@ class _Waiting:
 
 class SimLoop(asyncio.BaseEventLoop):
     """A loop on virtual time."""
+
+    _closed: bool
+    _ready: deque[asyncio.Handle]
 
     def __init__(self, latency_s: float = 0.0, chunk: int = 0) -> None:
         super().__init__()
@@ -74,6 +78,14 @@ class SimLoop(asyncio.BaseEventLoop):
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         """Refuse: a thread would run on real time."""
         raise RuntimeError("no threads here; a blocking call cannot be simulated")
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
+        """Call in the next turn; what BaseEventLoop does outside debug mode, in one step instead of three."""
+        if self._closed:
+            return super().call_soon(callback, *args, context=context)  # which says so
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Any, *args: Any, context: Any = None
