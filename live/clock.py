@@ -47,3 +47,14 @@ class LoopClock:
     async def sleep(self, seconds: float) -> None:
         """Wait on the running loop."""
         await asyncio.sleep(seconds)
+
+
+def heed_cancel() -> None:
+    """Raise the cancel that a library forgot: `asyncio.wait_for` loses one, in Python 3.11, that comes in the moment of its answer.
+
+    Raises:
+        asyncio.CancelledError: the running task was asked to end and did not.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -37,6 +37,7 @@ from live.broker.facts import (
 from live.broker.heard import DecoderFaults, HistoryBar, history_bar, live_bar, moment_ns, order_fact
 from live.broker.reconcile import Snapshot
 from live.broker.tickets import Ticket
+from live.clock import heed_cancel
 from live.config import require_paper_accounts
 
 TAPPED = ("openOrder", "orderStatus", "execDetails", "commissionReport", "completedOrder", "position", "error")
@@ -122,8 +123,10 @@ class Gateway:
         try:
             async with asyncio.timeout(3 * timeout):
                 await self._ib.connectAsync(host, port, client_id, timeout=timeout, raiseSyncErrors=True)
+                heed_cancel()
         except (OSError, TimeoutError) as error:
             self.close()
+            heed_cancel()
             heard = f"; it said {'; '.join(messages)}" if messages else ""
             kind = ClientIdInUse if any(line.startswith("326:") for line in messages) else GatewayError
             failed = kind(
