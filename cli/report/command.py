@@ -22,10 +22,11 @@ def report() -> None:
 @report.command()
 @click.option("--date", "day", metavar="YYYY-MM-DD", help="Trading day in the session's zone; default: the last one.")
 @click.option("--mail", is_flag=True, help="Send it, too, by the settings smtp, mail_from and mail_to.")
+@click.option("--by", help="Also what each 5min, 1h ... of the day brought, on the exchange's clock.")
 @click.option("--out", type=click.Path(), help="Folder to write to.")
 @stored
 @leaf
-def daily(settings: Settings, session_id: int | None, day: str | None, mail: bool) -> None:
+def daily(settings: Settings, session_id: int | None, day: str | None, mail: bool, by: str | None) -> None:
     """Report a trading day: equity by cause, totals beside their recount from executions, trades, refusals, what changed.
 
     Exit code 3 when a total differs from its recount, or the causes do not explain the change to the last unit.
@@ -34,19 +35,25 @@ def daily(settings: Settings, session_id: int | None, day: str | None, mail: boo
     from cli.stored import open_session
     from sim.daily import paper
     from sim.daily import report as made
+    from sim.output.periods import documents
+    from sim.output.periods import table as periods_table
+    from sim.output.stored import from_journal
 
     server = post.server_of(settings) if mail else None
     with open_session(settings, session_id) as (journal, info):
         found = made(journal, info.id, None if day is None else _day(day))
+        parts = [] if by is None else paper.day_parts(from_journal(journal, info), found, by)
     folder = Path(settings("out"))
     earlier, same = paper.kept(found, folder)
-    files = paper.write(found, folder)
-    words = _document(found, earlier, same, files)
+    files = paper.write(found, folder, parts)
+    words = _document(found, earlier, same, files) | ({} if by is None else {"by": by, "periods": documents(parts)})
     speaker = voice()
     if server is not None:
         message = post.message_of(settings, f"onebook {found.date}: {found.info.scope}", _text(words), files)
         words["sent_to"] = post.send(server, message)
     speaker.document(words)
+    if by is not None:
+        voice().show(periods_table(parts, by))
     _show(words)
     if found.explanation.residual_e8 or any(total.agrees is False for total in found.totals):
         raise click.exceptions.Exit(Code.FINDING)

@@ -11,16 +11,25 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from ledger.units import decimal_text
 from sim.daily.facts import Report, plain
-from sim.output.export import harmless, whole_file
+from sim.data.errors import DataError
+from sim.output.export import csv_bytes, harmless, whole_file
 from sim.output.page import render
+from sim.output.periods import frame, periods
+from sim.output.report import money_text
+from sim.output.sheet import Sheet
+from sim.periods import MONTHS, Period, called
 
 UNKNOWN = "unknown"
+LONGER = ("1w", *MONTHS)
 
 
 class Change(NamedTuple):
@@ -36,16 +45,20 @@ def stem(found: Report) -> str:
     return f"daily-{Path(found.book).stem}-{found.info.id}-{found.date}"
 
 
-def write(found: Report, folder: Path) -> dict[str, Path]:
-    """Write the files of a report into a folder and return them by kind: html, trades, totals, figures."""
+def write(found: Report, folder: Path, parts: Sequence[Period] = ()) -> dict[str, Path]:
+    """Write the files of a report into a folder and return them by kind: html, trades, totals, figures, and periods if there are any.
+
+    Args:
+        parts: periods of the day, as `day_parts` returns them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     earlier, same = kept(found, folder)
     contents = {
-        "html": (".html", html(found, earlier, same).encode()),
+        "html": (".html", html(found, earlier, same, parts).encode()),
         "trades": ("-trades.csv", _csv(*_trade_rows(found))),
         "totals": ("-totals.csv", _csv(*_total_rows(found))),
         "figures": (".json", json.dumps(plain(found), indent=2, ensure_ascii=False).encode()),
-    }
+    } | ({"periods": ("-periods.csv", csv_bytes(frame(list(parts))))} if parts else {})
     return {kind: whole_file(folder / f"{stem(found)}{ending}", content) for kind, (ending, content) in contents.items()}
 
 
@@ -84,14 +97,26 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def html(found: Report, earlier: dict[str, Any] | None = None, same: dict[str, Any] | None = None) -> str:
+def day_parts(sheet: Sheet, found: Report, by: str) -> list[Period]:
+    """Return the periods of the report's day: `5min`, `1h` ... on the exchange's clock, or the session.
+
+    Raises:
+        DataError: no such kind, one that is longer than a session, or one finer than the points of the session.
+    """
+    if called(by) in LONGER:
+        raise DataError("a day has no such periods", column="by", value=by, fix="use 5min, 1h ... or session")
+    return [part for part in periods(sheet, by) if part.label.startswith(found.date)]
+
+
+def html(
+    found: Report, earlier: dict[str, Any] | None = None, same: dict[str, Any] | None = None, parts: Sequence[Period] = ()
+) -> str:
     """Return the page of a report.
 
     Args:
-        earlier: plain figures of the last report of an earlier day. same: those of an earlier report of this day.
+        earlier: plain figures of the last report of an earlier day. same: those of an earlier report of this day. parts: as for `write`.
     """
     explained, now = found.explanation, plain(found)
-    change = None if explained.before_e8 is None or explained.after_e8 is None else explained.after_e8 - explained.before_e8
     notes = [
         f"{total.name}: the book says {_money(total.value)} and executions say {_money(total.recounted)}."
         for total in found.totals
@@ -105,15 +130,84 @@ def html(found: Report, earlier: dict[str, Any] | None = None, same: dict[str, A
         {"unit": "", "times": [], "panels": [], "trades": None}, template="daily.html", tables_only=True,
         title=f"{found.date} · {found.info.kind} {found.info.id} · {found.info.scope}", notes=notes,
         subtitle=f"trading day in {found.zone}; made of {found.events:,} events of {Path(found.book).name}",
-        outcome=f"Equity {_money(explained.before_e8)} became {_money(explained.after_e8)}: {_money(change)}",
-        report=found, money=_money, causes=[(part.name, _money(part.amount_e8), part.meaning) for part in explained.parts],
-        totals=_total_rows(found)[1], trades=_trade_rows(found)[1], trade_columns=_trade_rows(found)[0],
-        since=changes(now, earlier), since_date=earlier["date"] if earlier else None, again=changes(now, same), quantity=decimal_text,
+        outcome=_outcome(explained.before_e8, explained.after_e8),
+        report=found, money=_grouped_money, causes=[(part.name, _grouped_money(part.amount_e8), part.meaning) for part in explained.parts],
+        totals=[list(map(_grouped, row)) for row in _total_rows(found)[1]],
+        trades=_trades_on_clock(found), trade_columns=_trade_rows(found)[0],
+        since=_grouped_changes(now, earlier), since_date=earlier["date"] if earlier else None, again=_grouped_changes(now, same),
+        quantity=lambda lots, exp: _grouped(_quantity(lots, exp)), periods=_period_rows(parts),
     )  # fmt: skip
+
+
+def _outcome(before_e8: int | None, after_e8: int | None) -> str:
+    """Return the day in one line, in cents; the exact change stands below it, cause by cause."""
+    if before_e8 is None or after_e8 is None:
+        texts = (UNKNOWN if amount is None else money_text(amount, "USD") for amount in (before_e8, after_e8))
+        return "Equity {} became {}".format(*texts)
+    change = after_e8 - before_e8
+    share = f", {change / before_e8:+.2%}" if before_e8 > 0 else ""
+    plus = "+" if change > 0 else ""
+    return f"Equity {money_text(before_e8, 'USD')} became {money_text(after_e8, 'USD')} ({plus}{money_text(change, 'USD')}{share})"
+
+
+NUMBER = re.compile(r"(-?)(\d+)(?:\.(\d+))?")
+
+
+def _grouped(text: str) -> str:
+    """Return an exact number with thousands apart; anything else as it is."""
+    found = NUMBER.fullmatch(text)
+    if found is None:
+        return text
+    fraction = "" if found[3] is None else f".{found[3]}"
+    return f"{found[1]}{int(found[2]):,}{fraction}"
+
+
+def _grouped_money(amount_e8: int | None) -> str:
+    return _grouped(_money(amount_e8))
+
+
+def _grouped_changes(now: dict[str, Any], before: dict[str, Any] | None) -> list[Change]:
+    texts = (None if text is None else _grouped(text) for change in changes(now, before) for text in change[1:])
+    return [Change(change.name, *pair) for change, pair in zip(changes(now, before), zip(texts, texts, strict=True), strict=True)]
+
+
+def _period_rows(parts: Sequence[Period]) -> list[list[str]]:
+    """Return the periods of the day as text, and their sums when there are several."""
+    rows = [
+        [part.label, _grouped_money(part.profit_e8), _grouped_money(part.equity_e8), f"{part.fills:,}", _grouped_money(part.fees_e8),
+         f"{part.closed:,}", _grouped_money(part.realized_e8)]
+        for part in parts
+    ]  # fmt: skip
+    if len(parts) < 2:
+        return rows
+    profits = [part.profit_e8 for part in parts]
+    whole = None if None in profits else sum(profit or 0 for profit in profits)
+    counts = f"{sum(part.fills for part in parts):,}", f"{sum(part.closed for part in parts):,}"
+    fees, realized = (_grouped_money(sum(getattr(part, name) for part in parts)) for name in ("fees_e8", "realized_e8"))
+    return [*rows, ["all", _grouped_money(whole), "", counts[0], fees, counts[1], realized]]
 
 
 def _money(amount_e8: int | None) -> str:
     return UNKNOWN if amount_e8 is None else decimal_text(amount_e8)
+
+
+def _trades_on_clock(found: Report) -> list[list[str]]:
+    """Return the rows of `_trade_rows` as people read them: thousands apart, times on the exchange's clock."""
+    rows = [list(map(_grouped, row)) for row in _trade_rows(found)[1]]
+    for row, trade in zip(rows, found.trades, strict=True):
+        row[3:5] = (_clock(time_ns, found) for time_ns in (trade.open_time_ns, trade.close_time_ns))
+    return rows
+
+
+def _clock(time_ns: int, found: Report) -> str:
+    """Return a time in the report's zone; its date only when it is another day."""
+    when = datetime.fromtimestamp(time_ns // 10**9, ZoneInfo(found.zone))
+    return f"{when:%H:%M:%S}" if when.date().isoformat() == found.date else f"{when:%Y-%m-%d %H:%M:%S}"
+
+
+def _quantity(lots: int, exp: int) -> str:
+    """Return a quantity; a whole one has no decimals, which money always has."""
+    return decimal_text(lots, exp).removesuffix(".00")
 
 
 def _trade_rows(found: Report) -> tuple[list[str], list[list[str]]]:
@@ -124,7 +218,7 @@ def _trade_rows(found: Report) -> tuple[list[str], list[list[str]]]:
     rows = []
     for trade in found.trades:
         fees = None if trade.net_e8 is None else trade.pnl_e8 - trade.net_e8
-        what = [trade.symbol, "long" if trade.side > 0 else "short", decimal_text(trade.qty_lots, trade.qty_exp)]
+        what = [trade.symbol, "long" if trade.side > 0 else "short", _quantity(trade.qty_lots, trade.qty_exp)]
         when = [str(moment(trade.open_time_ns)), str(moment(trade.close_time_ns))]
         rows.append([*what, *when, *map(_money, (trade.cost_e8, trade.proceeds_e8, trade.pnl_e8, fees, trade.net_e8))])
     return columns, rows

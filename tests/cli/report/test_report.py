@@ -7,6 +7,7 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from email import message_from_bytes
+from decimal import Decimal
 from email.policy import default
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ledger.journal import Journal
 from tests.cli.conftest import document, invoke
 from tests.ledger.compare.test_causes import Told
 
+LEAN = Path(__file__).resolve().parents[4] / "shared" / "data" / "lean"
 DOC = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
 
 
@@ -127,3 +129,18 @@ def test_a_total_that_differs_is_a_finding(book, tmp_path, monkeypatch):
     monkeypatch.setattr(facts, "recount", lambda entries, *rest: honest([one for one in entries if one.side < 0], *rest))
     result = invoke("report", "daily", "--book", book, "--out", tmp_path)
     assert result.exit_code == 3 and "NO" in result.stdout
+
+
+@pytest.mark.skipif(not (LEAN / "minute").is_dir(), reason="real LEAN data is absent: ../shared/data/lean, seen from the project root, is not there")
+def test_the_parts_of_a_day_add_up_to_it_and_stand_on_the_exchanges_clock(tmp_path: Path) -> None:
+    words = ("--data", LEAN, "--symbol", "SPY", "--bar", "1m", "--start", "2013-10-07", "--end", "2013-10-09", "--no-picture")
+    document("backtest", "run", "sma_cross", *words, "--book", tmp_path / "m.db")
+    asked = ("report", "daily", "--book", tmp_path / "m.db", "--out", tmp_path)
+    told = document(*asked, "--by", "1h")
+    assert [row["period"] for row in told["periods"]] == [f"2013-10-09 {hour}" for hour in ("09:30", *(f"{hour}:00" for hour in range(10, 16)))]
+    profit = sum(Decimal(row["profit"]) for row in told["periods"])
+    assert profit == Decimal(told["after"]) - Decimal(told["before"]) and sum(row["fills"] for row in told["periods"]) == told["executions"]
+    assert len(Path(told["files"]["periods"]).read_text().splitlines()) == 8 and "Over the day" in Path(told["files"]["html"]).read_text()
+    assert "periods" not in document(*asked) and "By 30min" in invoke(*asked, "--by", "30min").stdout
+    for by, words_ in (("week", "a day has no such periods"), ("1s", "further apart"), ("soon", "not known")):
+        assert (answer := invoke(*asked, "--by", by)).exit_code == 2 and words_ in answer.stderr

@@ -17,6 +17,7 @@ from ledger.journal import Journal, JournalError
 from ledger.units import money
 from ledger.vocabulary import Method
 from sim.daily import html, report, write
+from sim.daily.paper import _outcome
 from tests.ledger.compare.test_causes import START, Told
 from tests.ledger.journal.journal_streams import stream
 
@@ -121,3 +122,20 @@ def test_an_empty_session_gets_a_sentence(tmp_path):
             report(journal, 1)
         with pytest.raises(JournalError, match="no session 7"):
             report(journal, 7)
+
+
+def test_people_read_grouped_amounts_in_the_page_and_programs_plain_ones_in_the_tables(tmp_path):
+    told = Told().trade("10", "10", "10000.123").trade("0", "-10", "11000", at=60).end()
+    with stored(tmp_path / "a.db", told) as journal:
+        files = write(report(journal, 1), tmp_path)
+    text = files["html"].read_text()
+    assert "9,998.77" in text and ">10<" in text and "10.00<" not in text
+    assert "(+$" in text and "%)" in text
+    assert "9998.77" in files["trades"].read_text() and "9,998.77" not in files["trades"].read_text()
+    assert set(files) == {"html", "trades", "totals", "figures"}
+
+
+def test_an_equity_nobody_knows_is_unknown_in_the_headline_and_no_change_is_made_up():
+    assert _outcome(None, money("5")) == "Equity unknown became $5.00"
+    assert _outcome(money("0"), money("5")) == "Equity $0.00 became $5.00 (+$5.00)"
+    assert _outcome(money("1000"), money("1000.004")) == "Equity $1,000.00 became $1,000.00 (+$0.004, +0.00%)"
