@@ -58,4 +58,4 @@ def guard_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Know of this process's own orders and of nothing else, as a guard in memory does."""
     said = Fold._on_execution
     monkeypatch.setattr(Fold, "_on_execution", lambda self, fact: said(self, fact) if f".{self._tag}." in fact.order_ref else [])
-    monkeypatch.setattr(Trader, "_close", lambda self, instrument, why: None)
+    monkeypatch.setattr(Trader, "_close", lambda self, *difference: None)

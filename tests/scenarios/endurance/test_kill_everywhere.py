@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import json
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -186,49 +187,72 @@ class Mortal(Wired):
         assert check(book) == Invariant.HOLDS
 
 
-def points_of(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def points_of(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the points that one life passes when nobody kills it."""
-    (folder := tmp_path / "whole").mkdir()
-    mortal = Mortal(monkeypatch, folder, *([FAULTS[name]] if FAULTS[name] else []), kill_at=0, delivered=True)
-    mortal.history()
-    return mortal.points
+    return lived(name, 0, True, folder, monkeypatch).points
 
 
-SOAK = bool(os.environ.get("ONEBOOK_SOAK"))
-NAMES = list(FAULTS) if SOAK else ["nothing else", "told by lists only", "lost order", "restart"]
+def lived(name: str, kill_at: int, delivered: bool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mortal:
+    """Return a process after its two lives under a fault."""
+    with TemporaryDirectory(dir=folder) as place, monkeypatch.context() as patch:
+        mortal = Mortal(patch, Path(place), *([FAULTS[name]] if FAULTS[name] else []), kill_at=kill_at, delivered=delivered)
+        mortal.history()
+    return mortal
 
 
-@pytest.mark.parametrize("delivered", [True, False], ids=["delivered", "lost in the socket"])
-@pytest.mark.parametrize("name", NAMES)
-def test_a_kill_at_any_line_leaves_one_order_and_the_gateways_fills(
-    name: str, delivered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    points = points_of(name, tmp_path, monkeypatch)
+def killed_at(name: str, delivered: bool, step: int, first: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Kill a process at every `step`th point of its life, each time anew; return how many times."""
+    points = points_of(name, folder, monkeypatch)
     assert {"wire-before", "wire-after", "begin", "commit-before", "commit-after"} <= set(points)
-    upto = [number for number, point in enumerate(points, 1) if point.startswith("wire")][-1] + 30
-    for number in range(1, min(len(points), upto if not SOAK else 10**9) + 1, 1 if SOAK else 4):
-        (folder := tmp_path / str(number)).mkdir()
-        mortal = Mortal(monkeypatch, folder, *([FAULTS[name]] if FAULTS[name] else []), kill_at=number, delivered=delivered)
+    numbers = range(1 + first % step, len(points) + 1, step)
+    for number in numbers:
         try:
-            mortal.history()
+            lived(name, number, delivered, folder, monkeypatch)
         except AssertionError as error:
             raise AssertionError(f"{name}, killed at {points[number - 1]} (point {number} of {len(points)}): {error}") from error
+    return len(numbers)
+
+
+SENT = [pytest.param(True, id="delivered"), pytest.param(False, id="lost in the socket")]
+
+
+@pytest.mark.parametrize("delivered", SENT)
+def test_a_kill_at_any_line_leaves_one_order_and_the_gateways_fills(delivered: bool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert killed_at("nothing else", delivered, 2, int(delivered), folder, monkeypatch) > 20
+
+
+@pytest.mark.parametrize("delivered", SENT)
+@pytest.mark.parametrize("name", list(FAULTS)[1:])
+def test_a_kill_at_some_lines_under_every_fault_leaves_one_order_and_the_gateways_fills(
+    name: str, delivered: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each fault begins at another line, so that all of them together miss none."""
+    assert killed_at(name, delivered, 12, 5 * list(FAULTS).index(name) + 6 * delivered, folder, monkeypatch) > 2
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("delivered", SENT)
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_kill_at_every_line_under_every_fault_leaves_one_order_and_the_gateways_fills(
+    name: str, delivered: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = killed_at(name, delivered, 1, 0, folder, monkeypatch)
+    print(json.dumps({"fault": name, "delivered": delivered, "kills": kills}), flush=True)
 
 
 @pytest.mark.parametrize("ablate", [no_fence, send_before_record], ids=lambda ablate: ablate.__name__)
-def test_without_the_state_between_claim_and_send_a_kill_leaves_a_second_order(ablate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_state_between_claim_and_send_a_kill_leaves_a_second_order(ablate: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ablation: killed just after the wire had the order, the book holds it for never sent."""
-    after = points_of("nothing else", tmp_path, monkeypatch).index("wire-after") + 1
+    after = points_of("nothing else", folder, monkeypatch).index("wire-after") + 1
     ablate(monkeypatch)
     # Without the record before the send fewer points are passed on the way.
-    killed = [number for number in range(after - 12, after + 1) if wrong_when_killed(number, tmp_path, monkeypatch)]
+    killed = [number for number in range(after - 12, after + 1) if wrong_when_killed(number, folder, monkeypatch)]
     assert killed
 
 
-def wrong_when_killed(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
-    (folder := tmp_path / str(number)).mkdir()
+def wrong_when_killed(number: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
     try:
-        Mortal(monkeypatch, folder, kill_at=number, delivered=True).history()
+        lived("nothing else", number, True, folder, monkeypatch)
     except AssertionError:
         return True
     return False

@@ -10,10 +10,8 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from shutil import rmtree
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -30,17 +28,6 @@ def require(found: Any, days: int) -> None:
     counts = found.counts
     assert counts["days"] == days and counts["orders"] > 2 * days and counts["executions"] >= counts["orders"] - counts["settled by a person"]
     assert counts["killed"] > 0 and counts["cuts"] > 0 and counts["restarts of the gateway"] == days
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder in memory, or on the disk where there is none."""
-    memory = Path("/dev/shm")
-    if not (memory.is_dir() and os.access(memory, os.W_OK)):
-        yield tmp_path
-        return
-    with TemporaryDirectory(prefix="onebook-soak-", dir=memory) as name:
-        yield Path(name)
 
 
 def test_every_evening_of_a_year_the_book_is_the_brokers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
