@@ -11,8 +11,9 @@ import re
 
 import click
 
-from cli.fuzz.campaign import campaign, run, zoo
+from cli.fuzz.campaign import campaign, run
 from cli.fuzz.tokens import explain, replay
+from cli.fuzz.zoo import replays, zoo
 
 
 class Fuzz(click.Group):
@@ -34,7 +35,7 @@ def fuzz() -> None:
     """
 
 
-for _command in (run, campaign, zoo, replay, explain):
+for _command in (run, campaign, zoo, replay, explain, replays):
     fuzz.add_command(_command)
 
 __all__ = ["fuzz"]

@@ -1,4 +1,4 @@
-"""`onebook fuzz run | campaign | zoo`: searches, their progress, and what the book keeps of them."""
+"""`onebook fuzz run | campaign`: searches, their progress, and what the book keeps of them."""
 
 from __future__ import annotations
 
@@ -151,59 +151,11 @@ def campaign(
     _finish(settings, content, names[0] if len(names) == 1 else "campaign", seed, page, no_store)
 
 
-@click.command()
-@click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="How many independent searches of each guard.")
-@click.option("--schedules", type=click.IntRange(1), default=200, show_default=True, help="Budget of one search.")
-@click.option("--guard", "guards", multiple=True, metavar="NAME", help="Only these guards; may be repeated.")
-@click.option("--book", type=click.Path(), help="Journal that the result is stored in.")
-@click.option("--no-store", is_flag=True, help="Store nothing.")
-@leaf
-def zoo(settings: Settings, seeds: int, schedules: int, guards: tuple[str, ...], no_store: bool) -> None:
-    """Show every way to buy twice that the zoo has, how soon each is found, and the real guard standing.
-
-    Exit code 3 when a bug was missed or the real guard fell.
-    """
-    speaker = voice()
-    began = time.perf_counter()
-    with speaker.progress() as say:
-        say("loading")
-        from sim.fuzz.campaign import Report, document
-        from sim.fuzz.campaign.coverage import Coverage
-        from sim.fuzz.campaign.run import ScenarioLine
-        from sim.fuzz.zoo.scenarios import ZOO
-        from sim.fuzz.zoo.table import table as ablation
-
-        if unknown := sorted(set(guards) - ZOO.keys()):
-            raise click.UsageError(f"no guard {unknown[0]!r}; the zoo has {', '.join(ZOO)}")
-        lines = ablation(range(seeds), schedules, guards, told=lambda line: say(f"{line.guard}: {line.found} of {line.seeds}"))
-        scenarios = [ScenarioLine(f"zoo.{line.guard}", line.schedules, line.moves, 0) for line in lines]
-        report = Report(scenarios, [], Coverage(), time.perf_counter() - began, 1, 0)
-        content = document(report, f"{seeds} seeds, {schedules} schedules each", lines)
-    wrong = [line.guard for line in lines if (line.found > 0) if line.intact] + [
-        line.guard for line in lines if not line.intact and line.found < line.seeds
-    ]
-    content["verdict"] = "failed" if wrong else "cut"
-    content["session"] = None if no_store else _stored(settings, content, "zoo", 0)
-    speaker.document(content)
-    rows = [
-        (line.guard, f"{line.found}/{line.seeds}", _known(line.median), _known(line.most), f"{line.schedules:,}", line.disaster)
-        for line in lines
-    ]
-    columns = ("guard", "found", "median", "max", "schedules", "its hole")
-    speaker.show(table("Found within the budget; median and max: schedules to the first failure", columns, rows, numbers=columns[1:5]))
-    if wrong:
-        raise click.exceptions.Exit(Code.FINDING)
-
-
-def _known(count: float | None) -> str:
-    return "-" if count is None else f"{count:g}"
-
-
 def _finish(settings: Settings, content: dict[str, Any], scope: str, seed: int, page: bool, no_store: bool) -> None:
     """Store, print, draw, and leave with the code of the verdict."""
     speaker = voice()
     content["files"] = {"lanes": _page(settings, content, scope)} if page and content["failures"] else {}
-    content["session"] = None if no_store else _stored(settings, content, scope, seed)
+    content["session"] = None if no_store else stored(settings, content, scope, seed)
     speaker.document(content)
     if not speaker.as_json:
         _show(content)
@@ -243,7 +195,8 @@ def _old_of(scenario: str) -> str:
     return f" --old {shlex.quote(old)}" if old else ""
 
 
-def _stored(settings: Settings, content: dict[str, Any], scope: str, seed: int) -> int:
+def stored(settings: Settings, content: dict[str, Any], scope: str, seed: int) -> int:
+    """Keep a report in the book; return the session's number."""
     from ledger.journal import Journal
     from sim.fuzz.campaign import keep
 

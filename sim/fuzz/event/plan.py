@@ -66,7 +66,7 @@ def _book(number: int) -> Book:
         lines.append(event(EventKind.LIMIT, reason=Limit.BURST_COUNT, cash_e8=2 - short))
     elif limited:
         lines.append(event(EventKind.LIMIT, reason=Limit.MAX_OPEN, cash_e8=1))
-        lines.append(event(EventKind.LIMIT, reason=Limit.MAX_POSITION, cash_e8=200 * SHARE, instrument=1))
+        lines.append(event(EventKind.LIMIT, reason=Limit.MAX_POSITION, cash_e8=150 * SHARE, instrument=1))
     if number == BOOKS - 1:
         lines.append(event(EventKind.GATE, reason=Gate.HALTED, side=Side.BUY))
     for line in lines:

@@ -8,15 +8,16 @@ command line can name it. `intact.NAME` is the real guard in the same world.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sim.fuzz.builds.alias import Build
 from sim.fuzz.explore import Scenario
 from sim.fuzz.ports import Desk
 from sim.fuzz.world import World
 from sim.fuzz.zoo import buying, recording
-from sim.fuzz.zoo.real import Disk, demand_of_the_book
-from sim.fuzz.zoo.real import real as real_bot
+
+if TYPE_CHECKING:
+    from sim.fuzz.builds.alias import Build
+    from sim.fuzz.zoo.real import Disk
 
 Guard = Callable[[Desk, list[str]], Coroutine[Any, Any, None]]
 SYMBOLS = ("AAPL", "MSFT", "NVDA", "AMD")
@@ -102,6 +103,9 @@ def intact(
     world: World, faults: dict[str, int] | None = None, cash: int = 1_000_000, each_own: bool = False, old: Build | None = None
 ) -> Disk:
     """Fill a world with the real guard; by default every fault may happen. `old` is the release of the fault `old`."""
+    from sim.fuzz.zoo.real import Disk, demand_of_the_book  # the compiled ledger is loaded by those who need it: replaying a bug does not
+    from sim.fuzz.zoo.real import real as real_bot
+
     symbols = _symbols(world, each_own)
     desk, disk = Desk(world, cash), Disk(symbols, cash)
     for kind, at_most in (EVERY_FAULT if faults is None else faults).items():

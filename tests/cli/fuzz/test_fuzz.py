@@ -166,3 +166,30 @@ def test_an_old_build_is_named_runs_beside_and_is_needed_again_by_its_token(tmp_
     assert "old: " in invoke("fuzz", "explain", token, "--old", tmp_path / "old").stdout
     assert invoke("fuzz", "run", "zoo.no_lock", "--old", tmp_path / "old").exit_code == 2
     assert invoke("fuzz", "run", "builds.rows", "--old", "no-such-release").exit_code == 2
+
+
+def test_mutants_of_the_real_code_are_a_table_of_the_zoo_where_the_tests_are(tmp_path, monkeypatch):
+    words = ("fuzz", "zoo", "--mutants", "--seeds", 1, "--guard", "no dedup", "--guard", "never opened", "--cores", 1)
+    found = document(*words, "--book", tmp_path / "m.db")
+    assert [(line["intact"], line["found"]) for line in found["zoo"]] == [(True, 0), (False, 1), (True, 0), (False, 1)]
+    assert found["verdict"] == "cut" and found["survivors"] == [] and {key for key in found if f"`{key}`" not in DOC} == set()
+    assert invoke(*words, "--schedules", 1, "--no-store").exit_code in (0, 3)
+    wrong = invoke("fuzz", "zoo", "--mutants", "--guard", "tiger")
+    assert wrong.exit_code == 2 and "no dedup" in wrong.stderr
+    monkeypatch.setattr("ledger.kernel.ROOT", tmp_path)
+    missing = invoke("fuzz", "zoo", "--mutants")
+    assert missing.exit_code == 2 and "this installation has no tests; run it in a checkout" in missing.stderr
+
+
+def test_tokens_are_replayed_in_fresh_processes_and_a_broken_promise_is_a_finding(monkeypatch):
+    words = ("fuzz", "replays", "--seeds", 1, "--guard", "cycle_set", "--guard", "last_report_wins", "--count", 6)
+    found = document(*words)
+    assert (found["replays"], found["reproduced"], found["tokens"], found["otherwise"]) == (6, 6, 4, [])
+    assert {key for key in found if f"`{key}`" not in DOC} == set()
+    from sim.fuzz.campaign import fresh
+
+    real = fresh._promise
+    monkeypatch.setattr(fresh, "_promise", lambda *words: real(*words)._replace(message="another"))
+    broken = invoke("fuzz", "replays", "--seeds", 1, "--guard", "no_lock", "--count", 2)
+    assert broken.exit_code == 3 and "0 of 2 replays" in broken.stdout and "under hash seed" in broken.stdout
+    assert invoke("fuzz", "replays", "--guard", "tiger").exit_code == 2

@@ -1,25 +1,28 @@
 """Every guard of the core and the runner taken away, one at a time, and how many schedules it takes to notice.
 
-    python -m tests.scenarios.fuzz.mutants --seeds 20 --budget 2000 [--json FILE] [--store BOOK]
+    onebook fuzz zoo --mutants --seeds 20 --schedules 2000
 
-Theory of operation. Core mutants run in a process of their own without the compiler, because compiled kernels
-cannot be patched; runner mutants run here. A mutant that survives a seed is a missing check, and the exit code is 3.
-With --store the table is kept in a book as a session of kind fuzz.
+Theory of operation. A job is one mutant in some seeds; jobs go to processes, on as many cores as are given. Core mutants run
+without the compiler, because compiled kernels cannot be patched. The intact code goes through the same
+worlds first and must survive. A mutant that survives a seed is a missing check. The command line
+runs this and keeps the table in the book as a session of kind fuzz; nothing here prints.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+import multiprocessing
 import os
 import statistics
-import subprocess
-import sys
-from pathlib import Path
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[3]
 SCOPE = "mutants of the core and the runner"
+DEPTHS = {"event": "tests.scenarios.fuzz.core_mutants", "runner": "tests.scenarios.fuzz.runner_mutants"}
+INTACT_BUDGET = 150
 
 
 class Row(NamedTuple):
@@ -37,25 +40,53 @@ class Row(NamedTuple):
         return all(self.found)
 
 
-def core_rows(seeds: int, budget: int) -> list[Row]:
-    """Run the core's mutants in plain Python."""
-    environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-W", "ignore::RuntimeWarning", "-m", "tests.scenarios.fuzz.mutants", "--core", "--seeds", str(seeds), "--budget", str(budget)]
-    child = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
-    if child.returncode != 0:
-        raise RuntimeError(f"the core's mutants could not be run: {child.stderr[-2_000:]}")
-    return [Row(*line[:3], tuple(line[3]), *line[4:]) for line in json.loads(child.stdout)]
+class Job(NamedTuple):
+    """One mutant (None: the intact code) of a depth, by its place in the depth's list."""
+
+    depth: str
+    place: int | None
+    seeds: tuple[int, ...]
+    budget: int
 
 
-def rows_of(depth: str, seeds: int, budget: int) -> list[Row]:
-    """Run all mutants of a depth in this process; the intact code comes first and must survive."""
-    module: Any = __import__(f"tests.scenarios.fuzz.{'core' if depth == 'event' else 'runner'}_mutants", fromlist=["MUTANTS"])
+def run(job: Job) -> Row:
+    """Search one mutant in every seed of a job."""
+    module: Any = import_module(DEPTHS[job.depth])
+    mutant = module.MUTANTS[job.place] if job.place is not None else None
+    budget = job.budget if mutant else min(job.budget, INTACT_BUDGET)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # plain Python warns where compiled integers wrap
+        tries = [module.found_after(mutant, seed, budget) for seed in job.seeds]
+    name, guard = (mutant.name, mutant.guard) if mutant else ("intact", "nothing is missing")
+    return Row(job.depth, name, guard, tuple(count for count, _ in tries), next((what for _, what in tries if what), ""), budget)
+
+
+@contextmanager
+def _plain_python(depth: str) -> Iterator[None]:
+    """Let processes that are started here run the core without the compiler."""
+    before = os.environ.get("NUMBA_DISABLE_JIT")
+    if depth == "event":
+        os.environ["NUMBA_DISABLE_JIT"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop("NUMBA_DISABLE_JIT", None)
+        if before is not None:
+            os.environ["NUMBA_DISABLE_JIT"] = before
+
+
+def rows_of(
+    depth: str, seeds: Sequence[int], budget: int, cores: int = 1, told: Callable[[Row], None] | None = None, only: Sequence[str] = ()
+) -> list[Row]:
+    """Search the intact code of a depth and all its mutants (or those that `only` names), in processes of their own."""
+    places = [(place, mutant.name) for place, mutant in enumerate(import_module(DEPTHS[depth]).MUTANTS)]
+    jobs = [Job(depth, place, tuple(seeds), budget) for place, name in [(None, ""), *places] if place is None or not only or name in only]
     rows = []
-    for mutant in (None, *module.MUTANTS):
-        most = budget if mutant else min(budget, 150)
-        tries = [module.found_after(mutant, seed, most) for seed in range(seeds)]
-        name, guard = (mutant.name, mutant.guard) if mutant else ("intact", "nothing is missing")
-        rows.append(Row(depth, name, guard, tuple(count for count, _ in tries), next((what for _, what in tries if what), ""), most))
+    with _plain_python(depth), ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+        for row in pool.map(run, jobs):
+            rows.append(row)
+            if told is not None:
+                told(row)
     return rows
 
 
@@ -67,57 +98,24 @@ def document(rows: list[Row], seeds: int, budget: int) -> dict[str, Any]:
         zoo.append({
             "guard": f"{row.depth}: {row.guard}", "disaster": f"{row.name}: {row.of}" if row.of else row.name, "intact": row.name == "intact",
             "found": len(hits), "seeds": seeds, "median": int(statistics.median(hits)) if hits else None, "max": max(hits, default=None), "token": "",
+            "schedules": sum(count or row.budget for count in row.found),
         })  # fmt: skip
+    intact = [row for row in rows if row.name == "intact"]
     survivors = [row.name for row in rows if row.name != "intact" and not row.killed]
-    verdict = "failed" if survivors or any(any(row.found) for row in rows if row.name == "intact") else "cut"
+    verdict = "failed" if survivors or any(any(row.found) for row in intact) else "cut"
     return {
-        "schema": 1, "verdict": verdict, "bound": f"{len(rows) - 2} mutants, {seeds} seeds, {budget:,} schedules each", "scenarios": [],
-        "schedules": sum(count or row.budget for row in rows for count in row.found), "moves": None, "seconds": None, "per_second": None, "cores": 1, "failures": [],
+        "schema": 1, "verdict": verdict, "bound": f"{len(rows) - len(intact)} mutants, {seeds} seeds, {budget:,} schedules each", "scenarios": [],
+        "schedules": sum(line["schedules"] for line in zoo), "moves": None, "seconds": None, "per_second": None, "cores": 1, "seed": 0, "failures": [],
         "coverage": [], "zoo": zoo, "survivors": survivors,
     }  # fmt: skip
 
 
-def store(book: Path, found: dict[str, Any]) -> int:
-    """Keep the table in a book; return the session's number."""
-    from ledger.journal import Journal
-
-    with Journal.open(book) as journal:
-        session = journal.begin("fuzz", SCOPE, config={"bound": found["bound"]})
-        session.keep("onebook.fuzz", json.dumps(found))
-        session.end(found["verdict"])
-        return session.id
+def measured(seeds: int, budget: int, cores: int, told: Callable[[Row], None] | None = None, only: Sequence[str] = ()) -> dict[str, Any]:
+    """Search every mutant of both depths; return the table as a document."""
+    rows = [row for depth in DEPTHS for row in rows_of(depth, range(seeds), budget, cores, told, only)]
+    return document(rows, seeds, budget) | {"cores": cores}
 
 
-def table(found: dict[str, Any]) -> str:
-    """Return the table as text."""
-    lines = [f"{'found':>7}  {'median':>6}  {'max':>5}  guard, and what became of it without"]
-    for row in found["zoo"]:
-        share = f"{row['found']}/{row['seeds']}"
-        lines.append(f"{share:>7}  {row['median'] or '-':>6}  {row['max'] or '-':>5}  {row['guard']} | {row['disaster'][:110]}")
-    return "\n".join(lines)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run, show, keep."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--budget", type=int, default=2_000)
-    parser.add_argument("--core", action="store_true", help="only the core's, as JSON, in this process")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--store", type=Path)
-    chosen = parser.parse_args(arguments)
-    if chosen.core:
-        print(json.dumps(rows_of("event", chosen.seeds, chosen.budget)))
-        return 0
-    rows = core_rows(chosen.seeds, chosen.budget) + rows_of("runner", chosen.seeds, chosen.budget)
-    found = document(rows, chosen.seeds, chosen.budget)
-    print(table(found))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(found, indent=1), "utf-8")
-    if chosen.store:
-        print(f"stored as session {store(chosen.store, found)} in {chosen.store}")
-    return 3 if found["verdict"] == "failed" else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def names() -> list[str]:
+    """Return the name of every mutant."""
+    return [mutant.name for module in DEPTHS.values() for mutant in import_module(module).MUTANTS]

@@ -196,6 +196,20 @@ def test_schedules_and_tokens_are_the_same_in_fresh_processes_under_any_hash_see
     assert [child.returncode for child in children] == [0, 0, 0] and len(set(digests)) == 1 and len(digests[0]) == 64
 
 
+def test_a_replay_of_a_bug_of_the_zoo_loads_no_compiler_and_no_table_library():
+    code = "import sys, sim.fuzz.tokens, sim.fuzz.replay, sim.fuzz.zoo.scenarios; print({'numba', 'numpy', 'pandas', 'sqlite3'} & {*sys.modules})"
+    child = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert child.stdout.strip() == "set()", child.stderr
+
+
+@pytest.mark.soak
+def test_ten_thousand_replays_in_fresh_processes_come_out_the_same():
+    from sim.fuzz.campaign.fresh import promises, replays
+
+    kept = replays(list(promises(range(100))), 10_000, os.cpu_count() or 1)
+    assert kept.replays == 10_000 and kept.broken == []
+
+
 def test_a_set_of_tasks_has_the_order_in_which_they_were_made():
     orders = set()
 
