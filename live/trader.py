@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ledger.book import H_CASH, H_DEPOSITS, N_INSTRUMENT, N_TIME, O_STATUS, event
+from ledger.book import H_CASH, H_DEPOSITS, H_GATES, N_INSTRUMENT, N_TIME, O_STATUS, event
 from ledger.keys import instrument_of
 from ledger.port import Ended, Fate
 from ledger.vocabulary import EventKind, Gate, OrderStatus, Outcome, Side
@@ -35,7 +35,7 @@ from live.tape import act
 if TYPE_CHECKING:
     from decimal import Decimal
 
-_UNKNOWN = int(OrderStatus.UNKNOWN)
+_UNKNOWN, _UNRECONCILED = int(OrderStatus.UNKNOWN), int(Gate.NOT_RECONCILED)
 
 
 class Trader(Orders):
@@ -72,7 +72,7 @@ class Trader(Orders):
         settled = [difference for difference in found.differences if self._is_settled(difference, now.time_ns)]
         for difference in settled:
             self._close(difference)
-        if found.agrees:
+        if found.agrees and int(self.session.book.arena[H_GATES]) & _UNRECONCILED:  # where entries are open, a look leaves no trace
             self._oms.on_reconciled(now.time_ns, f"lists of {now.time_ns} agree", frozenset(found.set_aside))
         self.look_wanted = not found.agrees or len(settled) < len(found.differences)
         self._unsettled = {difference: self._unsettled.get(difference, now.time_ns) for difference in found.differences}

@@ -63,6 +63,8 @@ class Session:
         self._names.load(journal.connection)
         self._tables = Tables(self.id, _symbols(journal.connection, self.id, self._names), zone_of(json.loads(row["config"])))
         self._raw: list[tuple[int, str, str]] = []
+        self._messages = -1
+        """Messages that are stored, -1 before anybody asked."""
         self._stopped = ""
         self._pid = os.getpid()
 

@@ -128,12 +128,14 @@ class Transaction:
     def _store_raw(self) -> None:
         """Insert the broker's messages that wait."""
         s, connection = self._session, self._journal.connection
-        last = connection.execute("SELECT coalesce(max(number), 0) FROM broker_event WHERE session_id = ?", (s.id,)).fetchone()[0]
+        last = s._messages
+        if last < 0 or not s.exclusive:  # nobody else adds messages to an exclusive session
+            last = connection.execute("SELECT coalesce(max(number), 0) FROM broker_event WHERE session_id = ?", (s.id,)).fetchone()[0]
         connection.executemany(
             "INSERT INTO broker_event (session_id, number, received_ns, source, body) VALUES (?, ?, ?, ?, ?)",
             [(s.id, number, *message) for number, message in enumerate(s._raw, last + 1)],
         )
-        s._raw = []
+        s._raw, s._messages = [], last + len(s._raw)
 
     def one(self, event: Row) -> None:
         """Insert an event that the book has taken; the other tables follow now or later."""

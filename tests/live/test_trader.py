@@ -122,6 +122,18 @@ def test_an_unanswered_list_opens_nothing_and_proves_nothing(tmp_path: Path) -> 
             assert d.buy(10, bar=3, contract=MSFT) == Outcome.NOT_RECONCILED
 
 
+def test_a_look_that_finds_all_well_leaves_nothing_in_the_book(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "a.db") as journal:
+        d = Desk(journal, FakeWire(), reconciled=False)
+        before = d.session.book.seq
+        assert d.trader.look(None, lists(d)).agrees and d.session.book.seq == before + 1, "the first one opens the gate"
+        before = d.session.book.seq, d.session.names()
+        for _ in range(5):
+            d.clock.ns += APART_NS
+            assert d.trader.look(None, lists(d)).agrees
+        assert (d.session.book.seq, d.session.names()) == before
+
+
 def test_two_looks_too_close_together_prove_nothing(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "a.db") as journal:
         d = Desk(journal, FakeWire())

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from ledger.journal.store.locks import open_private
 
 _SLOT, _BODY = struct.Struct("<8s2q32s24s"), struct.Struct("<8s2q32s")
-_MAGIC, _EMPTY = b"onebmark", bytes(_SLOT.size)
+_MAGIC = b"onebmark"
 SYNC_EVERY = 64
 """Commits between two fsyncs of the mark."""
 
@@ -45,9 +45,10 @@ def read_marks(path: Path) -> tuple[list[Mark], list[int]]:
         return [], []
     good: list[Mark] = []
     bad: list[int] = []
-    for start in range(0, len(content), _SLOT.size):
+    empty = (len(content) - len(content.lstrip(b"\0"))) // _SLOT.size * _SLOT.size
+    for start in range(empty, len(content), _SLOT.size):
         slot, number = content[start : start + _SLOT.size], start // _SLOT.size + 1
-        if slot == _EMPTY or not slot.strip(b"\0"):
+        if not slot.strip(b"\0"):
             continue
         if len(slot) < _SLOT.size:
             bad.append(number)
