@@ -145,8 +145,9 @@ class Result:
         """Equity at each moment in the currency, as float, for display; UTC index."""
         import pandas as pd
 
-        index = pd.to_datetime(self.simulation.values[:, 0], utc=True)
-        return pd.Series(self.equity_e8 / 1e8, index=index, name="equity")
+        from sim import frames
+
+        return pd.Series(self.equity_e8 / 1e8, index=frames.times(self.simulation.times_ns), name="equity")
 
     @cached_property
     def figures(self) -> dict[str, Any]:

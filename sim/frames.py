@@ -53,10 +53,11 @@ def from_frame(frame: Any, symbol: str, **reading: Any) -> History:
         return load(str(path), **reading)[0]._replace(source="DataFrame")
 
 
-def _times(values: Any) -> pd.DatetimeIndex:
+def times(ns: Any) -> pd.DatetimeIndex:
+    """Return UTC times of int64[n] ns; `pandas.to_datetime` takes fifty times as long, one number after the other."""
     import pandas as pd
 
-    return pd.to_datetime(values, utc=True)
+    return pd.DatetimeIndex(np.ascontiguousarray(ns, np.int64).view("M8[ns]"), tz="UTC")
 
 
 def _symbols(sim: Simulation, numbers: Any) -> Any:
@@ -77,7 +78,7 @@ def fills(sim: Simulation) -> pd.DataFrame:
     who, keys = rows[:, N_INSTRUMENT], sim.book.orders[rows[:, N_ORDER], O_KEY]
     return pd.DataFrame(
         {
-            "time": _times(rows[:, N_TIME]), "symbol": _symbols(sim, who),
+            "time": times(rows[:, N_TIME]), "symbol": _symbols(sim, who),
             "side": [SIDES[int(side)] for side in rows[:, N_SIDE]], "purpose": [Purpose(purpose_of(int(key))).name for key in keys],
             "qty": _scaled(sim, who, rows[:, N_QTY], I_QTY_EXP), "price": _scaled(sim, who, rows[:, N_PRICE], I_PRICE_EXP),
             "fee": rows[:, N_FEE] / 1e8, "key": keys,
@@ -93,7 +94,7 @@ def orders(sim: Simulation) -> pd.DataFrame:
     who, limited = rows[:, O_INSTRUMENT], np.isin(rows[:, O_TYPE], (OrderType.LIMIT, OrderType.STOP_LIMIT))
     return pd.DataFrame(
         {
-            "time": _times(rows[:, O_TIME]), "symbol": _symbols(sim, who),
+            "time": times(rows[:, O_TIME]), "symbol": _symbols(sim, who),
             "purpose": [Purpose(purpose_of(int(key))).name for key in rows[:, O_KEY]],
             "type": [OrderType(int(kind)).name for kind in rows[:, O_TYPE]], "side": [SIDES[int(side)] for side in rows[:, O_SIDE]],
             "qty": _scaled(sim, who, rows[:, O_QTY], I_QTY_EXP), "filled": _scaled(sim, who, rows[:, O_FILLED], I_QTY_EXP),
@@ -118,7 +119,7 @@ def trades(sim: Simulation) -> pd.DataFrame:
         {
             "symbol": _symbols(sim, who), "side": ["long" if side > 0 else "short" for side in rows[:, A_SIDE]],
             "qty": _scaled(sim, who, rows[:, A_QTY], I_QTY_EXP),
-            "opened": _times(entries[book.lots[rows[:, A_LOT], L_ENTRY], N_TIME]), "closed": _times(entries[rows[:, A_CLOSE], N_TIME]),
+            "opened": times(entries[book.lots[rows[:, A_LOT], L_ENTRY], N_TIME]), "closed": times(entries[rows[:, A_CLOSE], N_TIME]),
             "cost": rows[:, A_COST] / 1e8, "proceeds": rows[:, A_PROCEEDS] / 1e8,
             "fees": fee / 1e8, "pnl": (gross - fee) / 1e8, "pnl_e8": gross - fee,
         }
@@ -135,7 +136,7 @@ def periods(found: list[Period]) -> pd.DataFrame:
     index = pd.Index([one.label for one in found], name="period")
     return pd.DataFrame(
         {
-            "until": _times(np.array([one.until_ns for one in found], np.int64)),
+            "until": times(np.array([one.until_ns for one in found], np.int64)),
             "equity": money("equity_e8"), "profit": money("profit_e8"),
             "return": np.array([one.change for one in found], np.float64),
             "drawdown": np.array([one.drawdown for one in found], np.float64),

@@ -98,6 +98,11 @@ class Simulation:
         """int64[m]: cash and positions at each moment, at 1e-8 of the currency."""
         return np.asarray(self.values[:, 2] + self.values[:, 3])
 
+    @property
+    def times_ns(self) -> Ints:
+        """int64[m]: the moments of the equity curve, UTC ns."""
+        return np.asarray(self.values[:, 0])
+
 
 def _setup(histories: Sequence[History], short: bool, setting: Setting, cash_e8: int) -> list[Ints]:
     """Return the events every run begins with: instruments, limits, cash."""

@@ -30,6 +30,7 @@ from sim.engine.drive.worlds import Interval
 from sim.sweep.core.account import (
     R_BAR, R_FEE, R_OPENS, R_OUTCOME, R_PRICE, R_QTY, R_RESERVE, R_SIDE, R_TARGET, R_WORST, R_WORST_FEE,
 )  # fmt: skip
+from sim.sweep.core.equity import draw
 from sim.sweep.core.market import Deal
 from sim.sweep.trades import closed_trades
 from sim.trades import Trades
@@ -37,9 +38,6 @@ from strategies.api import Strategy, may_short
 
 Ints = NDArray[np.int64]
 SECOND = 1_000_000_000
-VECTOR = 16
-MASK = 2**63 - 1
-"""Changes no index and shows the compiler that it is not negative."""
 _PARTS = range(7)
 DAY, FILL, FEE, MARK, WISH, ACKNOWLEDGED, EXPIRED = _PARTS
 """The events a bar may have, in their order."""
@@ -152,26 +150,6 @@ def stretches(fills: Ints, deal: Deal, bars: int) -> tuple[Ints, Ints, Ints]:
     return np.concatenate([[0], fills[:, R_BAR] + 1, [bars]]), deal.cash - spent, held
 
 
-@kernel
-def _equity(close: Ints, fills: Ints, cash: int, multiply: int, out: Ints) -> None:
-    """Fill out with cash + position x close, both constant between two fills (out modified in place).
-
-    Whole vectors are written: what is too much at the end of a stretch, the next one writes over.
-    """
-    begins, held, bars = np.int64(0), np.int64(0), np.int64(close.shape[0])
-    for k in range(fills.shape[0] + 1):
-        ends = fills[k, R_BAR] + 1 if k < fills.shape[0] else bars
-        many = min((ends - begins + VECTOR - 1) // VECTOR * VECTOR, bars - begins)
-        first, each = begins & MASK, held * multiply
-        for i in range(many):
-            out[first + i] = cash + each * close[first + i]
-        if k < fills.shape[0]:
-            signed = fills[k, R_SIDE] * fills[k, R_QTY]
-            cash -= signed * fills[k, R_PRICE] * multiply + fills[k, R_FEE]
-            held += signed
-        begins = ends
-
-
 def _worth(deal: Deal, price: Ints, qty: Ints) -> Ints:
     """Return price x quantity in e8, each rounded half to even, either sign: `account.worth` of whole arrays."""
     if deal.divide == 1:
@@ -231,14 +209,19 @@ class KernelRun(runs.Simulation):
         if self.deal.divide != 1:
             return np.asarray(self.values[:, 2] + self.values[:, 3])
         close = np.ascontiguousarray(self.histories[0].close_ticks, np.int64)
-        out = np.empty(close.size, np.int64)
-        _equity(close, self.fills, self.deal.cash, self.deal.multiply, out)
+        out, place = np.empty(close.size, np.int64), np.array([0, 0, self.deal.cash, 0])
+        draw(close, self.record, len(self.record), self.deal.multiply, close.size, place, out)
         return out
 
     @cached_property
     def trades(self) -> Trades:
         """The closed trades, equal to `sim.trades.closed_trades` of the book, without making the book."""
         return closed_trades(self.fills, self.histories[0].start_ns, self.deal)
+
+    @property
+    def times_ns(self) -> Ints:
+        """int64[T]: the ends of the bars, UTC ns."""
+        return self.histories[0].end_ns
 
     @cached_property
     def interval(self) -> Interval | None:

@@ -3,7 +3,8 @@
 Theory of operation. A strategy that declares its wishes as columns, under a setting that a Deal can
 express, is run by the same `by_words` that sweeps use, with its decisions kept. What comes back is a
 Simulation like that of `sim.run.simulate`, digest for digest; it differs in that nothing but the decisions
-exists before it is read.
+(and the equity, where it is drawn on the way) exists before it is read. What can be made in one pass over the
+bars is (`_whole`); what that gives up is made again with the bars judged first (`_judged`), which says no with a reason.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from numpy.typing import NDArray
 from sim.data import History
 from sim.engine.signals import seen
 from sim.run import Setting
-from sim.sweep.core.account import FINE, S_ROWS, S_STATUS
+from sim.sweep.core.account import FINE, R_TARGET, S_ROWS, S_STATUS
 from sim.sweep.book import KernelRun
 from sim.sweep.core.kernels import Accounts, by_bars, by_words
 from sim.sweep.core.market import Deal, Survey, bare, deal, survey
 from sim.sweep.program import Sheet, Sight, program, sides
 from sim.sweep.core.statistics import scratch
-from sim.sweep.stream import by_stream, can_stream
+from sim.sweep.stream import UNKNOWN, at_once, by_stream, can_stream
 from sim.sweep.work import WORDS, Case, empty, over, why_not
 from strategies.api import Strategy, is_compiled, may_short
 
@@ -39,16 +40,45 @@ def kernel_run(
     Raises:
         UnitError: a setting that is no number.
     """
-    setting, found = setting or Setting(), survey(history)
+    setting = setting or Setting()
     case = Case((history,), strategy, setting, 1, "bar")
-    if why_not(case, found) or (strategy.columnar is None if kernel == WORDS else not is_compiled(strategy)):
+    if why_not(case, UNKNOWN) or (strategy.columnar is None if kernel == WORDS else not is_compiled(strategy)):
         return None
-    numbers = deal(history, setting, may_short(strategy, params), found)
+    return (_whole(case, params) if kernel == WORDS else None) or _judged(case, params, kernel)
+
+
+def _judged(case: Case, params: Any, kernel: str) -> KernelRun | None:
+    """Return a run over bars that are judged first."""
+    history, found = case.histories[0], survey(case.histories[0])
+    if found.unusual:
+        return None
+    numbers = deal(history, case.setting, may_short(case.strategy, params), found)
     accounts = _by_words(case, params, numbers, found) if kernel == WORDS else _by_bars(case, params, numbers)
-    state = accounts.state[0]
-    if state[S_STATUS] != FINE:
+    return _run(case, params, numbers, accounts) if accounts.state[0, S_STATUS] == FINE else None
+
+
+def _whole(case: Case, params: Any) -> KernelRun | None:
+    """Return a run in one pass, or None where it cannot be had so."""
+    history, declared = case.histories[0], case.strategy.columnar(params)  # type: ignore[misc]
+    loose, short = deal(history, case.setting, True, UNKNOWN), may_short(case.strategy, params)
+    if history.end_ns.size == 0 or loose.divide != 1 or not can_stream(declared):
         return None
-    return KernelRun(history, strategy, params, setting, numbers, _fitting(accounts.record, int(state[S_ROWS])))
+    done = at_once(history, declared, loose._replace(short=int(short)))
+    if done is None or done.found.unusual:
+        return None
+    numbers = deal(history, case.setting, short, done.found)
+    # No decision looked at more lots than its own target and the position, which is an earlier one.
+    targets = done.accounts.record[: done.accounts.state[0, S_ROWS], R_TARGET]
+    if 2 * max(int(targets.max(initial=0)), -int(targets.min(initial=0))) > numbers.lots_cap:
+        return None
+    run = _run(case, params, numbers, done.accounts)
+    run.__dict__["equity_e8"] = done.equity
+    return run
+
+
+def _run(case: Case, params: Any, numbers: Deal, accounts: Accounts) -> KernelRun:
+    record = _fitting(accounts.record, int(accounts.state[0, S_ROWS]))
+    return KernelRun(case.histories[0], case.strategy, params, case.setting, numbers, record)
 
 
 def _fitting(record: Ints, rows: int) -> Ints:

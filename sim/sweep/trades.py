@@ -23,27 +23,33 @@ PNL, OPENED, CLOSED, INSTRUMENT, SIDE, QTY, COST, PROCEEDS, FEES = range(len(Tra
 
 def closed_trades(fills: Ints, start_ns: Ints, deal: Deal) -> Trades:
     """Return the closed trades of fills int64[n, RECORD], each at the start of the bar after its decision."""
-    out = np.empty((len(Trades._fields), _closing(fills)), np.int64)
-    _match(fills, np.ascontiguousarray(start_ns, np.int64), deal, np.empty((LOT_ROOM, 4), np.int64), out)
+    when = np.empty(len(fills), np.int64)
+    out = np.empty((len(Trades._fields), _look_up(fills, np.ascontiguousarray(start_ns, np.int64), when)), np.int64)
+    _match(fills, when, deal, np.empty((LOT_ROOM, 4), np.int64), out)
     return Trades(*out)
 
 
 @kernel
-def _closing(fills: Ints) -> int:
-    """Return how many fills close any of a position."""
+def _look_up(fills: Ints, start_ns: Ints, when: Ints) -> int:
+    """Fill the times of fills (when modified in place), apart from all else so that waits for memory overlap.
+
+    Returns:
+        How many fills close any of a position.
+    """
     position, count = np.int64(0), 0
     for k in range(fills.shape[0]):
+        when[k] = start_ns[fills[k, R_BAR] + 1]
         count += 1 if position * fills[k, R_SIDE] < 0 else 0
         position += fills[k, R_SIDE] * fills[k, R_QTY]
     return count
 
 
 @kernel
-def _match(fills: Ints, start_ns: Ints, deal: Deal, lots: Ints, out: Ints) -> None:
+def _match(fills: Ints, when: Ints, deal: Deal, lots: Ints, out: Ints) -> None:
     """Match fills with lots, the oldest first, and write a column of out for each that closes any (lots, out modified in place)."""
     trades, oldest, held = 0, 0, 0
     for k in range(fills.shape[0]):
-        side, qty, fee, time_ns = fills[k, R_SIDE], fills[k, R_QTY], fills[k, R_FEE], start_ns[fills[k, R_BAR] + 1]
+        side, qty, fee, time_ns = fills[k, R_SIDE], fills[k, R_QTY], fills[k, R_FEE], when[k]
         value = worth(deal, fills[k, R_PRICE], qty)
         before, old = qty, lots[oldest % LOT_ROOM, L_TIME]
         cost, proceeds, paid = 0, 0, 0

@@ -144,27 +144,52 @@ def _flat(fees: CostModel) -> bool:
     return same and fees.tier_tops == NO_TIERS and len(set(fees.tier_rates_e8)) == 1
 
 
-@kernel
-def _judged(
-    start: Ints, end: Ints, opens: Ints, high: Ints, low: Ints, close: Ints, factor: Floats
-) -> tuple[bool, bool, bool, int, bool]:
-    """Pass over the bars once: prices are read from memory, and that is what it costs.
+class Look(NamedTuple):
+    """The columns of a history that are judged, [T] each, and what was found so far."""
 
-    Returns:
-        Whether a bar overlaps the one before it; whether two end less than a second apart; whether one opens outside its
-        range, or its range is not above 0; the greatest price; whether every close is above 0 and every factor the same.
-    """
-    outside = np.int64(opens[0] < low[0]) | np.int64(opens[0] > high[0]) | np.int64(low[0] < 1)
-    wrong = near = other = np.int64(0)
-    dearest, least, first = max(high[0], close[0]), close[0], factor[0]
-    for i in range(np.uint64(end.shape[0] - 1)):
-        t = i + np.uint64(1)
-        wrong |= np.int64(start[t] < end[i]) | np.int64(end[t] <= end[i])
-        near |= np.int64(end[t] - end[i] < SECOND)
+    start: Ints
+    end: Ints
+    open: Ints
+    high: Ints
+    low: Ints
+    close: Ints
+    factor: Floats
+    found: Ints  # [FOUND]
+
+
+WRONG, NEAR, OUTSIDE, UNSTEADY, DEAREST = range(5)
+FOUND = 5
+"""Whether a bar overlaps the one before it; two end less than a second apart; one opens outside its range, or its range is not
+above 0; a close is not above 0, or a factor differs from the first; and the greatest price."""
+
+
+def look(history: History) -> Look:
+    """Return the columns of a history that has bars, and that nothing is found yet."""
+    columns = [getattr(history, name) for name in ("start_ns", "end_ns", "open_ticks", "high_ticks", "low_ticks", "close_ticks")]
+    start, end, opens, high, low, close = (np.ascontiguousarray(column, np.int64) for column in columns)
+    factor = np.ascontiguousarray(history.signal_factor, np.float64)
+    return Look(start, end, opens, high, low, close, factor, np.zeros(FOUND, np.int64))
+
+
+@kernel
+def judge(bars: Look, begins: int, ends: int) -> None:
+    """Pass once over bars begins..ends-1, for prices are read from memory and that is what it costs (found modified in place)."""
+    start, end, opens, high, low, close, factor, found = bars
+    if begins == 0:
+        found[OUTSIDE] = np.int64(opens[0] < low[0]) | np.int64(opens[0] > high[0]) | np.int64(low[0] < 1)
+        found[UNSTEADY] = np.int64(close[0] < 1) | np.int64(factor[0] != factor[0])
+        found[DEAREST] = max(high[0], close[0])
+    wrong, near, outside, other = found[WRONG], found[NEAR], found[OUTSIDE], found[UNSTEADY]
+    dearest, least, first, base = found[DEAREST], np.int64(1), factor[0], np.uint64(max(begins, 1) - 1)
+    for i in range(np.uint64(ends - max(begins, 1))):
+        t, before = base + np.uint64(1) + i, base + i
+        wrong |= np.int64(start[t] < end[before]) | np.int64(end[t] <= end[before])
+        near |= np.int64(end[t] - end[before] < SECOND)
         outside |= np.int64(opens[t] < low[t]) | np.int64(opens[t] > high[t]) | np.int64(low[t] < 1)
         dearest, least = max(dearest, high[t], close[t]), min(least, close[t])
         other |= np.int64(factor[t] != first)
-    return bool(wrong != 0), bool(near != 0), bool(outside != 0), dearest, bool(least > 0 and other == 0 and first == first)
+    found[WRONG], found[NEAR], found[OUTSIDE], found[DEAREST] = wrong, near, outside, dearest
+    found[UNSTEADY] = other | np.int64(least < 1)
 
 
 @kernel
@@ -180,22 +205,21 @@ def survey(history: History) -> Survey:
     """Return what one pass over a history finds out."""
     if history.end_ns.size == 0:
         return Survey("there are no bars", 0, False)
-    start, end, opens, high, low, close = (
-        np.ascontiguousarray(column, np.int64)
-        for column in (
-            history.start_ns, history.end_ns, history.open_ticks, history.high_ticks, history.low_ticks, history.close_ticks,
-        )
-    )  # fmt: skip
-    factor = np.ascontiguousarray(history.signal_factor, np.float64)
-    wrong, near, outside, dearest, steady = _judged(start, end, opens, high, low, close, factor)
+    bars = look(history)
+    judge(bars, 0, history.end_ns.size)
+    return surveyed(history, bars)
+
+
+def surveyed(history: History, bars: Look) -> Survey:
+    """Return what was found out, in words, after every bar was judged."""
     unusual = ""
-    if wrong or (near and _share_a_second(end)):
+    if bars.found[WRONG] or (bars.found[NEAR] and _share_a_second(bars.end)):
         unusual = "bars overlap or share a second"
-    elif history.end_ns[0] // SECOND < -EPOCH_1900 or history.end_ns[-1] // SECOND >= SECONDS_MAX - EPOCH_1900:
+    elif bars.end[0] // SECOND < -EPOCH_1900 or bars.end[-1] // SECOND >= SECONDS_MAX - EPOCH_1900:
         unusual = "a bar is outside the years 1900 to 2172"
-    elif outside or history.day[0] < 1:
+    elif bars.found[OUTSIDE] or history.day[0] < 1:
         unusual = "a bar opens outside its range"
-    return Survey(unusual, dearest, steady)
+    return Survey(unusual, int(bars.found[DEAREST]), not bars.found[UNSTEADY])
 
 
 def deal(history: History, setting: Setting, short: bool, found: Survey | None = None) -> Deal:

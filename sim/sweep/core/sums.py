@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from ledger.kernel import kernel
 from sim.sweep.core.account import FINE, S_ROWS, S_STATUS
 from sim.sweep.core.kernels import Accounts, open_account, walk_tile
-from sim.sweep.core.market import Deal, Market
+from sim.sweep.core.equity import draw
+from sim.sweep.core.market import DEAREST, OUTSIDE, UNSTEADY, WRONG, Deal, Look, Market, judge
 from sim.sweep.core.statistics import Scratch
 from sim.sweep.core.words import ALL, BITS, T_LEFT, T_RIGHT, TILE, WORDS, wish_words
 
@@ -44,8 +45,18 @@ class Sums(NamedTuple):
     wishes: Ints  # [wishes, 3]
     targets: Ints  # [rows]
     near: float  # NEAR
+    dearest: int  # the greatest price whose sums cannot wrap
     running: Ints  # [4, lead + TILES * TILE + 1] workspace
     yes: Words  # [TILES, tests, WORDS] workspace
+
+
+class Course(NamedTuple):
+    """What a run does beside deciding, stretch by stretch, while prices are in the cache: judge its bars, draw its equity."""
+
+    draws: bool  # else the bars are judged already, and nobody wants the equity here
+    look: Look
+    place: Ints  # of `draw`
+    equity: Ints  # [T]
 
 
 @kernel
@@ -125,18 +136,20 @@ def _compared(sums: Sums, first: int, count: int) -> bool:
 
 
 @kernel
-def by_sums(market: Market, deal: Deal, sums: Sums, accounts: Accounts, scratch: Scratch, begins: int) -> int:
-    """Run a declaration from bar `begins`, a multiple of TILE, on (accounts, workspaces modified in place).
+def by_sums(market: Market, deal: Deal, sums: Sums, accounts: Accounts, scratch: Scratch, course: Course, begins: int) -> int:
+    """Run a declaration from bar `begins`, a multiple of TILE, on (accounts, course, workspaces modified in place).
 
     Returns:
         The bar before which it stopped: T at the end; else what follows needs the floats, or more rows for records, or
-        the account was given up.
+        the account was given up, or a bar that had to be judged is not what it should be.
     """
     s, bars = accounts.state[0], market.close.shape[0]
     if begins == 0:
         open_account(s, accounts.floats[0], deal)
     for first in range(begins, bars, TILES * TILE):
         count = min(TILES * TILE, bars - first)
+        if course.draws and not _plain(course.look, first, first + count, sums.dearest):
+            return int(first)
         if accounts.record.shape[0] - s[S_ROWS] < count or not _compared(sums, first, count):
             return int(first)
         for at in range(first, first + count, TILE):
@@ -148,4 +161,14 @@ def by_sums(market: Market, deal: Deal, sums: Sums, accounts: Accounts, scratch:
             walk_tile(s, accounts.record, market, deal, sums.targets, scratch, at)
             if s[S_STATUS] != FINE:
                 return int(at)
+        if course.draws:
+            draw(market.close, accounts.record, s[S_ROWS], deal.multiply, first + count, course.place, course.equity)
     return int(bars)
+
+
+@kernel
+def _plain(look: Look, begins: int, ends: int, dearest: int) -> bool:
+    """Judge the bars of a stretch (found modified in place); say whether sums of them can be compared and walked."""
+    judge(look, begins, ends)
+    found = look.found
+    return bool(found[WRONG] == 0 and found[OUTSIDE] == 0 and found[UNSTEADY] == 0 and found[DEAREST] <= dearest)
