@@ -20,7 +20,7 @@ from ledger.vocabulary import EventKind, Gate
 from sim.fuzz.event.layout import (
     AT_CLAIMS, AT_EVENT, EXECS, FIRST_FAULT, REPORTS, T_ACKED, T_ASKED, T_CLOSED, T_DONE, T_INSTRUMENT,
     T_KEY, T_LOST, T_PHASE, T_QTY, T_RECEIVED, T_RUNNER, T_SENT, T_SIDE, W_ACTOR, W_CLOCK, W_ENTITY, W_EXECS,
-    W_FAULTS, W_NEWS, W_OWN, W_REPLAYED, W_REPORTS, W_RUNNERS, W_STAGE, W_TASKS, W_WIRE, X_FEE,
+    W_FAULTS, W_MOVERS, W_NEWS, W_OWN, W_REPLAYED, W_REPORTS, W_RUNNERS, W_STAGE, W_TASKS, W_WIRE, W_WORKERS, X_FEE,
     X_INSTRUMENT, X_PRICE, X_QTY, X_REVISION, X_SEEN, X_SIDE, X_TASK, X_TIME, Actor, Op, Phase, Stage, World, clear_event,
     copy_event, exec_at, report_at, task_at,
 )  # fmt: skip
@@ -198,10 +198,10 @@ def chaos(w: World) -> Op:
     own, wire = np.int64(0), np.int64(0)
     for number in range(w[W_TASKS]):
         task = task_at(number)
+        w[W_MOVERS + own], w[W_WORKERS + wire] = number, number
         own += 1 if moves(w, task) else 0
         wire += 1 if works(w, task) else 0
-    news = w[W_REPORTS]
-    total = own * w[W_OWN] + wire * w[W_WIRE] + news * w[W_NEWS]
+    total = (own << w[W_OWN]) + (wire << w[W_WIRE]) + (w[W_REPORTS] << w[W_NEWS])
     if total == 0:
         w[W_STAGE] = Stage.TASKS_END
         return Op.NOTHING
@@ -209,24 +209,12 @@ def chaos(w: World) -> Op:
         w[W_FAULTS] -= 1
         return _fault(w, FIRST_FAULT + draw(w, KINDS))
     pick = draw(w, total)
-    if pick < own * w[W_OWN]:
-        return step_of_task(w, _nth(w, pick // w[W_OWN], True))
-    pick -= own * w[W_OWN]
-    if pick < wire * w[W_WIRE]:
-        return step_of_broker(w, _nth(w, pick // w[W_WIRE], False))
-    return deliver(w, (pick - wire * w[W_WIRE]) // w[W_NEWS], False)
-
-
-@inlined
-def _nth(w: World, wanted: int, own: bool) -> int:
-    """Return the number of the n-th signal whose runner (own) or broker order can move."""
-    for number in range(w[W_TASKS]):
-        task = task_at(number)
-        if moves(w, task) if own else works(w, task):
-            if wanted == 0:
-                return number
-            wanted -= 1
-    return np.int64(0)
+    if pick < own << w[W_OWN]:
+        return step_of_task(w, w[W_MOVERS + (pick >> w[W_OWN])])
+    pick -= own << w[W_OWN]
+    if pick < wire << w[W_WIRE]:
+        return step_of_broker(w, w[W_WORKERS + (pick >> w[W_WIRE])])
+    return deliver(w, (pick - (wire << w[W_WIRE])) >> w[W_NEWS], False)
 
 
 @kernel

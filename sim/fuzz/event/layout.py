@@ -20,7 +20,8 @@ from ledger.units import INT64_MAX
 World = Arena
 """int64[WORLD_WORDS]"""
 
-# What a schedule counts. SECOND is 1 while the second of the two books is the one in use. LENGTH is -1 while words are
+# What a schedule counts. OWN, WIRE and NEWS are the weights of the three parties, as powers of two.
+# SECOND is 1 while the second of the two books is the one in use. LENGTH is -1 while words are
 # drawn from the seed, else the length of the tape that is played.
 (
     W_CURSOR, W_LENGTH, W_CHANCE, W_TASKS, W_RUNNERS, W_REPORTS, W_EXECS, W_ROWS, W_FAULTS, W_STAGE,
@@ -29,7 +30,9 @@ World = Arena
 ) = range(23)  # fmt: skip
 W_POSITION, W_LOW, W_HIGH = 24, 28, 32
 """By instrument: the fuzzer's own position, and the least and the largest position any signal asked for."""
-HEAD = 40
+W_MOVERS, W_WORKERS = 36, 44
+"""Numbers of the signals whose runner, and whose order at the broker, can move now."""
+HEAD = 52
 
 TASKS, REPORTS, EXECS, ROWS, TAPE = 8, 48, 32, 160, 320
 INSTRUMENTS = 2

@@ -42,7 +42,7 @@ PLAN_WORDS, SIZE_WORD = 5, 1
 _SIZES = np.array([1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 5, 8], np.int64)
 _FAULTS = np.array([0, 0, 1, 1, 2, 2, 3, 6], np.int64)
 _TARGETS = SHARE * np.array([100, 100, 100, 200, 0, 0, -100, 50], np.int64)
-_WEIGHTS = np.array([2, 2, 1, 8], np.int64)
+_WEIGHTS = np.array([1, 1, 0, 3], np.int64)  # as powers of two: 2, 2, 1, 8
 
 
 def books() -> np.ndarray:
@@ -84,19 +84,27 @@ def section_end(a: Arena, section: int) -> int:
 @kernel
 def restore(a: Arena, opening: Arena) -> None:
     """Make a book (modified in place) the opening one; both were laid out alike, so addresses agree."""
-    ring = a[3 * S_BURST]
-    for place in range(ring, ring + 2 * min(a[H_CLAIMS], BURST_RING)):
-        a[place] = 0
+    _clear(a, a[3 * S_BURST], a[3 * S_BURST] + 2 * min(a[H_CLAIMS], BURST_RING))
     for section in range(S_ORDER, S_BURST):
-        end = section_end(a, section)
-        for place in range(section_end(opening, section), end):
-            a[place] = 0
-        for place in range(a[3 * section], section_end(opening, section)):
-            a[place] = opening[place]
-    for place in range(section_end(opening, S_INSTRUMENT)):
-        a[place] = opening[place]
-    for place in range(opening[3 * S_KEYS], opening.shape[0]):
-        a[place] = opening[place]
+        kept = section_end(opening, section)
+        _clear(a, kept, section_end(a, section))
+        _copy(a, opening, a[3 * section], kept)
+    _copy(a, opening, 0, section_end(opening, S_INSTRUMENT))
+    _copy(a, opening, opening[3 * S_KEYS], opening.shape[0])
+
+
+@inlined
+def _clear(a: Arena, start: int, end: int) -> None:
+    """Zero words start..end-1 (modified in place); unsigned places need no look at their sign, so several words go at once."""
+    for place in range(np.uint64(start), np.uint64(end)):
+        a[place] = 0
+
+
+@inlined
+def _copy(a: Arena, source: Arena, start: int, end: int) -> None:
+    """Copy words start..end-1 (modified in place)."""
+    for place in range(np.uint64(start), np.uint64(end)):
+        a[place] = source[place]
 
 
 @kernel

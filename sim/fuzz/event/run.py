@@ -58,8 +58,16 @@ def same(a: Arena, b: Arena) -> bool:
 
 
 @kernel
+def _open(a: Arena, openings: NDArray[np.int64], w: World) -> int:
+    """Draw the plan of the schedule whose tape is wound, and begin its book (both modified in place); return the book's number."""
+    book = begin(w, openings)
+    restore(a, openings[book])
+    return book
+
+
+@kernel
 def _go(
-    a: Arena, b: Arena, opening: Arena, w: World, cover: NDArray[np.int64], thorough: bool
+    a: Arena, b: Arena, openings: NDArray[np.int64], book: int, w: World, cover: NDArray[np.int64], thorough: bool
 ) -> int:  # fmt: skip
     """Run a schedule on (books, world and counters modified in place).
 
@@ -70,7 +78,7 @@ def _go(
         op = next_op(w)
         if op == Op.NOTHING:
             if w[W_REPLAYED] == 0:
-                restore(a if w[W_SECOND] == 1 else b, opening)
+                restore(a if w[W_SECOND] == 1 else b, openings[book])
             continue
         if op == Op.OVER:
             return at_the_end(b if w[W_SECOND] == 1 else a, w).value
@@ -108,34 +116,28 @@ def _replayed(a: Arena, b: Arena, w: World, outcome: int) -> Violation:
 
 
 @jit
-def _schedule(a: Arena, b: Arena, openings: NDArray[np.int64], w: World, cover: NDArray[np.int64], thorough: bool) -> int:
-    """Run the schedule whose tape is wound (books, world and counters modified in place); return its verdict.
-
-    Args:
-        a, b: arenas of the layout of `openings`. cover: int64[ACTORS, OUTCOMES]. thorough: recount after every event.
-    """
-    opening = openings[begin(w, openings)]
-    restore(a, opening)
-    while True:
-        found = _go(a, b, opening, w, cover, thorough)
-        if found > 0:
-            return found
-        broken = check_arena(b if w[W_SECOND] == 1 else a)
-        if broken != Invariant.HOLDS:
-            return INVARIANT + broken.value
-        if found != LOOK:
-            return 0
-
-
-@jit
 def _many(
     a: Arena, b: Arena, openings: NDArray[np.int64], w: World, cover: NDArray[np.int64], tally: NDArray[np.int64], seed: int, start: int,
-    count: int, thorough: bool,
+    count: int, wound: bool, thorough: bool,
 ) -> int:  # fmt: skip
-    """Run schedules start..start+count-1 of a seed until one fails (all arrays modified in place); return how many held."""
+    """Run schedules start..start+count-1 of a seed until one fails (all arrays modified in place); return how many held.
+
+    One function for all of them, because each call of a function that is not a kernel counts references to its arrays.
+
+    Args:
+        a, b: arenas of the layout of `openings`. cover: int64[ACTORS, OUTCOMES]. tally: int64[4].
+        wound: the tape is in the world already; seed and number are not asked. thorough: recount after every event.
+    """
     for number in range(start, start + count):
-        wind(w, seed, number)
-        verdict = _schedule(a, b, openings, w, cover, thorough)
+        if not wound:
+            wind(w, seed, number)
+        book, found, verdict = _open(a, openings, w), LOOK, 0
+        while found == LOOK and verdict == 0:
+            found = _go(a, b, openings, book, w, cover, thorough)
+            verdict = max(found, 0)
+            broken = Invariant.HOLDS if found > 0 else check_arena(b) if w[W_SECOND] == 1 else check_arena(a)
+            if broken != Invariant.HOLDS:
+                verdict = INVARIANT + broken.value
         tally[TALLY_SCHEDULES] += 1
         tally[TALLY_STEPS] += w[W_STEPS]
         tally[TALLY_EVENTS] += w[W_ROWS]
@@ -176,7 +178,7 @@ class Player:
             thorough: recount every invariant of the book after every event, not only at the end of a schedule.
         """
         cover, tally = np.zeros((ACTORS, OUTCOMES), np.int64), np.zeros(4, np.int64)
-        held = int(_many(self._a, self._b, self.openings, self.world, cover, tally, seed, start, count, thorough))
+        held = int(_many(self._a, self._b, self.openings, self.world, cover, tally, seed, start, count, False, thorough))
         return Run(seed, start, held, int(tally[TALLY_VERDICT]), int(tally[TALLY_STEPS]), int(tally[TALLY_EVENTS]), cover)
 
     def book(self) -> Book:
@@ -197,8 +199,9 @@ class Player:
             raise ValueError(f"a tape has at most {TAPE} words of 0..{MASK}, not {len(tape)} words")
         self.world[AT_TAPE : AT_TAPE + len(tape)] = tape
         self.world[W_CURSOR], self.world[W_LENGTH] = 0, len(tape)
-        cover = np.zeros((ACTORS, OUTCOMES), np.int64)
-        return int(_schedule(self._a, self._b, self.openings, self.world, cover, thorough))
+        cover, tally = np.zeros((ACTORS, OUTCOMES), np.int64), np.zeros(4, np.int64)
+        _many(self._a, self._b, self.openings, self.world, cover, tally, 0, 0, 1, True, thorough)
+        return int(tally[TALLY_VERDICT])
 
 
 def words(verdict: int) -> str:

@@ -1,6 +1,6 @@
 """A schedule told step by step, through the public `decide` and `apply`: slow, and for people.
 
-Theory of operation. `tell` plays a tape like `run._schedule` and keeps a line of every step. It calls the core
+Theory of operation. `tell` plays a tape like `run._many` and keeps a line of every step. It calls the core
 by its front door, on a book that may grow, replays a crash into a fresh book and compares
 digests, and recounts every invariant after every event. So it is also the slow twin of the
 compiled loop: the same tape must end with the same verdict and a book of the same digest.
