@@ -199,4 +199,4 @@ def _price_order(line: Row, said: Signal, close: int, side: int, contract: Contr
     if kind in PRICED:
         line[E_PRICE] = tick_of(said.limit * scale, -side, tick)
     else:
-        line[E_PRICE] = against(worst(int(line[E_STOP]), side), side, tick)
+        line[E_PRICE] = worst(int(line[E_STOP]), side)  # what is reserved, on the book's grid; no broker is told

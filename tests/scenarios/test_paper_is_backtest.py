@@ -17,7 +17,7 @@ from ledger.book import E_EXEC, E_KIND, E_REF, E_TIME, EVENT_COLUMNS, EVENT_WIDT
 from ledger.journal import Journal
 from ledger.journal.replay import slices
 from ledger.vocabulary import EventKind
-from live.config import RiskLimits, Timeouts
+from live.config import RiskLimits, SecondNet, Timeouts
 from live.link import State
 from sim import costs
 from sim.data import History
@@ -66,7 +66,8 @@ def fee_of(_instrument: int, side: int, qty_lots: int, price_ticks: int) -> int:
     return int(costs.commission(costs.parse(SETTING.commission), side, qty_lots, price_ticks, qty_lots * price_ticks, 10_000))
 
 
-def live(histories: list[History], strategy: str, params: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, until_ns: int, **more: Any) -> Day:
+def live(histories: list[History], strategy: str, params: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, until_ns: int,
+         second_net: bool = True, **more: Any) -> Day:  # fmt: skip
     """Trade the bars on paper, from before the open until the bar that closes at a moment has been worked off."""
     config = Config(
         start_ns=OPEN_NS - MINUTE_NS, always_open=False, cash=SETTING.cash, commission=SETTING.commission, fill_bar_s=60
@@ -75,7 +76,7 @@ def live(histories: list[History], strategy: str, params: list[str], folder: Pat
     day = Day(
         monkeypatch, folder, config, files=load_files(histories), fee_of=fee_of, strategy=strategy, params=chosen, size=SETTING.size,
         limits=msgspec.structs.replace(NO_LIMITS, allow_short=may_short(get(strategy), parse_params(get(strategy), params))),
-        symbols=tuple(history.symbol for history in histories),
+        symbols=tuple(history.symbol for history in histories), second_net=SecondNet(on=second_net),
         timeouts=Timeouts(tick=20.0, code_check_every=10**6, state_every=10**6, heartbeat_every=3600.0, reconcile_every=7200.0),
     )  # fmt: skip
 

@@ -34,8 +34,8 @@ class Config(NamedTuple):
     ack_delay_ns: int = 0
     fill_delay_ns: int = 0
     fill_bar_s: int = 0
-    """Seconds of a bar: market orders trade at the open of the bar that runs, and their executions carry its time, as a
-    backtest's do. 0: at the other side of the last quote, now."""
+    """Seconds of a bar: orders trade bar by bar as in a backtest, and executions carry the bar's time (`sim/gateway/barwise.py`).
+    0: second by second, at the other side of the last quote."""
     liquidity: str = ""
     """Shares that trade within one second; empty: any number."""
     first_order_id: int = 1

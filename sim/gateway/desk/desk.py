@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sim.gateway.barwise import BarTrader
 from sim.gateway.core.config import Config
 from sim.gateway.core.schedule import Schedule
 from sim.gateway.desk import checks, words
@@ -41,7 +42,7 @@ class Desk:
         self.next_perm = FIRST_PERM_ID
         self.dirty: set[Order] = set()
         self.groups: dict[str, list[Order]] = {}
-        self.trader = Trader(self)
+        self.trader = BarTrader(self) if config.fill_bar_s else Trader(self)
 
     # What clients ask for
 

@@ -115,8 +115,6 @@ class Trader:
 
     def _takes(self, order: Order) -> int | None:
         """Return the price at which an order trades at once, None if it cannot."""
-        if order.kind == "MKT" and self.desk.config.fill_bar_s:
-            return self.market.second(order.contract, self.filled_ns(order) + SECOND_NS).open
         if order.kind in ("MKT", "MOC") or (order.triggered and order.kind in ("STP", "TRAIL", "MIT")):
             return prices.market_price(order.side, self._bar(order), order.contract.step)
         if order.kind in ("LMT", "LOC") or (order.triggered and order.kind in ("STP LMT", "LIT", "TRAIL LIMIT")):
@@ -125,8 +123,7 @@ class Trader:
 
     def filled_ns(self, order: Order) -> int:
         """Return the time that an execution of an order made now carries."""
-        now, bar_ns = self.schedule.now_ns, self.desk.config.fill_bar_s * SECOND_NS
-        return now - now % bar_ns if bar_ns and order.kind == "MKT" else now
+        return self.schedule.now_ns
 
     def _take_or_rest(self, order: Order) -> None:
         if order.done:
