@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.scenarios.trading.mishaps import dies, too_late
 from tests.scenarios.trading.scripted import NONE
 from tests.scenarios.trading.test_brackets import guarded, held_guards, purposes
 from tests.scenarios.trading.test_orders import MINUTE, broker_orders, day_of, once, trade
@@ -19,6 +20,7 @@ from live.config import Passive
 from live.link import State
 from live.market import desk, exits
 from live.market.accumulate import Accumulator
+from live.market.desk import Desk
 from live.market.guards import Guards
 from live.trader import Trader
 from strategies.api import Bars, Signal
@@ -71,15 +73,7 @@ def test_without_the_day_in_its_key_a_daily_purchase_runs_at_every_start(tmp_pat
 
 def test_without_asking_for_the_cancel_a_cut_bracket_stays_in_doubt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Trader, "_in_bracket", lambda self, key: False)
-    day, left, place = day_of(guarded(), tmp_path, monkeypatch), [1], Trader._place
-
-    def dies(self: Trader, submit: Any) -> None:
-        if left[0] == 0:
-            raise ConnectionError("the process is gone here")
-        left[0] -= 1
-        place(self, submit)
-
-    monkeypatch.setattr(Trader, "_place", dies)
+    day, left = day_of(guarded(), tmp_path, monkeypatch), dies(monkeypatch, 1)
 
     async def story() -> None:
         runner = day.begin()
@@ -130,20 +124,22 @@ def test_without_pauses_a_refused_guard_is_claimed_in_a_circle(tmp_path: Path, m
     assert purposes(day).count(Purpose.STOP_LOSS) > 20
 
 
-def test_without_remembering_the_target_a_filled_quote_would_be_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A delta instead of a target: the leg after a partial fill would ask for all of it again."""
+@pytest.mark.parametrize("remembers", [True, False])
+def test_without_remembering_the_target_each_quote_buys_all_of_it_again(remembers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delta instead of a target: the leg after a partial fill asks for everything once more, and the gate cannot know."""
     day = day_of(once(0.5), tmp_path, monkeypatch, passive=Passive(20.0, 50, 2, "market"))
-    gateway, cancel = day.world.gateway.desk, day.world.gateway.desk.cancel
+    quote_it, wanted = Desk._quote, {}
 
-    def too_late(client_id: int, order_id: int) -> None:
-        order = gateway.orders[client_id, order_id]
-        gateway.trader.ladders[order.contract.con_id].drop(order)
-        gateway.trader.filler.fill(order, order.left // 30_000 * 10_000, order.limit)
-        cancel(client_id, order_id)
+    def delta(self: Desk, trader: Trader, contract: Any, slot: Any, quote: Any, last: int) -> None:
+        change = wanted.setdefault(quote.time_ns, quote.lots)
+        slot.quote = quote._replace(lots=self._place(trader.session.book, contract).held + change)
+        quote_it(self, trader, contract, slot, slot.quote, last)
 
-    monkeypatch.setattr(gateway, "cancel", too_late)
+    if not remembers:
+        monkeypatch.setattr(Desk, "_quote", delta)
+    too_late(day, monkeypatch, parts=3)
     trade(day, 5)
-    orders = broker_orders(day)
-    sizes = [order.filled + order.left for order in orders]
-    assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == len(sizes), "each leg asks for what is left"
-    assert day.book().instruments[1, I_POSITION] == sizes[0] < sum(sizes)
+    sizes = [order.filled + order.left for order in broker_orders(day)]
+    if remembers:
+        assert sizes == sorted(set(sizes), reverse=True), "each leg asks for what is left"
+    assert bool(day.book().instruments[1, I_POSITION] == sizes[0]) is remembers

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.scenarios.paper import Day
+from tests.scenarios.trading.mishaps import dies, too_late
 from tests.scenarios.trading.scripted import NONE
 from tests.scenarios.trading.test_orders import MINUTE, broker_orders, day_of, once, trade
 
@@ -18,7 +19,6 @@ from ledger.keys import purpose_of
 from ledger.vocabulary import OrderStatus, Purpose
 from live.config import SecondNet
 from live.link import State
-from live.trader import Trader
 from sim.gateway.desk import checks
 from sim.gateway.faults.plan import plan
 from strategies.api import Bars, Signal
@@ -105,16 +105,7 @@ POINTS = ("after the entry", "after the first guard")
 @pytest.mark.parametrize("point", POINTS)
 def test_a_bracket_that_a_crash_cut_in_two_is_found_and_ended_at_the_restart(point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process dies between two orders of the bracket: nothing of it can trade, and the next start clears it away."""
-    day, left = day_of(guarded(), tmp_path, monkeypatch), [POINTS.index(point) + 1]
-    place = Trader._place
-
-    def dies(self: Trader, submit: Any) -> None:
-        if left[0] == 0:
-            raise ConnectionError("the process is gone here")
-        left[0] -= 1
-        place(self, submit)
-
-    monkeypatch.setattr(Trader, "_place", dies)
+    day, left = day_of(guarded(), tmp_path, monkeypatch), dies(monkeypatch, POINTS.index(point) + 1)
 
     async def story() -> None:
         runner = day.begin()
@@ -217,16 +208,7 @@ def test_flat_takes_working_entries_and_guards_away_before_it_sells(tmp_path: Pa
 
 def test_a_stop_that_fills_while_the_position_is_being_left_is_not_sold_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     day = day_of(guarded(), tmp_path, monkeypatch)
-    desk, cancel = day.world.gateway.desk, day.world.gateway.desk.cancel
-
-    def too_late(client_id: int, order_id: int) -> None:
-        order = desk.orders[client_id, order_id]
-        if order.kind == "STP" and not order.done:
-            desk.trader.ladders[order.contract.con_id].drop(order)
-            desk.trader.filler.fill(order, order.left, order.stop)
-        cancel(client_id, order_id)
-
-    monkeypatch.setattr(desk, "cancel", too_late)
+    too_late(day, monkeypatch, parts=1, kind="STP")
 
     async def story() -> None:
         runner = day.begin()

@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 from tests.scenarios.paper import Day
+from tests.scenarios.trading.mishaps import too_late
 from tests.scenarios.trading.scripted import NONE, Script, scripted
 
 import strategies.api as api
-from ledger.book import I_POSITION, O_FILLED, O_KEY, O_STATUS, O_TARGET
+from ledger.book import H_REFUSED, I_POSITION, O_FILLED, O_KEY, O_STATUS, O_TARGET
 from ledger.keys import purpose_of, unpack
-from ledger.vocabulary import OrderStatus, Purpose
+from ledger.vocabulary import OrderStatus, Outcome, Purpose
 from live.config import Passive, RiskLimits
 from sim.gateway.core.config import Config
 from sim.gateway.desk import hours
+from sim.gateway.faults.plan import plan
 from strategies.api import Bars, Signal
 
 MINUTE = 60.0
@@ -108,19 +110,35 @@ def test_a_fill_while_the_old_limit_is_being_cancelled_counts(tmp_path: Path, mo
         return api.limit(0.5, 200.0 + now, api.GTC) if now < 4 else api.limit(0.5, 260.0, api.GTC)
 
     day = day_of(script, tmp_path, monkeypatch)
-    desk, cancel = day.world.gateway.desk, day.world.gateway.desk.cancel
-
-    def too_late(client_id: int, order_id: int) -> None:
-        order = desk.orders[client_id, order_id]
-        desk.trader.ladders[order.contract.con_id].drop(order)
-        desk.trader.filler.fill(order, order.left // 2 // 10_000 * 10_000, order.limit)
-        cancel(client_id, order_id)
-
-    monkeypatch.setattr(desk, "cancel", too_late)
+    too_late(day, monkeypatch)
     trade(day, 8)
     orders = day.book().orders
     assert len(orders) >= 3 and (orders[:, O_FILLED] > 0).all() and (orders[:-1, O_STATUS] == OrderStatus.CANCELED).all()
     assert int(orders[:, O_FILLED].sum()) == orders[-1, O_TARGET] == day.book().instruments[1, I_POSITION]
+
+
+@pytest.mark.parametrize("trouble", ["", "half of it fills while it is cancelled", "its cancel is never answered"])
+def test_an_exit_that_fails_never_leaves_more_than_was_wanted(trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry waits until a working exit is gone: sized net of it, it would end above the wish when the exit does not fill."""
+
+    def script(bars: Bars, t: int, now: int) -> Signal:
+        if now < 2:
+            return NONE
+        return api.limit(0.2, 260.0, api.GTC) if 4 <= now < 7 else api.market(0.5)
+
+    faults = plan([{"name": "cancel-unanswered"}], seed=7) if "never answered" in trouble else None
+    day, most = day_of(script, tmp_path, monkeypatch, faults=faults, size="shares:100"), [0]
+    if "half" in trouble:
+        too_late(day, monkeypatch)
+
+    def watch(runner: Any) -> None:
+        most[0] = max(most[0], *day.broker()["positions"].values(), 0)
+
+    trade(day, 12, watch, 0.5)
+    working = [order for order in broker_orders(day) if not order.done]
+    assert most[0] == 500_000 == day.book().instruments[1, I_POSITION], "never more than 50 shares, and in the end exactly those"
+    assert [order.side for order in working] == ([-1] if "never answered" in trouble else []), "what may still sell is not bought back yet"
+    assert (day.book().arena[H_REFUSED + Outcome.LIVE_ENTRY], len(broker_orders(day))) == (0, 3 if "half" in trouble else 2)
 
 
 @pytest.fixture
@@ -203,15 +221,7 @@ def test_the_rest_of_a_passive_entry_goes_to_the_market_when_the_quotes_are_used
 
 def test_a_passive_entry_that_fills_while_it_is_cancelled_is_not_bought_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     day = day_of(once(0.5), tmp_path, monkeypatch, passive=Passive(20.0, 50, 3, "market"))
-    desk, cancel = day.world.gateway.desk, day.world.gateway.desk.cancel
-
-    def too_late(client_id: int, order_id: int) -> None:
-        order = desk.orders[client_id, order_id]
-        desk.trader.ladders[order.contract.con_id].drop(order)
-        desk.trader.filler.fill(order, order.left // 30_000 * 10_000, order.limit)
-        cancel(client_id, order_id)
-
-    monkeypatch.setattr(desk, "cancel", too_late)
+    too_late(day, monkeypatch, parts=3)
     trade(day, 6)
     orders = broker_orders(day)
     wanted = orders[0].filled + orders[0].left
