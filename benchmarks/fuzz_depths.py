@@ -9,16 +9,23 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from benchmarks.measures import Line
+from ledger.book import event
+from ledger.journal.transaction import Transaction
+from ledger.vocabulary import EventKind, Gate, Outcome
 from sim.fuzz import Kind, explore
 from sim.fuzz.event.run import Player
 from sim.fuzz.event.story import tell
 from tests.scenarios.fuzz import runner, wire
+from tests.scenarios.fuzz.storage import Storage, storage
 from tests.sim.fuzz.test_crash import Recorded
 
 
@@ -56,8 +63,66 @@ def _runner(count: int) -> Line:
     found = explore(runner.scenario, seed=12, schedules=count)
     spent = time.process_time() - start
     assert found.kind is Kind.CUT, found.failure
-    shown = f"{count:,} schedules of 4 signals hold, {found.moves / count:.0f} moves each; twenty journal transactions on memdb bound it"
+    writes, lives = _counted(count)
+    write_us, open_us = _record_us(), _open_us()
+    share = (writes * write_us + lives * open_us) * count / 1e6 / spent
+    shown = (
+        f"{count:,} schedules of 4 signals hold, {found.moves / count:.0f} moves each; {writes:.0f} journal transactions of "
+        f"{write_us:.0f} us and {lives:.1f} openings of {open_us:.0f} us, warm, on memdb are {share:.0%} of it, the rest is the runner's Python around them"
+    )
     return Line("fuzzer, runner depth, invariants after every event", f"{count / spent:,.0f} schedules/s", "1,000/s", shown)
+
+
+def _counted(count: int) -> tuple[float, float]:
+    """Return how many journal transactions and openings a schedule has."""
+    counts = Counter[str]()
+
+    def counting(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*words: Any) -> Any:
+            counts[name] += 1
+            return real(*words)
+
+        return counted
+
+    few = max(1, count // 10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Transaction, "_begin", counting("write", Transaction._begin))
+        patch.setattr(Storage, "take_over", counting("open", Storage.take_over))
+        explore(runner.scenario, seed=12, schedules=few)
+    return counts["write"] / few, counts["open"] / few
+
+
+def _record_us(count: int = 500) -> float:
+    """Return the microseconds of one journal transaction on memdb, the best of some runs: a gate that is raised and lowered."""
+    opened = storage().take_over(storage().next_session(), lambda point: None, lambda: 1)
+    lines = [event(EventKind.GATE, time_ns=5, side=side, reason=Gate.HALTED) for side in (1, -1)]
+
+    def run() -> None:
+        for _ in range(count):
+            for line in lines:
+                assert opened.session.record(line) == Outcome.APPLIED
+
+    return _best_us(run) / count / 2
+
+
+def _open_us(count: int = 100) -> float:
+    """Return the microseconds in which a process opens the journal, takes its session over and is gone."""
+    number = storage().next_session()
+
+    def run() -> None:
+        for _ in range(count):
+            storage().take_over(number, lambda point: None, lambda: 1).die()
+
+    return _best_us(run) / count
+
+
+def _best_us(run: Callable[[], None]) -> float:
+    best = []
+    for _ in range(5):
+        start = time.process_time()
+        run()
+        best.append(time.process_time() - start)
+    return min(best) * 1e6
 
 
 def _wire(count: int) -> Line:
