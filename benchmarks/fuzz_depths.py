@@ -66,9 +66,10 @@ def _runner(count: int) -> Line:
     writes, lives = _counted(count)
     write_us, open_us = _record_us(), _open_us()
     share = (writes * write_us + lives * open_us) * count / 1e6 / spent
+    journal = f"{writes:.0f} journal transactions of {write_us:.0f} us and {lives:.1f} openings of {open_us:.0f} us, warm, on memdb"
     shown = (
-        f"{count:,} schedules of 4 signals hold, {found.moves / count:.0f} moves each; {writes:.0f} journal transactions of "
-        f"{write_us:.0f} us and {lives:.1f} openings of {open_us:.0f} us, warm, on memdb are {share:.0%} of it, the rest is the runner's Python around them"
+        f"{count:,} schedules of 4 signals hold, {found.moves / count:.0f} moves each; {journal} are {share:.0%} of it, "
+        "the rest is the runner's Python around them"
     )
     return Line("fuzzer, runner depth, invariants after every event", f"{count / spent:,.0f} schedules/s", "1,000/s", shown)
 
