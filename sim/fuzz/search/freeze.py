@@ -41,6 +41,8 @@ _MADE: tuple[Any, ...] = (
     enumerate(()), zip(), map(str, ()), filter(None, ()), reversed([]), iter(deque()),
 )  # fmt: skip
 ITERATORS = tuple(type(made) for made in _MADE)
+_PLUMBING = frozenset((FrameType, CodeType, CellType, dict, str))
+"""What a frame refers to besides its locals and its value stack: code, cells, globals and builtins, names."""
 
 
 class Opaque(Exception):
@@ -62,20 +64,28 @@ class Hole:
         return hash(self.signature)
 
 
+class Names:
+    """The tasks of one state: by the name of their lane, and the names by the task's id."""
+
+    def __init__(self, tasks: dict[str, Any]) -> None:
+        self.tasks = tasks
+        self.lanes = {id(task): name for name, task in tasks.items()}
+
+
 class Freezer:
     """One walk.
 
     Args:
         me: the task whose part of the state is walked; None for the shared part.
-        names: lane name -> task. shared: numbers of the objects of the shared part, by id.
+        shared: numbers of the objects of the shared part, by id.
         others: object id -> number, of what several tasks have and the shared part has not.
     """
 
     def __init__(
-        self, names: dict[str, Any], me: Any = None, shared: dict[int, int] | None = None, others: dict[int, int] | None = None
+        self, names: Names, me: Any = None, shared: dict[int, int] | None = None, others: dict[int, int] | None = None
     ) -> None:
-        self.names, self.me, self.shared, self.others = names, me, shared or {}, others
-        self.lanes = {id(task): name for name, task in names.items()}
+        self.names, self.me, self.shared, self.others = names.tasks, me, shared or {}, others
+        self.lanes = names.lanes
         self.numbers: dict[int, int] = {}
         self.holes: list[Hole] = []
         self.kept: list[Any] = []
@@ -220,7 +230,7 @@ class Freezer:
         known = {id(value) for value in visible.values()}
         hidden = [
             self(thing) for thing in gc.get_referents(owner)
-            if id(thing) not in known and thing is not awaited and not isinstance(thing, FrameType | CodeType | CellType | dict | str)
+            if type(thing) not in _PLUMBING and id(thing) not in known and thing is not awaited
             and not (isinstance(thing, FunctionType) and thing.__code__ is frame.f_code) and "Future" not in type(thing).__name__
         ]  # fmt: skip
         code = frame.f_code

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sim.fuzz.faults import parse
 from sim.fuzz.processes import LANE, Lane
-from sim.fuzz.search.freeze import Freezer, Frozen, Opaque
+from sim.fuzz.search.freeze import Freezer, Frozen, Names, Opaque
 from sim.fuzz.world import World
 
 __all__ = ["Opaque", "State", "state_of"]
@@ -35,7 +35,7 @@ def state_of(world: World, budget: dict[str, int], symmetry: bool = True) -> Sta
     Raises:
         Opaque: a part of the state cannot be looked into.
     """
-    names = {lane.name: lane.task for process in world.processes for lane in process.lanes if lane.task is not None}
+    names = Names({lane.name: lane.task for process in world.processes for lane in process.lanes if lane.task is not None})
     mains = {id(process.main) for process in world.processes}
     shared = Freezer(names)
     root = _root(world, shared)
@@ -49,7 +49,7 @@ def state_of(world: World, budget: dict[str, int], symmetry: bool = True) -> Sta
     return State((root, multiset, tuple(sorted(budget.items()))), signatures)
 
 
-def _signatures(world: World, tasks: dict[str, Lane], names: dict[str, Any], shared: Freezer) -> dict[str, Frozen]:
+def _signatures(world: World, tasks: dict[str, Lane], names: Names, shared: Freezer) -> dict[str, Frozen]:
     """Freeze each task; once more, with numbers for them, when several reach an object that the shared part does not."""
     owners: dict[int, str] = {}
     common: dict[int, int] = {}
@@ -121,6 +121,8 @@ def spent(trace: list[str], allowed: dict[str, int]) -> dict[str, int]:
     """Return what is left of a fault budget after some moves."""
     left = dict(allowed)
     for step in trace:
+        if "." not in step and "!" not in step and not step.startswith("clock"):
+            continue
         fault = parse(step.partition("~")[0])[1]
         if fault in left:
             left[fault] -= 1
