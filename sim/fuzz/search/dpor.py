@@ -14,17 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sim.fuzz.choices import Tape
-from sim.fuzz.explore import Kind, Scenario, Verdict, failure_of, fill, quiet_memory
-from sim.fuzz.processes import Lane, Violation
+from sim.fuzz.explore import Kind, Scenario, Verdict, quiet_memory
+from sim.fuzz.processes import Lane
+from sim.fuzz.search.runs import Pruned, Runs
 from sim.fuzz.world import World
 
 Touched = frozenset[tuple[str, bool]]
 """(what, was it written)."""
-
-
-class Pruned(BaseException):
-    """Every move is asleep: what follows was tried elsewhere."""
 
 
 class Move(NamedTuple):
@@ -185,26 +181,16 @@ def dpor(
         runs: budget. tracked: the scenario says all it touches with `world.touch`; without that, moves of one process depend on
             each other. ended: called with each world that ran to its end.
     """
-    search, count, moves = _Search(tracked), 0, 0
+    search, past = _Search(tracked), Runs(scenario, dials, ended)
     with quiet_memory() as between:
         while True:
-            world = World(Tape(script=()), dials)
-            count += 1
-            try:
-                fill(scenario, world)
-                search.begin(world)
-                world.run(search.pick)
-                search.settle()
-                if ended is not None:
-                    ended(world)
-            except Pruned:
-                pass
-            except Violation as found:
-                bound = f"run {count:,} of a complete search"
-                return Verdict(Kind.FAILED, count, bound, failure_of(world, found), moves + len(world.trace))
-            moves += len(world.trace)
-            between(count)
+            verdict = past.once(search)
+            if verdict is not None:
+                return verdict
+            between(past.count)
             if not search.next_path():
-                return Verdict(Kind.COMPLETE, count, f"every class of interleavings at rest, no faults ({count:,} runs)", None, moves)
-            if count >= runs:
-                return Verdict(Kind.CUT, count, f"not every class of interleavings ({count:,} runs)", None, moves)
+                bound = f"every class of interleavings at rest, no faults ({past.count:,} runs)"
+                return Verdict(Kind.COMPLETE, past.count, bound, None, past.moves)
+            if past.count >= runs:
+                bound = f"not every class of interleavings ({past.count:,} runs)"
+                return Verdict(Kind.CUT, past.count, bound, None, past.moves)

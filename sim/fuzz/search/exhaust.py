@@ -14,16 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sim.fuzz.choices import Tape
-from sim.fuzz.explore import Kind, Scenario, Verdict, failure_of, fill, quiet_memory
+from sim.fuzz.explore import Kind, Scenario, Verdict, quiet_memory
 from sim.fuzz.faults import parse
-from sim.fuzz.processes import Lane, Violation
-from sim.fuzz.search.state import Opaque, spent, state_of
+from sim.fuzz.processes import Lane
+from sim.fuzz.search.runs import Pruned, Runs
+from sim.fuzz.search.state import spent, state_of
 from sim.fuzz.world import World
-
-
-class Pruned(BaseException):
-    """The rest of this run is known."""
 
 
 class _Search:
@@ -34,9 +30,9 @@ class _Search:
         self._prefix: tuple[str, ...] = ()
         self._world: World = World()
 
-    def begin(self, world: World, prefix: tuple[str, ...]) -> None:
-        """Take up a branch."""
-        self._world, self._prefix = world, prefix
+    def begin(self, world: World) -> None:
+        """Take up the branch that was kept last."""
+        self._world, self._prefix = world, self.branches.pop()
 
     def pick(self, pending: list[Lane]) -> int:
         """Follow the branch; after its end, take the first move and keep the others for later."""
@@ -63,6 +59,9 @@ class _Search:
         world.do(moves[0])
         return -1
 
+    def settle(self) -> None:
+        """Do nothing: an end has no branches."""
+
 
 def _unlike(moves: list[str], alike: dict[str, Any]) -> list[str]:
     """Return one move of each class: moves of alike tasks lead to alike states."""
@@ -86,34 +85,20 @@ def exhaust(
     Returns:
         COMPLETE, CUT or FAILED, with the bound in words.
     """
-    search, moves, count, dialled = _Search(faults, plain, symmetry), 0, 0, dict[str, int]()
+    search, past, dialled = _Search(faults, plain, symmetry), Runs(scenario, dials, ended), dict[str, int]()
     with quiet_memory() as between:
-        while search.branches and count < runs:
-            world = World(Tape(script=()), dials)
-            prefix = search.branches.pop()
-            count += 1
-            try:
-                fill(scenario, world)
-                search.begin(world, prefix)
-                world.run(search.pick)
-                if ended is not None:
-                    ended(world)
-            except Pruned:
-                pass
-            except Violation as found:
-                bound = f"run {count:,} of a complete search"
-                return Verdict(Kind.FAILED, count, bound, failure_of(world, found), moves + len(world.trace))
-            except Opaque as unknown:
-                return Verdict(Kind.CUT, count, f"{unknown}; sample it instead", None, moves)
-            moves += len(world.trace)
-            dialled |= world.dials
-            between(count)
+        while search.branches and past.count < runs:
+            verdict = past.once(search)
+            if verdict is not None:
+                return verdict
+            dialled |= past.world.dials
+            between(past.count)
             if told is not None:
-                told(count)
-    left = world.allowed if faults is None else faults
+                told(past.count)
+    left = past.world.allowed if faults is None else faults
     words = ", ".join(f"at most {most} {kind}" for kind, most in left.items()) or "no faults"
     sizes = ", ".join(f"{name} {value}" for name, value in dialled.items())
-    what = f"interleaving at rest ({sizes or 'as it is'}; {words}; {count:,} runs)"
+    what = f"interleaving at rest ({sizes or 'as it is'}; {words}; {past.count:,} runs)"
     if search.branches:
-        return Verdict(Kind.CUT, count, f"not every {what}", None, moves)
-    return Verdict(Kind.COMPLETE, count, f"every {what}", None, moves)
+        return Verdict(Kind.CUT, past.count, f"not every {what}", None, past.moves)
+    return Verdict(Kind.COMPLETE, past.count, f"every {what}", None, past.moves)
