@@ -8,11 +8,13 @@ import os
 import pytest
 
 from sim.fuzz import Kind, World
+from sim.fuzz.examples.bursts import crashing, locked
 from sim.fuzz.search import dpor, exhaust
 from sim.fuzz.search.programs import random_program, scenario_of
 from sim.fuzz.search.state import Opaque
 
-PROGRAMS = range(1_000) if os.environ.get("ONEBOOK_SOAK") else range(40)
+SOAK = bool(os.environ.get("ONEBOOK_SOAK"))
+PROGRAMS = range(1_000) if SOAK else range(40)
 
 
 def test_three_explorers_agree_about_every_end_of_random_programs():
@@ -51,48 +53,7 @@ def check_then_act(world: World) -> None:
     world.always("orders", lambda: len(orders) <= world.dials["signals"])
 
 
-def locked(world: World) -> None:
-    """Eight signals of six awaits under one lock: correct."""
-    positions: dict[str, int] = {}
-    orders: list[int] = []
-
-    async def main() -> None:
-        lock = asyncio.Lock()
-
-        async def signal() -> None:
-            await world.io("quote")
-            async with lock:
-                await world.io("cash")
-                if "AAPL" not in positions:
-                    await world.io("order", lambda: orders.append(1), resource="broker")
-                    positions["AAPL"] = 1
-                await world.io("row")
-
-        await asyncio.gather(*(signal() for _ in range(world.dial("signals", 8))))
-
-    world.process("bot", main)
-    world.always("one order", lambda: len(orders) <= 1)
-
-
-def crashing(world: World) -> None:
-    """Signals that claim durably before they send; any crash, restarts, the same signals again."""
-    claims: dict[str, int] = {}
-    orders: list[int] = []
-
-    async def main() -> None:
-        async def signal() -> None:
-            await world.io("quote")
-            if await world.io("claim", lambda: "AAPL" not in claims and claims.setdefault("AAPL", 1) == 1, resource="db"):
-                await world.io("order", lambda: orders.append(1), resource="broker", survives=True)
-
-        await asyncio.gather(*(signal() for _ in range(world.dial("signals", 8))))
-
-    world.allow("crash", at_most=2)
-    world.process("bot", main)
-    world.always("one order", lambda: len(orders) <= 1)
-
-
-@pytest.mark.parametrize(("scenario", "signals"), [(locked, 8), (crashing, 8 if os.environ.get("ONEBOOK_SOAK") else 3)])
+@pytest.mark.parametrize(("scenario", "signals"), [(locked, 8), (crashing, 8 if SOAK else 3)])
 def test_a_correct_burst_is_proved_with_every_crash(scenario, signals):
     verdict = exhaust(scenario, dials={"signals": signals})
     assert verdict.kind is Kind.COMPLETE and verdict.holds, verdict
