@@ -218,7 +218,18 @@ def _notes(sim: Simulation) -> list[str]:
     ]
     refused = sim.book.refusals()
     notes += [f"{int(refused[o])} signals were refused: {o.name}." for o in Outcome if refused[o] > 0]
-    return notes + list(sim.remarks) + ambiguity(sim)
+    return notes + list(sim.remarks) + ambiguity(sim) + _idle(sim)
+
+
+def _idle(sim: Simulation) -> list[str]:
+    """Return why a run made no order at all, where nothing else says it: a flat line must not look like a fault of the data."""
+    if len(sim.book.orders) or sim.book.refusals().any():
+        return []
+    team = ((sim.strategy, sim.params), *sim.also)
+    targets = (signals.wishes(one, sim.histories, params)[:, signals.W_TARGET] for one, params in team)
+    if any((np.nan_to_num(target) != 0.0).any() for target in targets):
+        return [f"No order was made: full size ({sim.setting.size}) was never as much as the smallest quantity ({sim.setting.lot} shares)."]
+    return ["No order was made: in these bars the strategy never wished to hold anything."]
 
 
 def ambiguity(sim: Simulation) -> list[str]:
@@ -327,7 +338,7 @@ def store(sim: Simulation, path: Path, config: dict[str, Any]) -> int:
 
 def member(text: str) -> tuple[Strategy, Any]:
     """Return a further strategy and its parameters from one line of words."""
-    name, *words = text.split()
+    name, *words = text.split() or [""]
     chosen = get(name)
     return chosen, parse_params(chosen, words)
 

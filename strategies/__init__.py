@@ -46,7 +46,7 @@ def get(name: str) -> Strategy:
     Raises:
         strategies.api.StrategyError: unknown name or no such file; the message lists near names.
     """
-    from strategies.api import known_name
+    from strategies.api import StrategyError, known_name
 
     if name.endswith(".skops"):
         from strategies.models import strategy
@@ -56,6 +56,8 @@ def get(name: str) -> Strategy:
     if dot_py and (not attribute or attribute[0] == ":"):
         return _load_file(name, path + dot_py, attribute[1:] or "STRATEGY")
     module, colon, attribute = name.partition(":")
+    if not colon and "/" in name:
+        raise StrategyError(f"strategy {name!r}: a file with a strategy ends in .py, one with a fitted model in .skops")
     if not colon:
         module = MODULES[known_name("strategy", name.replace("-", "_"), MODULES)]
     return _load(name, module, attribute or "STRATEGY")

@@ -147,7 +147,8 @@ def check_sources(settings: Settings, sources: tuple[str, ...], symbols: tuple[s
     columns = ("symbol", "file", "row", "column", "value", "rule", "repair")
     lines = [[getattr(finding, key) or ("none" if key == "repair" else "") for key in columns] for finding in found[:SHOWN]]
     if lines:
-        speaker.show(table(f"{total:,} findings" + (f", the first {SHOWN}" if len(found) > SHOWN else ""), columns, lines, ("row",)))
+        title = f"{total:,} finding{'' if total == 1 else 's'}" + (f", the first {SHOWN}" if len(found) > SHOWN else "")
+        speaker.show(table(title, columns, lines, ("row",)))
     if calendars:
         speaker.show(_calendar_table(calendars))
     if total:

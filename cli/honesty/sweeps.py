@@ -72,7 +72,7 @@ def number(value: float | None, digits: int = 2) -> str | None:
 
 def percent(value: float | None) -> str | None:
     """Return a share in percent; unknown stays None."""
-    return None if value is None else f"{value:.1%}"
+    return None if value is None else f"{100.0 * value:.1f} %"
 
 
 def known_days(value: float | None) -> str | None:

@@ -132,4 +132,4 @@ def _number(value: float | None) -> str | None:
 
 
 def _percent(value: float | None) -> str | None:
-    return None if value is None else f"{value:.2%}"
+    return None if value is None else f"{100.0 * value:.2f} %"

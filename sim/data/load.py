@@ -226,7 +226,12 @@ def _load_file(path: Path, wanted: Sequence[str], request: Request) -> list[Hist
     for other in wanted:
         if other.upper() != symbol:
             refuse_symbol(other, [symbol], path.name)
-    return [finish(table, check_symbol(symbol), request, digest)]
+    if not SYMBOL.fullmatch(symbol) or ".." in symbol:
+        raise DataError(
+            "the file has no column symbol, and its name is no symbol (1 to 32 letters, digits, dots, dashes)",
+            file=path.name, fix="add a column symbol, or call the file by its symbol, as AAPL.csv",
+        )  # fmt: skip
+    return [finish(table, symbol, request, digest)]
 
 
 def _by_symbol(table: Table, wanted: Sequence[str]) -> list[tuple[str, Table]]:

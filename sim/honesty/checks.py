@@ -211,7 +211,8 @@ def benchmark(run: Evidence, tried: TrialCount | None) -> Judged:
     if held is None or total is None:
         raise Unknown("the run or its benchmark has no return")
     other = float(np.prod(1.0 + held)) - 1.0
-    sentence = f"the run returned {total:.1%}; holding its instruments returned {other:.1%}, dividends left out"
+    words = "dividends left out" if run.config.get("prices") == "raw" else "in the same prices"
+    sentence = f"the run returned {total:.1%}; holding its instruments returned {other:.1%}, {words}"
     return Judged(total <= other, float(total), other, sentence)
 
 

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -143,6 +144,40 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(elsewhere):
     result = invoke("backtest", "run", "sma_cross", "--start", "2018-01-02", "--no-picture", "--book", path, "--json")
     assert result.exit_code == 2 and path.read_text() == "hello"
     assert json.loads(result.stdout)["error"]["code"] == "usage"
+
+
+def bars_at(price: float, days: int = 25) -> str:
+    """Return a CSV of sessions that rise a little every other day."""
+    first, lines = date(2024, 3, 1), ["date,open,high,low,close,volume"]
+    for day in (first + timedelta(days=at) for at in range(days)):
+        if day.weekday() < 5:
+            close = price * (1 + 0.01 * (day.day % 2))
+            lines.append(f"{day},{close:.2f},{close * 1.02:.2f},{close * 0.98:.2f},{close:.2f},1000")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(("price", "words", "says"), [
+    (600_000.0, ("-p", "fast=1", "-p", "slow=2"), "full size (percent:95) was never as much as the smallest quantity (1 shares)"),
+    (50.0, ("-p", "fast=5", "-p", "slow=25"), "the strategy never wished to hold anything"),
+    (50.0, ("-p", "fast=1", "-p", "slow=2"), None),
+])  # fmt: skip
+def test_a_run_without_any_order_says_why(elsewhere, price, words, says):
+    (elsewhere / "BRK.csv").write_text(bars_at(price))
+    notes = document("backtest", "run", "sma_cross", *words, "--data", "BRK.csv", "--no-picture")["notes"]
+    assert any(says in note for note in notes) if says else not any("No order" in note for note in notes)
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    (("sma_cross", "--data", "\u4e2d\u6587.csv"), "call the file by its symbol, as AAPL.csv"),
+    (("sma_cross", "--data", "my prices.csv"), "call the file by its symbol, as AAPL.csv"),
+    (("sma_cross", "--also", ""), "unknown strategy ''"), (("sma_cross", "--also", "  "), "unknown strategy ''"),
+    (("./BRK.csv",), "ends in .py"), (("sma_cross", "--limits", "max-opne=1"), "did you mean max-open?"),
+])  # fmt: skip
+def test_a_wrong_name_of_a_file_a_strategy_or_a_limit_is_a_usage_error_with_the_fix(elsewhere, words, says):
+    for name in ("\u4e2d\u6587.csv", "my prices.csv", "BRK.csv"):
+        (elsewhere / name).write_text(bars_at(50.0))
+    result = invoke("backtest", "run", *words, "--start", "2016-01-04" if "--data" not in words else "2024-03-01", "--no-picture")
+    assert result.exit_code == 2 and says in result.stderr, result.output
 
 
 def _hear_interrupts():
