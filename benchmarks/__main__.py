@@ -26,7 +26,7 @@ from benchmarks import (
     rescue,
     sweeps,
 )
-from benchmarks.peers import beside
+from benchmarks.peers import beside, fresh
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 HEADER = """# Benchmarks
@@ -65,6 +65,7 @@ def main(quick: bool, names: list[str]) -> int:
             ("sweeps beside bare kernels", lambda: bare.beside_bare(100_000 // scale, 1_000 // scale)),
             ("sweeps beside C", lambda: native.beside_c(100_000 // scale, 1_000 // scale)),
             ("general kernel", lambda: sweeps.general(100_000 // scale)),
+            ("fresh process", lambda: fresh.first_run(place)),
             ("other engines", lambda: beside.side_by_side(scale)),
             ("gateway", lambda: gateway.orders_over_tcp(100_000 // scale)),
             ("live, gate", lambda: live.gate(place, 4_000 // scale)),
