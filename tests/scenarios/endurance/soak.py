@@ -1,6 +1,6 @@
 """Years of paper trading in minutes: short sessions, long nights, and everything that goes wrong in between.
 
-A day is a session of six minutes: the runner starts, is cut off, killed or restarted as the seed says, the gateway
+A day is a session of some minutes: the runner starts, is cut off, killed or restarted as the seed says, the gateway
 restarts at night and waits for a login on Mondays, and reports are lost, doubled, reordered, late and corrected
 all the time. Every evening the lists are compared; what was closed is opened by a person; and the day is judged.
 """
@@ -8,6 +8,7 @@ all the time. Every evening the lists are compared; what was closed is opened by
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections import Counter
 from pathlib import Path
@@ -36,7 +37,6 @@ from sim.gateway.faults.plan import plan
 
 SYMBOLS = ("AAPL", "MSFT")
 DAY_S = 86_400
-SESSION_MINUTES = 6
 OPENING_MINUTE = 570
 TROUBLES: list[dict[str, Any]] = [
     {"name": "fill-untold", "chance": 0.06}, {"name": "exec-twice", "chance": 0.15}, {"name": "shuffled", "chance": 0.25},
@@ -58,8 +58,9 @@ class Verdict(NamedTuple):
 class Soak(Day):
     """One account's years."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, seed: int, days: int, aim: str = "", fresh: bool = False) -> None:
-        monkeypatch.setitem(hours.SESSIONS, "stock", (OPENING_MINUTE, OPENING_MINUTE + SESSION_MINUTES) * 2)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, seed: int, days: int, aim: str = "", fresh: bool = False,
+                 minutes: int = 6) -> None:  # fmt: skip
+        monkeypatch.setitem(hours.SESSIONS, "stock", (OPENING_MINUTE, OPENING_MINUTE + minutes) * 2)
         weeks = [
             {"name": "no-login", "after": float(at * DAY_S - 1800), "until": float(at * DAY_S + 90)} for at in range(7, 2 * days + 7, 7)
         ]
@@ -73,20 +74,28 @@ class Soak(Day):
         self.counts: Counter[str] = Counter()
         self.wrong: list[str] = []
         self.runner: Runner | None = None
-        self.folder, self.tag = folder, ""
+        self.folder, self.tag, self.minutes = folder, "", minutes
         self._done: Counter[tuple[int, int]] = Counter()
         self._refs: Counter[str] = Counter()
         self._counted = 0
+        # Days are short, so snapshots would be rare: one after 400 events or a twentieth of all is killed as often as the rest.
+        monkeypatch.setattr("ledger.journal.snapshots.REPLAY_MOST", 400)
         # The files on the disk cannot change in virtual time, and twenty thousand starts would look at them three times each.
         for place in ("ledger.journal.journal", "ledger.journal.store.leases", "live.runner", "live.ops.start"):
             monkeypatch.setattr(f"{place}.source_hash", lambda: "0" * 64)
 
     def live(self) -> Verdict:
         """Live through all the days, or up to the first that goes wrong."""
-        self.world.loop.run_until_complete(self._days())
-        self.world.host.stop()
-        self.world.loop.close()
-        asyncio.set_event_loop(None)
+        # Each start leaves circles of objects behind, and looking for them must not go through all compiled code every time.
+        gc.collect()
+        gc.freeze()
+        try:
+            self.world.loop.run_until_complete(self._days())
+        finally:
+            gc.unfreeze()
+            self.world.host.stop()
+            self.world.loop.close()
+            asyncio.set_event_loop(None)
         return Verdict(self.wrong, self.counts)
 
     async def _days(self) -> None:
@@ -95,7 +104,7 @@ class Soak(Day):
         for _ in range(self.days):
             opens = hours.minute_ns(zone, day, OPENING_MINUTE)
             await asyncio.sleep(max(0.0, (opens - self.clock.now_ns()) / SECOND_NS - 20))
-            await self._session(opens + SESSION_MINUTES * 60 * SECOND_NS)
+            await self._session(opens + self.minutes * 60 * SECOND_NS)
             await self._evening()
             self.counts["days"] += 1
             if self.wrong:
