@@ -8,7 +8,8 @@ sweep takes as many combinations as its rows can serve, and keeps the rows that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from functools import cache
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ OPS: dict[str, tuple[int, bool]] = {
 }  # fmt: skip
 """Each comparison as a primitive one that must hold, or whose opposite must."""
 Side = Column | str
+Over = Callable[[Callable[[Any], Any], Sequence[Any]], Any]
 
 
 class Sight:
@@ -108,20 +110,29 @@ class Sheet:
         self.values = np.empty((0, width))
         self.known_from = np.full(1, count, np.int64)
         self.positive = np.zeros(0, np.bool_)
+        self._missing: list[Side] = []
 
-    def hold(self, wanted: Iterable[Side], over: Callable[[Callable[[list[Side]], None], list[list[Side]]], Any]) -> None:
+    def hold(self, wanted: Iterable[Side], over: Over) -> None:
         """Make every wanted column present; `over(function, items)` may call the function from threads."""
+        self.want(wanted)
+        over(self._fill, list(_families(self._missing)))
+        self._missing = []
+
+    def want(self, wanted: Iterable[Side]) -> None:
+        """Give every wanted column a row, with nothing in it yet."""
         needed = dict.fromkeys(wanted)
         missing = [side for side in needed if side not in self.rows]
-        if not missing:
-            return
-        if len(self.rows) + len(missing) > self.rows_max:
+        if missing and len(self.rows) + len(missing) > self.rows_max:
             self.rows = {side: row for side, row in self.rows.items() if side in needed}
         self._grow(len(self.rows) + len(missing))
         taken = set(self.rows.values())
-        free = [row for row in range(len(self.values)) if row not in taken]
-        self.rows.update(zip(missing, free, strict=False))
-        over(self._fill, list(_families(missing)))
+        self.rows.update(zip(missing, (row for row in range(len(self.values)) if row not in taken), strict=False))
+        self._missing += missing
+
+    def stretches(self, over: Over) -> Iterator[tuple[int, int, int]]:
+        """Make the columns that were wanted; yield the one stretch that they are for: all bars, with bar 0 in place 0."""
+        self.hold((), over)
+        yield 0, self.count, 0
 
     def _grow(self, rows: int) -> None:
         if rows <= len(self.values):
@@ -168,75 +179,109 @@ def sides(wishes: tuple[Wish, ...]) -> Iterator[Side]:
                 yield test.right
 
 
-def neighbours(declared: Sequence[tuple[Wish, ...]], rows_max: int) -> list[int]:
-    """Return an order of combinations in which those that share columns stand together: blocks whose columns fit the sheet.
+class Coded(NamedTuple):
+    """A declaration in numbers; the number of a column is its place among the different columns of all declarations."""
 
-    A grid of 100 x 100 windows has 200 columns; in its own order every row of it needs 100 of them anew.
-    """
-    read = [tuple(dict.fromkeys(sides(wishes))) for wishes in declared]
-    if len({side for mine in read for side in mine}) <= rows_max:
-        return list(range(len(declared)))
-    numbers: list[dict[Side, int]] = [{} for _ in range(max(map(len, read)))]
-    size = max(1, rows_max // len(numbers))
-    blocks = [tuple(known.setdefault(side, len(known)) // size for known, side in zip(numbers, mine, strict=False)) for mine in read]
-    return sorted(range(len(declared)), key=blocks.__getitem__)
+    tests: tuple[tuple[int, int, int, float], ...]  # comparison, left column, right column or -1, number
+    wishes: tuple[tuple[int, int, int], ...]  # target at 1e-6, bits of tests that must hold, bits of those whose opposite must
+    reads: tuple[int, ...]  # its different columns
 
 
-def parts(declared: Sequence[tuple[Wish, ...]], rows_max: int, most: int) -> list[range]:
-    """Cut combinations, in their order, into parts of at most `most` whose distinct columns fit `rows_max` rows."""
-    cut, seen, first = [], set[Side](), 0
-    for number, wishes in enumerate(declared):
-        mine = set(sides(wishes))
-        if number - first >= most or len(seen | mine) > rows_max:
-            cut.append(range(first, number))
-            seen, first = set(), number
-        seen |= mine
-    if len(declared) > first:
-        cut.append(range(first, len(declared)))
-    return cut
-
-
-def program(declared: Sequence[tuple[Wish, ...]], sheet: Rows) -> Program:
-    """Return the tables of some combinations whose columns the sheet holds.
+def code(declared: Iterable[tuple[Wish, ...]], numbers: dict[Side, int]) -> list[Coded]:
+    """Return declarations in numbers; a column that has none yet gets the next one (numbers modified in place).
 
     Raises:
         StrategyError: a comparison nobody knows, too many tests, or a target outside -1..1.
     """
-    coded = [_coded(wishes, sheet.rows) for wishes in declared]
-    tests = max(1, *(len(primitives) for primitives, _ in coded))
-    width = max(1, *(len(wishes) for _, wishes in coded))
-    rows = [list(dict.fromkeys(target for target, _, _ in wishes)) for _, wishes in coded]
-    targets = np.zeros((len(coded), max(1, *map(len, rows))), np.int64)
-    table, numbers = np.zeros((len(coded), tests, 3), np.int64), np.zeros((len(coded), tests))
-    wishes_of = np.zeros((len(coded), width, 3), np.int64)
-    wishes_of[:, :, 1] = wishes_of[:, :, 2] = 1  # a place without a wish: a test and its opposite never hold together
-    for c, (primitives, wishes) in enumerate(coded):
-        for p, (op, left, right, number) in enumerate(primitives):
-            table[c, p], numbers[c, p] = (op, left, right), number
-        for w, (target, yes, no) in enumerate(wishes):
-            wishes_of[c, w] = rows[c].index(target), yes, no
-        targets[c, : len(rows[c])] = rows[c]
+    return [_coded(wishes, numbers) for wishes in declared]
+
+
+@cache
+def _target_e6(target: float) -> int:
+    return fraction_e6(target)
+
+
+def _coded(wishes: tuple[Wish, ...], numbers: dict[Side, int]) -> Coded:
+    primitives: dict[tuple[int, int, int, float], int] = {}
+    coded, reads = [], dict[int, None]()
+    for target, when in wishes:
+        bits = {True: 0, False: 0}
+        for left, comparison, right in when:
+            if comparison not in OPS:
+                raise StrategyError(f"a test compares by {', '.join(OPS)}; not by {comparison!r}")
+            op, holds = OPS[comparison]
+            first, second, number = numbers.setdefault(left, len(numbers)), -1, 0.0
+            reads[first] = None
+            if isinstance(right, float | int):
+                number = float(right)
+            else:
+                second = numbers.setdefault(right, len(numbers))
+                reads[second] = None
+            bits[holds] |= 1 << primitives.setdefault((op, first, second, number), len(primitives))
+        coded.append((_target_e6(float(target)), bits[True], bits[False]))
+    if len(primitives) > TESTS_MAX:
+        raise StrategyError(f"a declaration may have {TESTS_MAX} different tests; this one has {len(primitives)}")
+    return Coded(tuple(primitives), tuple(coded), tuple(reads))
+
+
+def neighbours(coded: Sequence[Coded], rows_max: int) -> list[int]:
+    """Return an order of combinations in which those that share columns stand together: blocks whose columns fit the sheet.
+
+    A grid of 100 x 100 windows has 200 columns; in its own order every row of it needs 100 of them anew.
+    """
+    if len({number for one in coded for number in one.reads}) <= rows_max:
+        return list(range(len(coded)))
+    places: list[dict[int, int]] = [{} for _ in range(max(len(one.reads) for one in coded))]
+    size = max(1, rows_max // len(places))
+    blocks = [tuple(known.setdefault(n, len(known)) // size for known, n in zip(places, one.reads, strict=False)) for one in coded]
+    return sorted(range(len(coded)), key=blocks.__getitem__)
+
+
+def parts(coded: Sequence[Coded], rows_max: int, most: int) -> list[range]:
+    """Cut combinations, in their order, into parts of at most `most` whose distinct columns fit `rows_max` rows."""
+    cut, seen, first = [], set[int](), 0
+    for number, one in enumerate(coded):
+        if number - first >= most or len(seen.union(one.reads)) > rows_max:
+            cut.append(range(first, number))
+            seen, first = set(), number
+        seen.update(one.reads)
+    if len(coded) > first:
+        cut.append(range(first, len(coded)))
+    return cut
+
+
+def program(declared: Sequence[tuple[Wish, ...]], sheet: Rows) -> Program:
+    """Return the tables of some declarations whose columns the sheet holds; raises what `code` does."""
+    numbers: dict[Side, int] = {}
+    coded = code(declared, numbers)
+    return tabled(coded, [sheet.rows[side] for side in numbers], sheet)
+
+
+def tabled(coded: Sequence[Coded], row_of: Sequence[int], sheet: Rows) -> Program:
+    """Return the tables of some combinations; row_of[n] is the row of the sheet that holds column n."""
+    count, width = len(coded), max(1, *(len(one.tests) for one in coded))
+    none = (0, 0, 0, 0.0)  # a place without a test: nobody asks for its words
+    told = np.array([one.tests + (none,) * (width - len(one.tests)) for one in coded]).reshape(count, width, 4)
+    rows = np.array([*(row_of or [0]), -1], np.int64)
+    tests = told[:, :, :3].astype(np.int64)
+    tests[:, :, 1:] = rows[tests[:, :, 1:]]
+    kinds: dict[tuple[tuple[int, int, int], ...], int] = {}
+    kind = [kinds.setdefault(one.wishes, len(kinds)) for one in coded]
+    wishes, targets = _wished(list(kinds))
     values = sheet.values if len(sheet.values) else np.full((1, sheet.width), np.nan)
     known = sheet.known_from if len(sheet.values) else np.full(2, sheet.count, np.int64)
     positive = sheet.positive if len(sheet.values) else np.zeros(1, np.bool_)
-    return Program(values, known, positive, table, numbers, wishes_of, targets)
+    return Program(values, known, positive, tests, np.ascontiguousarray(told[:, :, 3]), wishes[kind], targets[kind])
 
 
-def _coded(wishes: tuple[Wish, ...], rows: dict[Side, int]) -> tuple[list[tuple[int, int, int, float]], list[tuple[int, int, int]]]:
-    """Return the distinct primitive tests of a declaration, and its wishes as (target, tests, opposites)."""
-    primitives: dict[tuple[int, int, int, float], int] = {}
-    coded = []
-    for wish in wishes:
-        yes = no = 0
-        for test in wish.when:
-            if test.comparison not in OPS:
-                raise StrategyError(f"a test compares by {', '.join(OPS)}; not by {test.comparison!r}")
-            op, holds = OPS[test.comparison]
-            number = float(test.right) if isinstance(test.right, float | int) else 0.0
-            right = -1 if isinstance(test.right, float | int) else rows[test.right]
-            bit = 1 << primitives.setdefault((op, rows[test.left], right, number), len(primitives))
-            yes, no = (yes | bit, no) if holds else (yes, no | bit)
-        coded.append((fraction_e6(float(wish.target)), yes, no))
-    if len(primitives) > TESTS_MAX:
-        raise StrategyError(f"a declaration may have {TESTS_MAX} different tests; this one has {len(primitives)}")
-    return list(primitives), coded
+def _wished(kinds: Sequence[tuple[tuple[int, int, int], ...]]) -> tuple[Ints, Ints]:
+    """Return the wishes and the different targets of each kind of declaration, as `by_words` reads them."""
+    rows = [list(dict.fromkeys(target for target, _, _ in wishes)) for wishes in kinds]
+    targets = np.zeros((len(kinds), max(1, *map(len, rows))), np.int64)
+    table = np.zeros((len(kinds), max(1, *map(len, kinds)), 3), np.int64)
+    table[:, :, 1] = table[:, :, 2] = 1  # a place without a wish: a test and its opposite never hold together
+    for number, wishes in enumerate(kinds):
+        for place, (target, yes, no) in enumerate(wishes):
+            table[number, place] = rows[number].index(target), yes, no
+        targets[number, : len(rows[number])] = rows[number]
+    return table, targets

@@ -19,6 +19,7 @@ from sim.engine.signals import seen
 from sim.run import Setting
 from sim.sweep.core.account import FINE, R_TARGET, S_ROWS, S_STATUS
 from sim.sweep.book import KernelRun
+from sim.sweep.core.closed import tables
 from sim.sweep.core.kernels import Accounts, by_bars, by_words
 from sim.sweep.core.market import Deal, Survey, bare, deal, survey
 from sim.sweep.program import Sheet, Sight, program, sides
@@ -95,7 +96,7 @@ def _by_words(case: Case, params: Any, numbers: Deal, found: Survey) -> Accounts
     sheet.hold(sides(declared), over(None))
     table = program([declared], sheet)
     buffers, accounts = scratch(table.tests.shape[1], table.targets.shape[1]), empty(1, 1, sheet.count + 1)
-    by_words(bare(history), numbers, table, accounts, buffers, 0, sheet.count, 0)
+    by_words(bare(history), numbers, table, accounts, buffers, tables(), 0, sheet.count, 0)
     return accounts
 
 

@@ -8,26 +8,25 @@ sheet, so the words are the same; what differs is that nothing of the length of 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.data import History
 from sim.sweep.core.account import FINE, RECORD, S_ROWS, S_STATUS
+from sim.sweep.core.closed import tables
 from sim.sweep.core.kernels import Accounts, Program, by_words
 from sim.sweep.core.market import Deal, Survey, bare, look, surveyed
 from sim.sweep.core.statistics import scratch
 from sim.sweep.core.sums import NEAR, TILES, Course, Sums, by_sums
 from sim.sweep.core.words import TILE, WORDS
-from sim.sweep.program import Side, is_together, judged, program, scaled, sides
+from sim.sweep.program import Side, program, sides
+from sim.sweep.window import PRICES, STRETCH, Window, is_near
 from sim.sweep.work import empty
-from strategies.columnar import TOGETHER, Wish
+from strategies.columnar import Wish
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-STRETCH = 64 * TILE
-"""Bars that are walked at a time: a few columns of them fit the processor's second cache."""
 ROOM = 65_536
 """Decisions a run has room for at first: more memory than it needs would be zeroed, page by page, as it is touched."""
 UNKNOWN = Survey("", 1, True)
@@ -35,60 +34,18 @@ UNKNOWN = Survey("", 1, True)
 NOWHERE = np.zeros(0, np.int64)
 FACTORS = (1e-9, 1e9)
 """Between these no float of a price comes near the ends of its range."""
-PRICES = ("open", "high", "low", "close")
 
 
 def can_stream(declared: tuple[Wish, ...]) -> bool:
     """Say whether every column of a declaration is a price, or an average of one that looks back less than a stretch."""
-    return all(
-        side in PRICES if isinstance(side, str) else is_together(side) and side.parts[0] in PRICES and 0 < side.parts[1] <= STRETCH
-        for side in sides(declared)
-    )
-
-
-class Window:
-    """The rows of a declaration's columns for some bars; what `program` reads of a sheet."""
-
-    def __init__(self, history: History, wanted: tuple[Side, ...]) -> None:
-        self.history, self.count = history, history.end_ns.size
-        self.rows = {side: row for row, side in enumerate(wanted)}
-        self.lead = max([side.parts[1] - 1 for side in wanted if not isinstance(side, str)], default=0)
-        longest = min(self.count, STRETCH + self.lead)
-        self.width = -(-longest // TILE) * TILE + TILE
-        self.values = np.empty((len(wanted), self.width))
-        self.known_from = np.zeros(len(wanted) + 1, np.int64)
-        self.positive = np.zeros(len(wanted), np.bool_)
-        self._source = np.empty(longest)
-        self._families: dict[tuple[str, Any], list[Side]] = {}
-        for side in wanted:
-            self._families.setdefault((side, None) if isinstance(side, str) else (side.parts[0], side.make), []).append(side)
-        self._families = dict(sorted(self._families.items(), key=lambda family: family[0][0]))
-
-    def move(self, begins: int, ends: int) -> int:
-        """Make the columns of bars begins..ends-1 and of those they look back at; return the bar in place 0 of the rows."""
-        origin, made = max(0, begins - self.lead), ""
-        count, factor = ends - origin, np.ascontiguousarray(self.history.signal_factor[origin:ends], np.float64)
-        source = self._source[:count]
-        for (price, make), family in self._families.items():
-            if price != made:
-                made, ticks = price, np.ascontiguousarray(getattr(self.history, f"{price}_ticks")[origin:ends], np.int64)
-                scaled(ticks, factor, 10.0**self.history.price_exp, source)
-            rows = np.array([self.rows[side] for side in family], np.int64)
-            if make is None:
-                self.values[rows[0], :count] = source
-            else:
-                TOGETHER[make](source, np.array([side.parts[1] for side in family], np.int64), rows, self.values)  # type: ignore[union-attr]
-        for row in range(len(self.values)):
-            self.known_from[row], self.positive[row] = judged(self.values[row], count)
-        self.known_from[-1] = count
-        return origin
+    return all(is_near(side, STRETCH) for side in sides(declared))
 
 
 def by_stream(history: History, declared: tuple[Wish, ...], numbers: Deal, found: Survey) -> Accounts:
     """Run one declaration that `can_stream`: by sums of ticks where they decide, by the very floats elsewhere."""
-    window, where = Window(history, tuple(dict.fromkeys(sides(declared)))), bare(history)
+    window, where = Window(history, tuple(dict.fromkeys(sides(declared))), STRETCH), bare(history)
     table = program([declared], window)
-    buffers = scratch(table.tests.shape[1], table.targets.shape[1])
+    buffers, made = scratch(table.tests.shape[1], table.targets.shape[1]), tables()
     sums, course = counted(history, table, tuple(window.rows), found), Course(False, look(history), NOWHERE, NOWHERE)
     accounts, at = empty(1, 1, min(window.count, ROOM)), 0
     while at < window.count and accounts.state[0, S_STATUS] == FINE:
@@ -96,7 +53,7 @@ def by_stream(history: History, declared: tuple[Wish, ...], numbers: Deal, found
         accounts = with_room(accounts, ends - at)
         reached = by_sums(where, numbers, sums, accounts, buffers, course, at) if sums else at
         if reached == at:
-            by_words(where, numbers, table, accounts, buffers, at, ends, window.move(at, ends))
+            by_words(where, numbers, table, accounts, buffers, made, at, ends, window.move(at, ends))
             reached = ends
         at = reached
     return accounts
@@ -118,7 +75,7 @@ def at_once(history: History, declared: tuple[Wish, ...], numbers: Deal) -> Whol
     Returns:
         None where that cannot be done: a bar is wrong, averages are too near, or the account was given up.
     """
-    window, bars = Window(history, tuple(dict.fromkeys(sides(declared)))), history.end_ns.size
+    window, bars = Window(history, tuple(dict.fromkeys(sides(declared))), STRETCH), history.end_ns.size
     table = program([declared], window)
     sums = counted(history, table, tuple(window.rows), UNKNOWN)
     if sums is None:

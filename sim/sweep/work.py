@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,10 +26,12 @@ from sim.sweep.core.account import (
     FINE, RECORD, S_CASH, S_FEES, S_FILLS, S_HELD, S_ORDERS, S_POSITION, S_REFUSED, S_RUINED, S_STATUS, S_TRADES,
     S_WINS, STATE,
 )  # fmt: skip
-from sim.sweep.core.kernels import Accounts, by_bars, by_words
+from sim.sweep.core.closed import Tables, tables
+from sim.sweep.core.kernels import Accounts, Program, by_bars, by_words
 from sim.sweep.core.market import Deal, Market, Survey, deal, market, refusal
-from sim.sweep.program import Sheet, Sight, neighbours, parts, program, sides
-from sim.sweep.core.statistics import B_COUNT, B_SQUARE, B_SUM, F_DEPTH, FIGURES, scratch
+from sim.sweep.core.statistics import B_COUNT, B_SQUARE, B_SUM, F_DEPTH, FIGURES, Scratch, scratch
+from sim.sweep.program import Sheet, Side, Sight, code, neighbours, parts, tabled
+from sim.sweep.window import STRETCH_OF_MANY, Window, rows_at_once
 from strategies.api import Bars, Strategy, as_bars, is_compiled, may_short
 from strategies.sizing import bars_per_year
 
@@ -66,6 +68,31 @@ class Figures(NamedTuple):
     blocks: Floats
 
 
+class Work(NamedTuple):
+    """A group of combinations at work: its accounts, those of equal deals together, and the buffers of a thread."""
+
+    accounts: Accounts
+    pieces: list[tuple[Deal, Program, Accounts]]
+    buffers: Scratch
+    made: Tables
+
+    def walk(self, where: Market, stretch: tuple[int, int, int]) -> None:
+        """Walk over a stretch of bars: the first, the one behind the last, and the one in place 0 of the rows."""
+        begins, ends, origin = stretch
+        for deal_of, program, accounts in self.pieces:
+            by_words(where, deal_of, program, accounts, self.buffers, self.made, begins, ends, origin)
+
+
+def _work(table: Program, numbers: Sequence[Deal], blocks: int) -> Work:
+    """Return a group that has not begun."""
+    accounts, pieces = empty(len(numbers), blocks), []
+    for deal_of, chosen in _alike(numbers):
+        mine = {name: getattr(table, name)[chosen] for name in ("tests", "numbers", "wishes", "targets")}
+        part = Accounts(accounts.state[chosen], accounts.floats[chosen], accounts.blocks[chosen], accounts.record)
+        pieces.append((deal_of, table._replace(**mine), part))
+    return Work(accounts, pieces, scratch(table.tests.shape[1], table.targets.shape[1]), tables())
+
+
 Over = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
 
 
@@ -95,11 +122,14 @@ class Bench:
             self.market = market(history, case.blocks, case.period)
             self.sight = Sight(history)
         if self.kernel == WORDS and columnar is not None:
-            declared = [columnar(params) for params in combos]
+            numbers: dict[Side, int] = {}
+            coded = code(map(columnar, combos), numbers)
+            self.sides = list(numbers)
             self.sheet = Sheet(self.sight, self.market.close.size)
-            self.order = neighbours(declared, self.sheet.rows_max)
-            self.combos, self.declared = [combos[at] for at in self.order], [declared[at] for at in self.order]
-            self.parts = parts(self.declared, self.sheet.rows_max, PART)
+            self.at_once = rows_at_once(self.sides, self.market.close.size)
+            self.order = neighbours(coded, self.at_once or self.sheet.rows_max)
+            self.combos, self.coded = [combos[at] for at in self.order], [coded[at] for at in self.order]
+            self.parts = parts(self.coded, self.at_once or self.sheet.rows_max, PART)
 
     def figures(self, part: range, run: Over, jobs: int = 1) -> Figures:
         """Return the figures of a part, in the order of its combinations; `jobs`: how many groups `run` takes at once."""
@@ -110,24 +140,29 @@ class Bench:
         size = min(GROUP, max(GROUP_MIN, -(-len(combos) // jobs)))
         groups = [range(first, first + size) for first in range(0, len(combos), size)]
         if self.kernel == WORDS:
-            declared = self.declared[part.start : part.stop]
-            self.sheet.hold((side for wishes in declared for side in sides(wishes)), run)
-            accounts = run(lambda g: self._words(declared[g.start : g.stop], numbers[g.start : g.stop]), groups)
+            accounts = self._words(part, [(g, numbers[g.start : g.stop]) for g in groups], run)
         else:
             accounts = run(lambda g: self._bars(combos[g.start : g.stop], numbers[g.start : g.stop]), groups)
         found = _figures(_stacked(accounts), self.market, numbers, self.case, self.kernel)
         return self._mended(found, combos, np.concatenate([one.state[:, S_STATUS] for one in accounts]))
 
-    def _words(self, declared: Sequence[Any], numbers: Sequence[Deal]) -> Accounts:
-        table = program(declared, self.sheet)
-        accounts = empty(len(declared), self.case.blocks)
-        buffers = scratch(table.tests.shape[1], table.targets.shape[1])
-        for deal_of, chosen in _alike(numbers):
-            rows = {name: getattr(table, name)[chosen] for name in ("tests", "numbers", "wishes", "targets")}
-            mine = table._replace(**rows)
-            part = Accounts(accounts.state[chosen], accounts.floats[chosen], accounts.blocks[chosen], accounts.record)
-            by_words(self.market, deal_of, mine, part, buffers, 0, self.market.close.size, 0)
-        return accounts
+    def _words(self, part: range, groups: Sequence[tuple[range, Sequence[Deal]]], run: Over) -> list[Accounts]:
+        """Return the accounts of each group of a part: rows of columns are made, and every group walks over them."""
+        coded = self.coded[part.start : part.stop]
+        wanted = list(dict.fromkeys(number for one in coded for number in one.reads))
+        rows = self._rows([self.sides[number] for number in wanted])
+        rows_of = [rows.rows.get(side, 0) for side in self.sides]
+        works = [_work(tabled(coded[g.start : g.stop], rows_of, rows), numbers, self.case.blocks) for g, numbers in groups]
+        for stretch in rows.stretches(run):
+            run(partial(Work.walk, where=self.market, stretch=stretch), works)
+        return [work.accounts for work in works]
+
+    def _rows(self, wanted: Sequence[Side]) -> Sheet | Window:
+        """Return what makes the wanted columns: a stretch of bars after the other, if all of them look back a little only."""
+        if self.at_once:
+            return Window(self.case.histories[0], wanted, STRETCH_OF_MANY)
+        self.sheet.want(wanted)
+        return self.sheet
 
     def _bars(self, combos: Sequence[Any], numbers: Sequence[Deal]) -> Accounts:
         strategy, accounts = self.case.strategy, empty(len(combos), self.case.blocks)

@@ -25,16 +25,19 @@ from sim.sweep.core.account import (
     R_TARGET, R_WORST, R_WORST_FEE, S_CASH, S_LAST, S_ORDERS, S_POSITION, S_REFUSED, S_ROWS, S_STATUS, beyond, commission,
     fill, judge, opening, reserve, wanted, worth,
 )  # fmt: skip
+from sim.sweep.core.closed import Tables, tabulate, take_closed
 from sim.sweep.core.market import Deal, Market
+from sim.sweep.core.places import places
 from sim.sweep.core.statistics import F_BEFORE, F_PEAK, F_TROUGH, MASK, Scratch, Stretches, begin, settle, stretch, take
-from sim.sweep.core.words import ALL, BITS, TILE, WORDS, compare, wish_words
+from sim.sweep.core.words import TILE, compare, wish_words
 from strategies.api import MARKET, Bars, Signal
 from strategies.sizing import fraction_e6
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Words = NDArray[np.uint64]
-_U0, _U1 = np.uint64(0), np.uint64(1)
+LINE = 8
+"""Numbers in a cache line."""
 
 
 class Program(NamedTuple):
@@ -59,12 +62,24 @@ class Accounts(NamedTuple):
 
 
 @inlined
-def _note(s: Ints, record: Ints, t: int, outcome: int, lots: int, worst: int, worst_fee: int, held: int) -> None:
-    """Write the head of a record (record modified in place); a refusal has no more than this."""
-    line = record[s[S_ROWS]]
+def _held(s: Ints, deal: Deal, close: int, side: int, qty: int, opens: int, most: int) -> tuple[int, int, int]:
+    """Return the worst price of an order, the fee of `most` lots at it, and the cash that the order must hold."""
+    worst = max(np.int64(1), close + side * (close * deal.worst_bps // 10_000))
+    fee = commission(deal, most, worth(deal, worst, most))
+    return worst, fee, reserve(s, deal, side, qty, opens, worst, fee)
+
+
+@kernel
+def _note(s: Ints, record: Ints, deal: Deal, t: int, close: int, lots: int, outcome: int) -> None:
+    """Write the record of a decision that is not yet filled (s, record modified in place); a refusal has only the head of it."""
+    line, delta = record[s[S_ROWS]], lots - s[S_POSITION]
+    side = np.int64(1) if delta > 0 else np.int64(-1)
+    opens = opening(s, side, side * delta)
+    line[:] = 0
+    line[R_WORST], line[R_WORST_FEE], line[R_RESERVE] = _held(s, deal, close, side, side * delta, opens, abs(lots) + abs(s[S_POSITION]))
     line[R_BAR], line[R_OUTCOME], line[R_TARGET] = t, outcome, lots
-    line[R_WORST], line[R_WORST_FEE], line[R_RESERVE] = worst, worst_fee, held
-    line[R_SIDE] = line[R_QTY] = line[R_OPENS] = line[R_PRICE] = line[R_FEE] = 0
+    if outcome == Outcome.APPLIED:
+        line[R_SIDE], line[R_QTY], line[R_OPENS] = side, side * delta, opens
     s[S_ROWS] += 1
 
 
@@ -87,39 +102,24 @@ def _act(s: Ints, record: Ints, opens_at: Ints, close_at: Ints, deal: Deal, t: i
     if delta == 0:
         return False
     side = np.int64(1) if delta > 0 else np.int64(-1)
-    opens, noted = opening(s, side, side * delta), record.shape[0] > s[S_ROWS]
-    worst, worst_fee, held = np.int64(0), np.int64(0), np.int64(0)
-    if opens > 0 or noted:  # A pure exit passes whatever it reserves.
-        worst = max(np.int64(1), close + side * (close * deal.worst_bps // 10_000))
-        worst_fee = commission(deal, most, worth(deal, worst, most))
-        held = reserve(s, deal, side, side * delta, opens, worst, worst_fee)
+    opens, held, noted = opening(s, side, side * delta), np.int64(0), record.shape[0] > s[S_ROWS]
+    if opens > 0:  # A pure exit passes whatever it reserves.
+        _, _, held = _held(s, deal, close, side, side * delta, opens, most)
     outcome = judge(s, deal, side, opens, held)
     if noted:
-        _note(s, record, t, outcome, lots, worst, worst_fee, held)
+        _note(s, record, deal, t, close, lots, outcome)
     if outcome != Outcome.APPLIED:
         s[S_LAST] = NO_TARGET
         s[S_REFUSED] += 1
         return False
     s[S_ORDERS] += 1
-    filled = t + 1 < close_at.shape[0]
-    price, fee = np.int64(0), np.int64(0)
-    if filled:
-        price = opens_at[(t + 1) & MASK]
-        fee = fill(s, deal, side, side * delta, price)
+    if t + 1 >= close_at.shape[0]:
+        return False
+    price = opens_at[(t + 1) & MASK]
+    fee = fill(s, deal, side, side * delta, price)
     if noted:
-        line = record[s[S_ROWS] - 1]
-        line[R_SIDE], line[R_QTY], line[R_OPENS], line[R_PRICE], line[R_FEE] = side, side * delta, opens, price, fee
-    return filled
-
-
-@inlined
-def _zeros(word: np.uint64) -> int:
-    """Return the number of trailing zero bits of a word that is not 0; the compiler knows this loop as one instruction."""
-    below, count = ~word & (word - _U1), np.int64(0)
-    while below != _U0:
-        below &= below - _U1
-        count += 1
-    return count
+        record[s[S_ROWS] - 1, R_PRICE], record[s[S_ROWS] - 1, R_FEE] = price, fee
+    return True
 
 
 @inlined
@@ -131,45 +131,36 @@ def _row_of(targets: Ints, target_e6: int) -> int:
     return row
 
 
-@inlined
-def _wished(words: Words, k: int, place: int) -> int:
-    """Return the row whose wish holds at a bit."""
-    row = 0
-    while (words[row, k] >> np.uint64(place)) & _U1 == _U0:
-        row += 1
-    return row
-
-
 @kernel
 def _walk(
-    s: Ints, stretches: Stretches, record: Ints, opens_at: Ints, close_at: Ints, deal: Deal, targets: Ints, words: Words, first: int
-) -> None:
-    """Walk one account over the wishes of the tile that begins at bar `first` (s, stretches, record modified in place)."""
-    rows = targets.shape[0]
+    s: Ints, stretches: Stretches, record: Ints, opens_at: Ints, close_at: Ints, deal: Deal, targets: Ints, words: Words, changes: Ints,
+    first: int,
+) -> None:  # fmt: skip
+    """Walk one account over the wishes of the tile that begins at bar `first` (s, stretches, record modified in place).
+
+    The bars at which the wish changes are found first, as if no order were refused; after a refusal they are found anew.
+    """
+    rows, since = targets.shape[0], np.int64(0)
     row = _row_of(targets, s[S_LAST])
-    for k in range(WORDS):
-        later = ALL
-        base = first + BITS * k
-        while True:
-            bits = words[rows + 1, k] & ~words[row, k] & later
-            if bits == _U0:
-                break
-            place = _zeros(bits)
-            row = _wished(words, k, place)
-            later = (ALL << np.uint64(place)) << _U1
-            if _act(s, record, opens_at, close_at, deal, base + place, targets[row]):
-                stretch(s, stretches, deal, base + place + 1)
-            if s[S_LAST] == NO_TARGET:
-                row = rows
+    while since < TILE:
+        count = places(words, row, since, changes)
+        since = TILE if row < rows else changes[0, 0] + 1 if count > 0 else TILE
+        for i in range(count):
+            place, row = changes[i, 0], changes[i, 1]
+            if _act(s, record, opens_at, close_at, deal, first + place, targets[row]):
+                stretch(s, stretches, deal, first + place + 1)
             if s[S_STATUS] != FINE:
                 return
+            if s[S_LAST] == NO_TARGET:
+                row, since = rows, place + 1
+                break
 
 
 @inlined
 def walk_tile(s: Ints, record: Ints, market: Market, deal: Deal, targets: Ints, scratch: Scratch, first: int) -> None:
     """Walk one account over the tile that begins at bar `first`, whose wishes are in the scratch (s, record, scratch modified)."""
     begin(s, scratch.stretches, deal, first)
-    _walk(s, scratch.stretches, record, market.open, market.close, deal, targets, scratch.words, first)
+    _walk(s, scratch.stretches, record, market.open, market.close, deal, targets, scratch.words, scratch.changes, first)
 
 
 @inlined
@@ -181,21 +172,23 @@ def open_account(s: Ints, f: Floats, deal: Deal) -> None:
 
 @kernel
 def by_words(
-    market: Market, deal: Deal, program: Program, accounts: Accounts, scratch: Scratch, begins: int, ends: int, origin: int
+    market: Market, deal: Deal, program: Program, accounts: Accounts, scratch: Scratch, made: Tables, begins: int, ends: int, origin: int
 ) -> None:
     """Run a group of combinations whose wishes are tests of columns over bars begins..ends-1 (accounts modified in place).
 
     Args:
         accounts: zeroed, or as the bars before `begins` left them. scratch: of this thread, for as many tests and targets
-            as the program has. begins: a multiple of TILE; ends, too, unless it is the end of the history.
+            as the program has. made: of this thread. begins: a multiple of TILE; ends, too, unless it is the end of the history.
         origin: the bar that place 0 of the program's sheet belongs to.
     """
-    combos = accounts.state.shape[0]
+    combos, figures = accounts.state.shape[0], market.price.shape[0] > 0
     if begins == 0:
         for c in range(combos):
             open_account(accounts.state[c], accounts.floats[c], deal)
     for first in range(begins, ends, TILE):
         last = min(first + TILE, ends)
+        if figures:
+            tabulate(made, market.price, first, last)
         for c in range(combos):
             s = accounts.state[c]
             if s[S_STATUS] != FINE:
@@ -208,7 +201,10 @@ def by_words(
             wish_words(program.wishes[c], scratch.yes, scratch.known, last - first, scratch.words)
             record = accounts.record if c == 0 else accounts.record[:0]
             walk_tile(s, record, market, deal, program.targets[c], scratch, first)
-            take(s, accounts.floats[c], scratch, market, accounts.blocks[c], first, last)
+            if not figures:
+                continue
+            if not take_closed(s, accounts.floats[c], scratch.stretches, made, market, accounts.blocks[c], first, last):
+                take(s, accounts.floats[c], scratch, market, accounts.blocks[c], first, last)
     if ends == market.close.shape[0]:
         for c in range(combos):
             settle(accounts.floats[c])
@@ -227,33 +223,43 @@ def by_bars(
     s, f = accounts.state[c], accounts.floats[c]
     record = accounts.record if c == 0 else accounts.record[:0]
     open_account(s, f, deal)
-    asked = math.nan
+    asked, seen = math.nan, np.int64(0)
     for first in range(0, market.close.shape[0], TILE):
         last = min(first + TILE, market.close.shape[0])
         begin(s, scratch.stretches, deal, first)
+        seen |= _touch(columns, first, last)
         for t in range(first, last):
-            wish = on_bar(bars, columns, t, memory, params)
+            wish = on_bar(bars, columns, t & MASK, memory, params)
+            plain = _is_plain(wish)
+            if plain and wish.target == asked:
+                continue
             if math.isnan(wish.target):
                 continue
-            if not _acceptable(s, wish):
+            if not plain or not -1.0 <= wish.target <= 1.0:
+                s[S_STATUS] = BAD_TARGET if plain else ORDER_TYPE
                 return
-            if wish.target == asked:
-                continue
             asked = _heard(s, scratch.stretches, record, market, deal, t, wish.target)
             if s[S_STATUS] != FINE:
                 return
         take(s, f, scratch, market, accounts.blocks[c], first, last)
+    scratch.changes[0, 0] = seen  # nobody reads it; the compiler must not leave out what nobody reads
     settle(f)
 
 
 @inlined
-def _acceptable(s: Ints, wish: Signal) -> bool:
-    """Say whether a wish can be acted on here; note why not (s modified in place)."""
-    if wish.order_type != MARKET or wish.stop_loss != 0.0 or wish.take_profit != 0.0 or wish.trail != 0.0:
-        s[S_STATUS] = ORDER_TYPE
-    elif not -1.0 <= wish.target <= 1.0:
-        s[S_STATUS] = BAD_TARGET
-    return s[S_STATUS] == FINE
+def _touch(columns: Floats, first: int, last: int) -> int:
+    """Read a number of each cache line of a tile: many lines come at once, where `on_bar` would wait for one after the other."""
+    seen = np.int64(0)
+    for row in range(columns.shape[0]):
+        for t in range(first, last, LINE):
+            seen |= np.int64(columns[row, t & MASK] == 0.0)
+    return seen
+
+
+@inlined
+def _is_plain(wish: Signal) -> bool:
+    """Say whether a wish is one for a market order without guards: all that a kernel can have."""
+    return wish.order_type == MARKET and wish.stop_loss == 0.0 and wish.take_profit == 0.0 and wish.trail == 0.0
 
 
 @inlined

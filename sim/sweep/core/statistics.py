@@ -4,7 +4,8 @@ Theory of operation. Between two fills cash and position are constant, so equity
 the price: `draw` writes it into one buffer of a tile, stretch by stretch. `take` then reads the
 whole tile at once. A piece of it without a new peak gives its least equity to the trough and no more; only a
 piece with a new peak is walked bar by bar. Four reciprocals come from one division. The sums may be reordered
-by the compiler (`statistic`): no money is made of them. Equity in the buffer is exact up to 2**53 at 1e-8.
+by the compiler (`statistic`): no money is made of them. This is the way of `by_bars`, of returns by day, and
+of an account that swings too much for `closed`. Equity in the buffer is exact up to 2**53 at 1e-8.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Scratch(NamedTuple):
     yes: Words  # [tests, WORDS] where each test holds
     known: Words  # the same shape: where its sides are known
     words: Words  # [targets + 2, WORDS] where each target is wished, see `wish_words`
+    changes: Ints  # [TILE + PAD, 2] places at which the wish changes, and the rows of words that are wished there
     stretches: Stretches
 
 
@@ -67,7 +69,8 @@ def scratch(tests: int, targets: int) -> Scratch:
     equity = np.empty(TILE + 1 + PAD)
     yes, known, words = (np.zeros((max(1, rows), WORDS), np.uint64) for rows in (tests, tests, targets + 2))
     stretches = Stretches(np.empty(TILE + 2, np.int64), np.empty(TILE + 2), np.empty(TILE + 2))
-    return Scratch(equity, equity.view(np.int64), np.empty(TILE + 1 + PAD), yes, known, words, stretches)
+    changes = np.empty((TILE + PAD, 2), np.int64)
+    return Scratch(equity, equity.view(np.int64), np.empty(TILE + 1 + PAD), yes, known, words, changes, stretches)
 
 
 @statistic

@@ -8,6 +8,8 @@ columns are the very floats that `on_bar` reads, and the tie rule is the same `a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,78 +36,61 @@ _U0, _U1 = np.uint64(0), np.uint64(1)
 
 
 @inlined
-def _ones(hit: bool, place: int) -> np.uint64:
-    return np.uint64(hit) << np.uint64(place)
+def _above_of_positive(a: float, b: float) -> bool:
+    """As `above`, for numbers not below 0: where a > b, a is the greater magnitude; elsewhere nothing holds."""
+    return a - b > TIE * a
 
 
-@kernel
-def _above(a: Floats, b: Floats, first: int, out: Words) -> None:
-    base = first & MASK
-    for k in range(out.shape[0]):
-        word = _U0
-        for i in range(BITS):
-            word |= _ones(above(a[base + i], b[base + i]), i)
-        out[k] = word
-        base += BITS
+@inlined
+def _greater(a: float, b: float) -> bool:
+    return a > b
 
 
-@kernel
-def _above_of_positive(a: Floats, b: Floats, first: int, out: Words) -> None:
-    """As `_above`, for columns without a negative number: where a > b, a is the greater magnitude; elsewhere nothing holds."""
-    base = first & MASK
-    for k in range(out.shape[0]):
-        word = _U0
-        for i in range(BITS):
-            word |= _ones(a[base + i] - b[base + i] > TIE * a[base + i], i)
-        out[k] = word
-        base += BITS
+@inlined
+def _at_least(a: float, b: float) -> bool:
+    return a >= b
 
 
-@kernel
-def _greater(a: Floats, b: Floats, first: int, out: Words) -> None:
-    base = first & MASK
-    for k in range(out.shape[0]):
-        word = _U0
-        for i in range(BITS):
-            word |= _ones(a[base + i] > b[base + i], i)
-        out[k] = word
-        base += BITS
+@inlined
+def _both_known(a: float, b: float) -> bool:
+    return a == a and b == b
 
 
-@kernel
-def _at_least(a: Floats, b: Floats, first: int, out: Words) -> None:
-    base = first & MASK
-    for k in range(out.shape[0]):
-        word = _U0
-        for i in range(BITS):
-            word |= _ones(a[base + i] >= b[base + i], i)
-        out[k] = word
-        base += BITS
+def _of_columns(test: Callable[[float, float], bool]) -> Callable[[Floats, Floats, int, Words], None]:
+    """Return the kernel that fills out with the words of a test of two columns from bar `first` on."""
+
+    def words(a: Floats, b: Floats, first: int, out: Words) -> None:
+        base = first & MASK
+        for k in range(out.shape[0]):
+            word = _U0
+            for i in range(BITS):
+                word |= np.uint64(test(a[base + i], b[base + i])) << np.uint64(i)
+            out[k] = word
+            base += BITS
+
+    words.__qualname__ = f"words_of_columns_{test.__name__}"  # the compiler's cache knows a function by this name
+    return kernel(words)
 
 
-@kernel
-def _against(op: int, a: Floats, number: float, first: int, out: Words) -> None:
-    """Compare a column with a number."""
-    base = first & MASK
-    for k in range(out.shape[0]):
-        word = _U0
-        for i in range(BITS):
-            x = a[base + i]
-            word |= _ones(x > number if op == GREATER else x >= number if op == AT_LEAST else above(x, number), i)
-        out[k] = word
-        base += BITS
+def _of_number(test: Callable[[float, float], bool]) -> Callable[[Floats, float, int, Words], None]:
+    """Return the kernel that fills out with the words of a test of a column and a number from bar `first` on."""
+
+    def words(a: Floats, number: float, first: int, out: Words) -> None:
+        base = first & MASK
+        for k in range(out.shape[0]):
+            word = _U0
+            for i in range(BITS):
+                word |= np.uint64(test(a[base + i], number)) << np.uint64(i)
+            out[k] = word
+            base += BITS
+
+    words.__qualname__ = f"words_of_number_{test.__name__}"
+    return kernel(words)
 
 
-@kernel
-def _known(a: Floats, b: Floats, first: int, out: Words) -> None:
-    """Say where neither column is NaN."""
-    base = first & MASK
-    for k in range(out.shape[0]):
-        word = _U0
-        for i in range(BITS):
-            word |= _ones(a[base + i] == a[base + i] and b[base + i] == b[base + i], i)
-        out[k] = word
-        base += BITS
+_columns_above, _columns_above_of_positive = _of_columns(above), _of_columns(_above_of_positive)
+_columns_greater, _columns_at_least, _columns_known = _of_columns(_greater), _of_columns(_at_least), _of_columns(_both_known)
+_number_above, _number_greater, _number_at_least = _of_number(above), _of_number(_greater), _of_number(_at_least)
 
 
 @kernel
@@ -123,22 +108,26 @@ def compare(
     left, right, op = test[T_LEFT], test[T_RIGHT], test[T_OP]
     a = sheet[left]
     b = a if right < 0 else sheet[right]
-    if right < 0:
-        _against(op, a, number, first, yes)
+    if right < 0 and op == ABOVE:
+        _number_above(a, number, first, yes)
+    elif right < 0 and op == GREATER:
+        _number_greater(a, number, first, yes)
+    elif right < 0:
+        _number_at_least(a, number, first, yes)
     elif op == ABOVE and positive[left] and positive[right]:
-        _above_of_positive(a, b, first, yes)
+        _columns_above_of_positive(a, b, first, yes)
     elif op == ABOVE:
-        _above(a, b, first, yes)
+        _columns_above(a, b, first, yes)
     elif op == GREATER:
-        _greater(a, b, first, yes)
+        _columns_greater(a, b, first, yes)
     else:
-        _at_least(a, b, first, yes)
+        _columns_at_least(a, b, first, yes)
     since = max(known_from[left], known_from[right] if right >= 0 else np.int64(0))
     if first >= since and first + TILE <= known_from[-1]:
         for k in range(WORDS):
             known[k] = ALL
     else:
-        _known(a, b, first, known)
+        _columns_known(a, b, first, known)
 
 
 @kernel
