@@ -3,7 +3,7 @@
 Theory of operation. `run` alternates: empty the loop's ready queue in its order, check
 the invariants, then let the policy pick which pending lane moves. A lane with an effect
 performs it and stays; a lane whose effect is done delivers the answer, which makes a task
-ready. So between any two moves nothing runs, and a schedule is the list of its moves,
+ready. So between any two moves nothing runs (but for code that polls: see SPINS), and a schedule is the list of its moves,
 written as text: "A3" (task 3 of process A moves), "A3!lost", "crash.A". In `mid` mode a move
 may come while handles are ready ("A3~2": after two of them), as asyncio's selector allows.
 
@@ -33,6 +33,8 @@ Pick = Callable[[list[Lane]], int]
 """Returns the index of the lane that moves, or -1 when it did something else to the world itself."""
 
 STEPS_MAX = 10_000
+SPINS = 1_000
+"""After so many handles in a row the world moves although others are ready: code that polls with `sleep(0)` waits for it."""
 ENDLESS = "the schedule did not end within {:,} moves; a program that runs for ever is started with daemon=True, or world.until ends it"
 _Future: Callable[..., asyncio.Future[Any]] = asyncio.Future
 _lane_now = LANE.get
@@ -73,7 +75,7 @@ class World(Moves):
         self.until: Callable[[], bool] | None = None
         self.early: Callable[[int], bool] | None = None
         self.linger = 60.0
-        self.steps_max = STEPS_MAX
+        self.steps_max, self._rounds = STEPS_MAX, 0
         self._wanted = dials or {}
         self._lanes: dict[str, Lane] = {}
         self._over_at: float | None = None
@@ -221,7 +223,7 @@ class World(Moves):
             events._set_running_loop(before)
 
     def _require_no_lost_exception(self) -> None:
-        """Judge what asyncio would only have logged: a task of the living that failed and that nobody asked."""
+        """Judge what asyncio would only have logged: a task of the living that failed unasked."""
         for process in self.processes:
             for lane in process.lanes if process.alive else ():
                 if lane.task._log_traceback:
@@ -245,7 +247,7 @@ class World(Moves):
         next_ready, early, deliver, watch, most = ready.popleft, self.early, self.deliver, self.watch, self.steps_max
         while True:
             ran = 0
-            while ready:
+            while ready and ran < SPINS:
                 if early is not None and ran and pending and early(ran):
                     self._move_early(pick, ran)
                     ran = 0
@@ -357,6 +359,9 @@ class World(Moves):
 
     def _goes_on(self) -> bool:
         """Make something happen when no lane can move; say whether anything did."""
+        self._rounds += 1
+        if self._rounds > self.steps_max:
+            raise Violation("ends", ENDLESS.format(self.steps_max))
         if self.held:
             self.pending.extend(self.held)
             self.held.clear()

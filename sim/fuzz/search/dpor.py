@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from sim.fuzz.explore import Kind, Scenario, Verdict, quiet_memory
 from sim.fuzz.processes import Lane
-from sim.fuzz.search.runs import Pruned, Runs
+from sim.fuzz.search.runs import Pruned, Runs, require_rest
 from sim.fuzz.world import World
 
 Touched = frozenset[tuple[str, bool]]
@@ -65,6 +65,7 @@ class _Search:
 
     def pick(self, pending: list[Lane]) -> int:
         """Finish the last move, then follow the path or take a move that is not asleep."""
+        require_rest(self._world)
         self.settle()
         at = len(self.moves)
         if at == len(self.nodes):

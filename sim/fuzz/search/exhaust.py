@@ -17,7 +17,7 @@ from typing import Any
 from sim.fuzz.explore import Kind, Scenario, Verdict, quiet_memory
 from sim.fuzz.faults import parse
 from sim.fuzz.processes import Lane
-from sim.fuzz.search.runs import Pruned, Runs
+from sim.fuzz.search.runs import Pruned, Runs, require_rest
 from sim.fuzz.search.state import spent, state_of
 from sim.fuzz.world import World
 
@@ -44,6 +44,7 @@ class _Search:
                     return index
             world.do(step)
             return -1
+        require_rest(world)
         budget = world.allowed if self.faults is None else self.faults
         budget = spent(trace, budget) if budget else budget
         moves = [lane.name for lane in pending]

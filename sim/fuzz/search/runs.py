@@ -21,6 +21,16 @@ class Pruned(BaseException):
     """The rest of this run is known, or tried elsewhere."""
 
 
+def require_rest(world: World) -> None:
+    """Require that nothing is ready to run.
+
+    Raises:
+        Opaque: a task polls; a state in the middle of that has no key.
+    """
+    if world.loop.ready:
+        raise Opaque("a task that polls with sleep(0) is never at rest")
+
+
 class Search(Protocol):
     """What decides the moves of a run."""
 

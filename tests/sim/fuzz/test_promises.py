@@ -22,6 +22,7 @@ from sim.fuzz.campaign import campaign
 from sim.fuzz.explore import Unsteady, sample
 from sim.fuzz.fence import fenced
 from sim.fuzz.policies import Profile
+from sim.fuzz.search import dpor, exhaust
 
 ROOT = Path(__file__).resolve().parents[3]
 TOKENS = ROOT / "tests" / "tokens.txt"
@@ -288,3 +289,45 @@ def test_a_loop_that_permuted_ready_handles_would_fail_the_legal_programs(monkey
         world.process("program", lambda: LEGAL["_flags"](world))
 
     assert explore(scenario, schedules=5).kind is Kind.FAILED
+
+
+def polling(world: World) -> None:
+    """A program that polls with `sleep(0)`, as asyncio allows."""
+    state = {"ready": False}
+
+    async def feed() -> None:
+        await world.io("connect")
+        await asyncio.sleep(2)
+        state["ready"] = True
+
+    async def main() -> None:
+        task = asyncio.create_task(feed())
+        while not state["ready"] and world.dial("answered", 1, 0):
+            await asyncio.sleep(0)
+        await task
+        await asyncio.sleep(0 if world.dials["answered"] else 1)
+
+    world.process("bot", main)
+
+
+@pytest.mark.parametrize("mid", [False, True])
+def test_a_program_that_polls_is_neither_failed_nor_waited_for(mid):
+    assert explore(polling, schedules=20, mid=mid).kind is Kind.CUT
+    world, _ = sample(polling, 0, 9, Profile(), mid=mid)
+    again, found = replay(polling, world.trace)
+    assert found is None and again.trace == world.trace and again.loop.now == world.loop.now
+    assert exhaust(polling).kind is Kind.CUT and dpor(polling).kind is Kind.CUT, "what is never at rest is never proved"
+    assert exhaust(polling, dials={"answered": 0}).kind is Kind.COMPLETE
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_a_program_that_waits_for_ever_in_small_steps_is_a_finding(seconds):
+    def scenario(world: World) -> None:
+        async def main() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+
+        world.process("bot", main)
+
+    _, found = sample(scenario, 0, 0, Profile())
+    assert found is not None and found.name == "ends"
