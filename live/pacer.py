@@ -5,7 +5,8 @@ messages in a second, whichever second that is. So two things hold: in any secon
 `rate` messages go, and a bucket of `burst` turns fills at `rate` a second. Whoever wants
 to send asks for a turn; a question never takes the turns that are kept for orders, so a
 long list of questions never holds one up. The arithmetic is in nanoseconds
-of the injected clock; the bucket has no timer of its own.
+of the injected clock; the bucket has no timer of its own. When that clock is set back, what went before is
+moved back with it: an hour set back is no hour of silence.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Pacer:
 
     def wait_ns(self, now_ns: int, rank: Rank = Rank.ORDER) -> int:
         """Return how long to wait for a turn, 0 when there is one now. Questions leave a quarter of the bucket to orders."""
+        self._follow(now_ns)
         reserve = self._burst // 4 if rank is Rank.QUESTION else 0
         used_ns = max(0, self._full_at_ns - now_ns)
         bucket_ns = used_ns - (self._burst - 1 - reserve) * self._gap_ns
@@ -47,5 +49,13 @@ class Pacer:
 
     def take(self, now_ns: int) -> None:
         """Count one message."""
+        self._follow(now_ns)
         self._full_at_ns = max(self._full_at_ns, now_ns) + self._gap_ns
         self._gone.append(now_ns)
+
+    def _follow(self, now_ns: int) -> None:
+        """Move what went before back with a clock that was set back."""
+        back_ns = self._gone[-1] - now_ns if self._gone else 0
+        if back_ns > 0:
+            self._gone = deque((at - back_ns for at in self._gone), self._gone.maxlen)
+            self._full_at_ns -= back_ns

@@ -77,10 +77,11 @@ async def trade(config: PaperConfig, settings: Settings, seed: int, seconds: flo
     """Run a session; return whether a person stopped it.
 
     Raises:
-        What the runner raises.
+        What the runner raises. live.ib.GatewayError: it ended by itself and no gateway ever let it open a book.
     """
     leaving = _Leaving(asyncio.get_running_loop())
     from live.config import address
+    from live.ib import GatewayError
     from live.runner import Runner
 
     where = address(config)
@@ -100,6 +101,8 @@ async def trade(config: PaperConfig, settings: Settings, seed: int, seconds: flo
         if seconds is not None:
             asyncio.get_running_loop().call_later(seconds, runner.stop)
         await runner.run()
+    if runner.trader is None and not leaving.asked:
+        raise GatewayError(f"stopped before a book was open: it was {runner.link.state.value}: {runner.link.reason}")
     _farewell(config, runner, speaker)
     return leaving.asked
 

@@ -7,6 +7,7 @@ in one step without an await.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -26,11 +27,23 @@ class Tick(NamedTuple):
     now_ns: int
 
 
+JUMP_S = 5.0
+"""A wall clock that is so far from where the seconds slept put it has jumped, or the machine was asleep."""
+
+
 async def ticks(runner: Runner) -> None:
-    """Let the consumer know that time passes."""
+    """Let the consumer know that time passes; after a jump of the clock say so, and compare broker and book."""
+    steady = asyncio.get_running_loop().time
+    wall_ns, since = runner.clock.now_ns(), steady()
     while True:
         await runner.clock.sleep(runner.config.timeouts.tick)
-        runner.queue.put_nowait(Tick(runner.clock.now_ns()))
+        now_ns, now = runner.clock.now_ns(), steady()
+        jump_s = (now_ns - wall_ns) / 10**9 - (now - since)
+        if abs(jump_s) > JUMP_S:
+            runner.say(f"CLOCK JUMPED by {jump_s:+.0f} s, or the machine was asleep: bars and hours follow it, and the books are compared")
+            runner.look_now.set()
+        wall_ns, since = now_ns, now
+        runner.queue.put_nowait(Tick(now_ns))
 
 
 async def heartbeats(runner: Runner) -> None:

@@ -111,6 +111,11 @@ def test_halt_without_a_runner_is_kept_for_the_next_one(tmp_path: Path) -> None:
     assert isinstance(wish, Wish) and (wish.do, wish.why) == ("halt", "look first")
 
 
+def test_a_run_that_never_found_a_gateway_ends_as_such(tmp_path: Path) -> None:
+    result = paper("run", "--host", "127.0.0.1", "--port", 7499, "--for", 0.3)
+    assert result.exit_code == 4 and "error: stopped before a book was open" in result.output and not list(tmp_path.rglob("*.db"))
+
+
 def test_doctor_without_a_gateway_tries_the_embedded_one_and_leaves_nothing(tmp_path: Path) -> None:
     result = paper("doctor", "--json")
     checks = {row["check"]: row["ok"] for row in json.loads(result.stdout)["checks"]}

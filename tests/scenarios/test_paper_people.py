@@ -217,3 +217,28 @@ def test_a_runner_ends_when_its_account_becomes_a_live_one(tmp_path: Path, monke
 
     day.run(story)
     assert day.book().arena[H_GATES] & Gate.DISCONNECTED
+
+
+@pytest.mark.parametrize("jump_s", [3600, -3600, 0], ids=["ahead", "back", "ablation: not at all"])
+def test_a_jump_of_the_clock_is_said_and_nothing_is_bought_twice(jump_s: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = Day(monkeypatch, tmp_path)
+    start_ns = day.clock._start_ns
+
+    async def story() -> None:
+        runner = day.begin()
+        await asyncio.sleep(20 * 60)
+        looked = runner.looked_ns
+        day.clock._start_ns = start_ns + jump_s * 10**9
+        await asyncio.sleep(5)
+        assert any(line.startswith(f"CLOCK JUMPED by {jump_s:+d} s") for line in day.lines) is bool(jump_s)
+        assert (runner.looked_ns != looked) is bool(jump_s), "broker and book are compared at once"
+        await asyncio.sleep(20 * 60)
+        day.clock._start_ns = start_ns
+        await asyncio.sleep(10 * 60)
+        assert runner.link.state is State.READY
+        await day.end(runner)
+
+    day.run(story)
+    refs = [line.split(" as ")[1] for line in day.lines if line.startswith("SENT")]
+    assert len(refs) == len(set(refs)) > 3
+    day.agree()
