@@ -30,6 +30,9 @@ Found = TypeVar("Found")
 async def at_a_time(most: int, jobs: Sequence[Callable[[], Coroutine[Any, Any, Found]]]) -> list[Found]:
     """Run jobs, `most` of them at a time; return what they return, in their order.
 
+    No TaskGroup: in Python 3.11 one whose child fails leaves the task it is in marked as cancelled for good, and whoever heeds
+    that mark later (`live.clock`, `live.ops.patience`) would end it.
+
     Raises:
         What the first job that failed raised; the others are cancelled.
     """
@@ -39,12 +42,13 @@ async def at_a_time(most: int, jobs: Sequence[Callable[[], Coroutine[Any, Any, F
         async with gate:
             return await job()
 
+    tasks = [asyncio.create_task(one(job)) for job in jobs]
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(job)) for job in jobs]
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    return [task.result() for task in tasks]
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Feeds:

@@ -37,14 +37,14 @@ from live.clock import Clock, MachineClock
 from live.config import ConfigError, PaperConfig, require_paper_accounts, require_paper_port
 from live.control import Answer, Folder
 from live.feeds import Feeds
-from live.ib import Gateway, GatewayError, Listing
+from live.ib import Gateway, Listing
 from live.market.hours import calendar_of
 from live.market.market import Market
 from live.market.wishes import FeeOf
 from live.ops import opening
 from live.ops.duties import DUTIES, Tick
 from live.ops.log import Log
-from live.ops.patience import Patience
+from live.ops.patience import Patience, lost
 from live.ops.people import People
 from live.ops.rescue import BookFile
 from live.ops.standing import standing
@@ -162,11 +162,11 @@ class Runner:
                     await self._connect(life)
                     self.say(self.market.waits_for(self.clock.now_ns()))
                     await self._lost.wait()
-            except GatewayError as error:
-                now = self.clock.now_ns()
-                pause = self._patience.pause_s(error, self.link.failures + 1, self._chance(), now, self.trader is None)
+            except (ConnectionError, asyncio.CancelledError) as broken:
+                error = lost(broken)
+                pause = self._patience.pause_s(error, self.link.failures + 1, self._chance(), self.clock.now_ns(), self.trader is None)
                 again = f"trying again in {pause:.0f} s{f', {self.planned}' if self.planned else ''}"
-                self.change(links.failed(self.link, now, f"{error} ({again})"))
+                self.change(links.failed(self.link, self.clock.now_ns(), f"{error} ({again})"))
                 await self.clock.sleep(pause)
 
     async def _connect(self, life: AsyncExitStack) -> None:
@@ -358,9 +358,9 @@ class Runner:
                     self.people.looked(Answer(True, "compared"))
                     if self.feeds.lost and self.trader is not None:
                         await self.feeds.again(self.gateway, self._listings, self.trader)
-                except GatewayError as error:
-                    self.people.looked(Answer(False, str(error)))
-                    self._closed(str(error))
+                except (ConnectionError, asyncio.CancelledError) as broken:
+                    self.people.looked(Answer(False, str(lost(broken))))
+                    self._closed(str(lost(broken)))
 
     # Small things.
 

@@ -15,6 +15,7 @@ from ledger.journal import source_hash
 from ledger.vocabulary import Side
 from live import link as links
 from live.ops.alarms import Bell, Watch
+from live.ops.patience import lost
 from live.ops.windows import current, parse
 
 if TYPE_CHECKING:
@@ -53,7 +54,11 @@ async def heartbeats(runner: Runner) -> None:
         await runner.clock.sleep(waits.heartbeat_every)
         gateway = runner.gateway
         if gateway is not None and runner.link.state in (links.State.READY, links.State.SYNCING, links.State.DEGRADED):
-            answered = await gateway.heartbeat(waits.heartbeat)
+            try:
+                answered = await gateway.heartbeat(waits.heartbeat)
+            except asyncio.CancelledError as broken:
+                lost(broken)
+                answered = False
             runner.change(links.beat(runner.link, runner.clock.now_ns(), answered))
         if runner.trader is not None:
             runner.trader.session.heartbeat()

@@ -8,6 +8,8 @@ many is answered by a minute of silence.
 
 from __future__ import annotations
 
+import asyncio
+
 from live.config import ConfigError, Timeouts, require_paper_accounts
 from live.ib import ClientIdInUse, GatewayError, NoSuchStock, TooFast
 from live.link import back_off_s
@@ -44,3 +46,18 @@ class Patience:
             ) from error
         pause = back_off_s(failures, chance, self._waits.back_off_most)
         return max(pause, AFTER_TOO_FAST_S) if isinstance(error, TooFast) else pause
+
+
+def lost(broken: BaseException) -> GatewayError:
+    """Return what ended a question as an error of the connection.
+
+    ib_async cancels what was asked when the socket closes, and whoever awaits it hears a CancelledError that nobody meant for
+    him: a task that passes it on ends without a word, and a group of tasks takes that for an end in order.
+
+    Raises:
+        asyncio.CancelledError: the task itself is meant.
+    """
+    task = asyncio.current_task()
+    if isinstance(broken, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise broken
+    return broken if isinstance(broken, GatewayError) else GatewayError("the socket closed while something was asked")

@@ -17,6 +17,7 @@ from ledger.vocabulary import Gate, Outcome
 from live.config import ConfigError
 from live.control import Folder, Wish
 from live.link import State
+from live.runner import Runner
 from sim.gateway.core.config import Config
 from sim.gateway.faults.plan import plan
 
@@ -217,6 +218,31 @@ def test_a_runner_ends_when_its_account_becomes_a_live_one(tmp_path: Path, monke
 
     day.run(story)
     assert day.book().arena[H_GATES] & Gate.DISCONNECTED
+
+
+@pytest.mark.parametrize("question", range(1, 12))
+def test_a_socket_that_closes_before_any_question_is_connected_anew(question: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Questions to a closed socket raise, whichever it is: lists, pasts, subscriptions, heartbeats. None of them ends the runner."""
+    day, asked, turn = Day(monkeypatch, tmp_path), [0], Runner._turn
+
+    async def cut_before(self: Runner) -> None:
+        await turn(self)
+        asked[0] += 1
+        if asked[0] == question:
+            day.cut()
+            await asyncio.sleep(0.1)
+
+    monkeypatch.setattr(Runner, "_turn", cut_before)
+
+    async def story() -> None:
+        runner = day.begin()
+        await asyncio.sleep(900)
+        assert day.task is not None and not day.task.done(), day.task.exception()
+        assert runner.link.state is State.READY and asked[0] > question
+        await day.end(runner)
+
+    day.run(story)
+    day.agree()
 
 
 @pytest.mark.parametrize("jump_s", [3600, -3600, 0], ids=["ahead", "back", "ablation: not at all"])
