@@ -10,12 +10,19 @@ what follows by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from sim.fuzz.choices import Tape
 from sim.fuzz.explore import Scenario, schedule
 from sim.fuzz.fence import fenced
 from sim.fuzz.processes import Lane, Violation
 from sim.fuzz.world import World
+
+
+def around(scenario: Scenario) -> AbstractContextManager[object]:
+    """Return the context in which the schedules of a scenario run: its own `around()`, where something is to be taken out meanwhile."""
+    made: AbstractContextManager[object] = getattr(scenario, "around", nullcontext)()
+    return made
 
 
 class Diverged(Exception):
@@ -76,5 +83,5 @@ def replay(
     script = Script(world, steps, strict)
     if any("~" in step for step in steps):
         world.early = script.early
-    with fenced():
+    with fenced(), around(scenario):
         return world, schedule(scenario, world, script.pick)

@@ -34,6 +34,7 @@ SHELVES = {
     "zoo": "sim.fuzz.zoo.scenarios",
     "builds": "sim.fuzz.builds.scenarios",
     "example": "sim.fuzz.examples.bot",
+    "mutant": "tests.scenarios.fuzz.unguarded",
     "runner": "tests.scenarios.fuzz.runner",
     "wire": "tests.scenarios.fuzz.wire",
 }

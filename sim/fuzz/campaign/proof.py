@@ -8,6 +8,7 @@ from sim.fuzz import tokens
 from sim.fuzz.campaign.coverage import Coverage
 from sim.fuzz.campaign.run import Found, Report, ScenarioLine, Settings
 from sim.fuzz.explore import Kind
+from sim.fuzz.replay import around
 from sim.fuzz.search import exhaust
 from sim.fuzz.shrink import shrink
 
@@ -22,7 +23,8 @@ def prove(
         if told is not None:
             told(count, clock() - began, 0)
 
-    verdict = exhaust(scenario, dials=settings.dials, faults=settings.faults, runs=runs, told=say)
+    with around(scenario):
+        verdict = exhaust(scenario, dials=settings.dials, faults=settings.faults, runs=runs, told=say)
     found = []
     if verdict.failure is not None:
         made = shrink(scenario, verdict.failure)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from sim.fuzz import tokens
 from sim.fuzz.campaign.coverage import Coverage
 from sim.fuzz.explore import Failure, failure_of, profile_of, quiet_memory, sample
+from sim.fuzz.replay import around
 from sim.fuzz.shrink import Shrunk, shrink
 
 BATCH = 250
@@ -88,7 +89,7 @@ class Settings(NamedTuple):
 def batch(name: str, first: int, count: int, settings: Settings) -> Batch:
     """Run schedules `first` to `first + count` of a scenario, or up to the first that fails."""
     scenario, coverage, moves = tokens.resolve(name), Coverage(), 0
-    with quiet_memory() as between:
+    with around(scenario), quiet_memory() as between:
         profile = profile_of(scenario, settings.dials, settings.seed)
         for number in range(first, first + count):
             world, found = sample(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +44,33 @@ def test_a_survivor_and_a_false_alarm_are_findings() -> None:
     assert (found["moves"], found["seconds"], found["per_second"]) == (None, None, None), "nobody counted them"
     assert document(rows[:2], 2, 10)["verdict"] == "cut"
     assert document([rows[0]._replace(found=(1, 0)), rows[1]], 2, 10)["verdict"] == "failed"
+
+
+def test_a_mutant_is_a_scenario_whose_guard_is_out_only_while_its_schedules_run() -> None:
+    from live.outbox import Outbox
+    from sim.fuzz import Kind, explore, replay, tokens
+    from sim.fuzz.campaign.run import Settings, batch
+    from sim.fuzz.replay import around
+
+    before, name = Outbox.waiting, "mutant.send_before_record"
+    scenario = tokens.resolve(name)
+    with around(tokens.resolve("mutant.waiting_orders_are_doubted")):
+        assert Outbox.waiting is not before
+    assert Outbox.waiting is before
+    failure = batch(name, 0, 20, Settings()).failure
+    assert failure is not None and explore(scenario, schedules=5).kind is Kind.CUT, "outside of a search or a replay the guard is there"
+    said = tokens.read(tokens.make(name, scenario, failure))
+    _, found = replay(tokens.scenario_of(said), said.steps, dials=said.dials, draws=said.draws)
+    assert found is not None and found.name == failure.invariant
+
+
+def test_the_tokens_of_the_track_record_show_the_bugs_again() -> None:
+    from sim.fuzz import replay, tokens
+
+    record = (Path(__file__).parents[3] / "docs" / "track-record.md").read_text("utf-8")
+    kept = re.findall(r"fuzz replay '(fz\d:\S+)'\nFAILS: ([^:]+):", record)
+    assert len(kept) == 3
+    for token, invariant in kept:
+        said = tokens.read(token)
+        _, found = replay(tokens.scenario_of(said), said.steps, dials=said.dials, draws=said.draws)
+        assert found is not None and found.name == invariant, f"{token}: the runner or its scenario changed; find the failure again"
