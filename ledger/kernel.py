@@ -47,20 +47,25 @@ CannotCompile = NumbaError
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _modules(text: str) -> set[str]:
-    """Return the names of all modules a source text may import; `from a import b` may mean `a` or `a.b`."""
-    found = set()
-    for package, names, plain in IMPORT.findall(text):
-        found.add(plain or package)
-        found.update(f"{package}.{name}" for name in re.findall(r"\w+", names) if package)
-    return found
-
-
-def _files(module: str, beside: Path) -> list[Path]:
+@cache
+def _files(module: str, beside: str) -> tuple[Path, ...]:
     """Return the file of a module of ours, or of one beside a user's strategy; none for a library's."""
     path = module.replace(".", "/")
-    places = [home / f"{path}{ending}" for home in (ROOT, beside) for ending in (".py", "/__init__.py")]
-    return [place for place in places if place.is_file()]
+    places = (f"{home}/{path}{ending}" for home in (str(ROOT), beside) for ending in (".py", "/__init__.py"))
+    return tuple(file for place in places if (file := Path(place)).is_file())
+
+
+@cache
+def _imported(path: Path) -> tuple[Path, ...]:
+    """Return the files of ours that a source file names in its imports; `from a import b` may mean `a` or `a.b`."""
+    found, beside = dict[Path, None](), str(path.parent)
+    for package, names, plain in IMPORT.findall(path.read_text("utf-8")):
+        mine = _files(plain or package, beside)
+        found.update(dict.fromkeys(mine))
+        # A plain file holds no modules; names of libraries and of folders are looked up one by one.
+        if package and not (mine and all(place.name != "__init__.py" for place in mine)):
+            found.update((place, None) for name in re.findall(r"\w+", names) for place in _files(f"{package}.{name}", beside))
+    return tuple(found)
 
 
 @cache
@@ -68,11 +73,9 @@ def sources(path: Path) -> tuple[Path, ...]:
     """Return a source file and every file of ours it imports, directly or not, sorted."""
     found, open_files = {path}, [path]
     while open_files:
-        here = open_files.pop()
-        for module in _modules(here.read_text("utf-8")):
-            new = [place for place in _files(module, here.parent) if place not in found]
-            found.update(new)
-            open_files += new
+        new = [place for place in _imported(open_files.pop()) if place not in found]
+        found.update(new)
+        open_files += new
     return tuple(sorted(found))
 
 

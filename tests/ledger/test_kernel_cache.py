@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,9 +27,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def forget() -> None:
+    """Forget what was read of the files before they were edited."""
+    for kept in (kernel._files, kernel._imported, kernel.sources, kernel.kernel_hash):
+        kept.cache_clear()
+
+
 def hashes(folder: Path) -> dict[str, str]:
-    kernel.sources.cache_clear()
-    kernel.kernel_hash.cache_clear()
+    forget()
     return {name: kernel.kernel_hash(folder / name) for name in FILES}
 
 
@@ -57,7 +63,7 @@ def test_the_core_is_compiled_from_its_kernels_and_not_from_the_rooms_above() ->
 
 def test_a_module_that_imports_itself_round_a_circle_is_hashed_once(folder: Path) -> None:
     (folder / "leaf.py").write_text("import caller\n")
-    kernel.sources.cache_clear()
+    forget()
     assert len(kernel.sources(folder / "leaf.py")) == 3
 
 
@@ -118,3 +124,23 @@ def test_one_file_imported_under_two_names_keeps_two_sets_of_code(tmp_path: Path
 def test_a_function_typed_into_a_console_is_compiled_and_not_kept(tmp_path: Path) -> None:
     code = "from ledger.kernel import jit\n@jit\ndef three(x):\n    return 3 * x\nprint(three(7), hasattr(three, 'py_func'))"
     assert run(code, tmp_path, kernel.ROOT) == "21 True"
+
+
+def plain_sources(path: Path) -> set[Path]:
+    """Return what `sources` must find, with every name looked up in every place, again for every file."""
+    found, open_files = {path}, [path]
+    while open_files:
+        here = open_files.pop()
+        for package, names, plain in kernel.IMPORT.findall(here.read_text("utf-8")):
+            modules = {plain or package, *(f"{package}.{name}" for name in re.findall(r"\w+", names) if package)}
+            for module in modules:
+                places = [home / f"{module.replace('.', '/')}{end}" for home in (kernel.ROOT, here.parent) for end in (".py", "/__init__.py")]
+                new = [place for place in places if place.is_file() and place not in found]
+                found.update(new)
+                open_files += new
+    return found
+
+
+@pytest.mark.parametrize("path", ["ledger/core.py", "ledger/units.py", "sim/sweep/core/kernels.py", "sim/run.py", "strategies/columnar.py"])
+def test_the_files_found_by_remembering_are_those_found_by_looking_everywhere(path: str) -> None:
+    assert set(kernel.sources(kernel.ROOT / path)) == plain_sources(kernel.ROOT / path)
