@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.journal import JournalHalted, JournalLocked
@@ -139,7 +140,9 @@ class Desk:
     # The main coroutine.
 
     async def _trade(self, signals: list[Any], consumer: Any) -> None:
-        for look in range(LOOKS_MAX):
+        for look in count():
+            if look >= LOOKS_MAX and self.burst.broker.coming == 0:  # what is under way comes, however long it took to be heard
+                break
             if self.link.state is links.State.DOWN:
                 await self._connect()
             elif look:

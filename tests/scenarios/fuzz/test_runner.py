@@ -35,6 +35,11 @@ def test_no_schedule_makes_a_second_order_loses_a_fill_or_leaves_a_wish_without_
     assert found.kind is Kind.CUT, f"{found.bound}: {found.failure}"
 
 
+def test_a_life_of_many_reconnects_is_judged_after_the_last_order_came() -> None:
+    """Its looks were used up four seconds before an order that lay on a closed line was worked off."""
+    assert sample(scenario, 100, 16_012, Profile())[1] is None
+
+
 @pytest.mark.soak
 def test_a_million_schedules_of_the_real_parts_hold() -> None:
     found = explore(scenario, seed=int(os.environ.get("ONEBOOK_SEED", "100")), schedules=SOAK)

@@ -14,7 +14,7 @@ from ledger.core import apply
 from ledger.units import UnitError
 from ledger.vocabulary import EventKind, Limit, Outcome
 from live.config import RiskLimits
-from live.opening import limits as of_paper
+from live.ops.opening import limits as of_paper
 from sim import run as runs
 from sim.engine.limits import NAMES, parse
 from sim.honesty import evidence, trials
