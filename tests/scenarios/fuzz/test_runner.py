@@ -37,7 +37,7 @@ def test_no_schedule_makes_a_second_order_loses_a_fill_or_leaves_a_wish_without_
 
 def test_a_life_of_many_reconnects_is_judged_after_the_last_order_came() -> None:
     """Its looks were used up four seconds before an order that lay on a closed line was worked off."""
-    assert sample(scenario, 100, 16_012, Profile())[1] is None
+    assert explore(scenario, seed=100, first=16_012, schedules=1).kind is Kind.CUT
 
 
 @pytest.mark.soak
