@@ -35,6 +35,7 @@ READING = ("start", "end", "bar", "timezone", "calendar", "date_format")
 @click.option("--by", "by", default="sharpe", show_default=True, help="Figure that the best are chosen by.")
 @click.option("--commissions", multiple=True, metavar="MODEL", help="Cost models to try beside each other; may be repeated.")
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", help="Threads, or processes of a local Dask cluster.")
+@click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler (tcp://HOST:8786); its workers compute, on any machines.")
 @click.option("--jobs", type=click.IntRange(min=0), default=0, help="Threads or processes; 0: one a core.")
 @click.option("--resume", is_flag=True, help="Take the finished parts that --out has.")
 @click.option("--heatmap", metavar="X,Y", help="Draw the figure of --by over two parameters (PNG and HTML).")
@@ -71,7 +72,8 @@ def sweep(
         found = sweeps.sweep(
             histories, chosen, sweeps.parse_grid(chosen, params), Setting(**{key: settings(key) for key in TRADING}),
             commissions=commissions, method=flags["method"], trials=flags["trials"], seed=flags["seed"], aim=aim,
-            engine=flags["engine"], jobs=flags["jobs"], out=folder, resume=resume, book=Path(settings("book")),
+            engine="dask" if flags["scheduler"] else flags["engine"], scheduler=flags["scheduler"], jobs=flags["jobs"],
+            out=folder, resume=resume, book=Path(settings("book")),
             source=(settings("data"), settings("prices")), say=told(say, began, time.perf_counter),
         )  # fmt: skip
         best = found.best(aim, SHOWN)

@@ -53,6 +53,8 @@ class Way(NamedTuple):
     out: Path | None = None
     resume: bool = False
     say: Say = lambda done, whole: None
+    scheduler: str | None = None
+    """Address of a Dask scheduler whose workers compute; None: a cluster of this machine's own."""
 
 
 def cases_of(
@@ -80,6 +82,7 @@ def sweep(
     seed: int = 0,
     aim: str = "sharpe",
     engine: str = "local",
+    scheduler: str | None = None,
     jobs: int = 0,
     blocks: int = 16,
     period: str = "day",
@@ -98,6 +101,7 @@ def sweep(
         commissions: cost models to try beside each other; none: the setting's.
         method: "grid" (all), "random" (`trials` of them, by `seed`) or "bayes" (`trials` chosen by optuna to better `aim`).
         engine: "local" (threads) or "dask" (processes of a local cluster). jobs: how many; 0: one a core.
+        scheduler: address of a running Dask scheduler, such as "tcp://10.0.0.5:8786": its workers compute, on however many machines.
         blocks, period: see `market`: moments of returns per stretch of time; returns between "day" ends or "bar"s.
         out: folder for finished parts; resume: take those it has. book: the journal that trials are recorded in.
         say: is told (combinations done, combinations in all) after each part.
@@ -109,11 +113,13 @@ def sweep(
     wanted = values if isinstance(values, Grid) else grid(chosen, values)
     if method not in METHODS or engine not in ENGINES:
         raise StrategyError(f"method {method!r} is one of {', '.join(METHODS)}; engine {engine!r} one of {', '.join(ENGINES)}")
+    if scheduler is not None and engine != "dask":
+        raise StrategyError(f"the scheduler {scheduler} is for engine='dask'; the engine is {engine!r}")
     if method != "grid" and (trials is None or trials < 1):
         raise StrategyError(f"the method {method} needs the number of trials, as in trials=200")
     several = [histories] if isinstance(histories, History) else list(histories)
     cases = cases_of(several, chosen, setting or Setting(), commissions, blocks, period, together)
-    way = Way(jobs or cores(), Path(out) if out is not None else None, resume, say)
+    way = Way(jobs or cores(), Path(out) if out is not None else None, resume, say, scheduler)
     if method == "bayes":
         from sim.sweep.bayes import search
 

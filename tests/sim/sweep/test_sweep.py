@@ -194,6 +194,38 @@ def test_dask_gives_the_same_digest() -> None:
     assert sweep(history, "sma_cross", VALUES, jobs=1, engine="dask", **words).digest == sweep(history, "sma_cross", VALUES, jobs=1, **words).digest
 
 
+@pytest.mark.slow
+def test_the_workers_of_a_running_scheduler_give_the_same_digest_or_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed import LocalCluster
+
+    from sim.sweep import cluster
+
+    history = markets.walk(900, 13)
+    words = {"jobs": 1, "commissions": ["ibkr-fixed", "bps:10"]}
+    with LocalCluster(n_workers=1, threads_per_worker=2, host="127.0.0.1", dashboard_address=None) as there:
+        at = there.scheduler_address
+        found = sweep(history, "sma_cross", VALUES, engine="dask", scheduler=at, **words)
+        assert found.digest == sweep(history, "sma_cross", VALUES, **words).digest
+        monkeypatch.setattr(cluster, "own_code", lambda: "another release")
+        with pytest.raises(StrategyError, match="another onebook than here"):
+            sweep(history, "sma_cross", VALUES, engine="dask", scheduler=at, **words)
+    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as there, pytest.raises(StrategyError, match="has no workers"):
+        sweep(history, "sma_cross", VALUES, engine="dask", scheduler=there.scheduler_address, **words)
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sim.sweep import cluster
+
+    monkeypatch.setattr(cluster, "CONNECT_S", 1)
+    history = markets.walk(900, 13)
+    for address in ("tcp://127.0.0.1:9", "not an address"):
+        with pytest.raises(StrategyError, match="no Dask scheduler answers at"):
+            sweep(history, "sma_cross", VALUES, engine="dask", scheduler=address)
+    with pytest.raises(StrategyError, match="is for engine='dask'"):
+        sweep(history, "sma_cross", VALUES, scheduler="tcp://127.0.0.1:9")
+
+
+
 def test_every_combination_is_a_trial_once_and_a_backtest_of_it_is_the_same_trial(tmp_path: Path) -> None:
     history, book = markets.walk(300, 14), tmp_path / "book.db"
     found = sweep(history, "sma_cross", VALUES, jobs=1, book=book)
