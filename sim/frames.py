@@ -49,7 +49,7 @@ def from_frame(frame: Any, symbol: str, **reading: Any) -> History:
     frame = frame.rename(columns=str)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"{symbol}.parquet")
-        frame.to_parquet(path, index=False)
+        frame.to_parquet(path, index=False, engine="pyarrow", compression=None, use_dictionary=False)
         return load(str(path), **reading)[0]._replace(source="DataFrame")
 
 

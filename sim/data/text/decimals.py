@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,9 @@ class Decimals(NamedTuple):
 
 def parse(column: Column, width: int) -> Decimals:
     """Parse a column of at most `width` characters a row; nothing is raised, see `Decimals.status`."""
+    if column.known is not None:
+        count = len(column.known.value)
+        return Decimals(column.known.value, np.broadcast_to(np.int8(column.known.scale), count), np.zeros(count, np.int8))
     count = len(column.start)
     result = Decimals(np.zeros(count, np.int64), np.zeros(count, np.int8), np.zeros(count, np.int8))
     for first in range(0, count, BLOCK):
@@ -109,10 +112,17 @@ def _store(value: Decimal, at: int, result: Decimals, status: int) -> None:
     result.scale[at], result.status[at] = max(-exponent, 0), status
 
 
+def _scale(numbers: Decimals) -> Any:
+    """Return the scale of each row, or one scale where all rows share it."""
+    shared = len(numbers.scale) and numbers.scale.strides == (0,)
+    return numbers.scale[0].astype(np.int64) if shared else numbers.scale
+
+
 def fits(numbers: Decimals, exp: int) -> NDArray[np.bool_]:
     """Return which values are a whole, storable number of 10**-exp."""
-    up = np.maximum(exp - numbers.scale, 0)
-    down = POWERS[np.maximum(numbers.scale - exp, 0)]
+    scale = _scale(numbers)
+    up = np.maximum(exp - scale, 0)
+    down = POWERS[np.maximum(scale - exp, 0)]
     small = np.abs(numbers.mantissa) // down <= TICKS_MAX // POWERS[up]
     on_grid: NDArray[np.bool_] = small & (numbers.mantissa % down == 0)
     return on_grid
@@ -128,13 +138,16 @@ def choose_exp(columns: list[Decimals]) -> int:
 
 def to_ticks(numbers: Decimals, exp: int) -> Int64Array:
     """Return value * 10**exp; a value off the grid is rounded half-even (the caller has checked `fits`)."""
-    up = POWERS[np.maximum(exp - numbers.scale, 0)]
-    down = POWERS[np.maximum(numbers.scale - exp, 0)]
+    scale = _scale(numbers)
+    up = POWERS[np.maximum(exp - scale, 0)]
+    down = POWERS[np.maximum(scale - exp, 0)]
     with np.errstate(over="ignore"):  # rows that do not fit are refused before anybody reads them
         return _divide_half_even(numbers.mantissa * up, down)
 
 
-def _divide_half_even(value: Int64Array, divisor: Int64Array) -> Int64Array:
+def _divide_half_even(value: Int64Array, divisor: Any) -> Int64Array:
+    if np.ndim(divisor) == 0 and divisor == 1:
+        return value
     quotient, remainder = np.divmod(value, divisor)
     rest = divisor - remainder  # compare without doubling, which could overflow
     above = (remainder > rest) | ((remainder == rest) & (quotient % 2 == 1))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.data.errors import DataError, near
+from sim.data.text import typed
 from sim.data.text.table import Column, Table, assign_roles
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def sha256_of(parts: list[bytes]) -> str:
 
 
 def read_parquet(data: bytes, file: str) -> Table:
-    """Return a Parquet file as text columns; row n is the n-th record."""
+    """Return a Parquet file as columns of numbers, times or text; row n is the n-th record."""
     import pyarrow
     import pyarrow.parquet
 
@@ -121,7 +122,7 @@ def read_parquet(data: bytes, file: str) -> Table:
             value=str(error).split("\n")[0],
             fix="write it again, or pass the CSV",
         ) from None
-    columns = {role: _text_column(whole.column(names[at]), file, names[at]) for role, at in roles.items()}
+    columns = {role: _column(role, whole.column(names[at]), file, names[at]) for role, at in roles.items()}
     return Table(
         file,
         columns,
@@ -129,6 +130,15 @@ def read_parquet(data: bytes, file: str) -> Table:
         np.arange(1, whole.num_rows + 1, dtype=np.int64),
         False,
     )
+
+
+def _column(role: str, values: pyarrow.ChunkedArray, file: str, name: str) -> Column:
+    """Return a column as what it says, or as text where it is text or where numbers and text could say different things."""
+    known = typed.known(role, values)
+    if known is None:
+        return _text_column(values, file, name)
+    nothing = np.zeros(0, np.int64)
+    return Column(np.zeros(0, np.uint8), nothing, nothing, known)
 
 
 def _text_column(values: pyarrow.ChunkedArray, file: str, name: str) -> Column:

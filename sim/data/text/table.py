@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
@@ -36,24 +37,51 @@ FIELD_MAX = 64
 COMMA, NEWLINE = 44, 10
 
 
+class Known(NamedTuple):
+    """What a column that came as numbers or times says, so that it need not be written out and read again.
+
+    A number is value / 10**scale and `kind` is "number"; a time is ns since 1970, of kind "instant" (UTC) or "naive" (local).
+    """
+
+    value: Int64Array
+    scale: int
+    kind: str
+
+    def text(self, index: int) -> str:
+        """Return one row as text."""
+        value = int(self.value[index])
+        if self.kind != "number":
+            text = str(np.datetime64(value, "ns")).replace("T", " ").rstrip("0").rstrip(".")
+            return text + "Z" * (self.kind == "instant")
+        plain = format(Decimal(value).scaleb(-self.scale), "f")
+        return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
 class Column(NamedTuple):
-    """One column as text: row i is buffer[start[i] : start[i] + length[i]]."""
+    """One column as text: row i is buffer[start[i] : start[i] + length[i]]; or `known`, and then there is no text."""
 
     buffer: NDArray[np.uint8]
     start: Int64Array
     length: Int64Array
+    known: Known | None = None
 
     def text(self, index: int) -> str:
         """Return the text of one row."""
+        if self.known is not None:
+            return self.known.text(index)
         first = int(self.start[index])
         return self.buffer[first : first + int(self.length[index])].tobytes().decode("utf-8", "replace")
 
     def take(self, rows: slice | NDArray[np.bool_] | Int64Array) -> Column:
         """Return the column of a selection of rows, sharing the buffer."""
+        if self.known is not None:
+            return self._replace(known=self.known._replace(value=self.known.value[rows]))
         return Column(self.buffer, self.start[rows], self.length[rows])
 
     def texts(self) -> list[str]:
         """Return all rows as text."""
+        if self.known is not None:
+            return [self.known.text(at) for at in range(len(self.known.value))]
         whole = self.buffer.tobytes()
         return [
             whole[s : s + n].decode("utf-8", "replace")
@@ -264,8 +292,8 @@ def column_of(texts: Sequence[str]) -> Column:
 
 
 def check_width(column: Column, row: Int64Array, file: str, name: str) -> int:
-    """Return the longest field; refuse one that no price, volume or time can be."""
-    if not len(column.length):
+    """Return the longest field, 0 where there is no text; refuse one that no price, volume or time can be."""
+    if column.known is not None or not len(column.length):
         return 0
     width = int(column.length.max())
     if width > FIELD_MAX:

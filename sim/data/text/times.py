@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sim.data.errors import DataError
 from sim.data.history import Int64Array
-from sim.data.text.table import Column
+from sim.data.text.table import Column, column_of
 
 DATE_FORMATS = ("iso", "m/d/y", "d/m/y", "epoch-s", "epoch-ms", "epoch-us", "epoch-ns")
 EPOCH_NS = {"epoch-s": 10**9, "epoch-ms": 10**6, "epoch-us": 10**3, "epoch-ns": 1}
@@ -75,6 +75,11 @@ def parse_times(
             value=date_format,
             fix=f"use one of {', '.join(DATE_FORMATS)}",
         )
+    if column.known is not None:
+        if date_format in (None, "iso"):
+            return Times(column.known.kind, column.known.value, None)
+        column = column_of(column.texts())  # another format was declared, and is judged by how the times would be written
+        where, width = where._replace(column=column), int(column.length.max(initial=0))
     value, digits, marks = _groups(column, width)
     empty = (column.length == 0) | (digits[0] == 0)
     if empty.any():

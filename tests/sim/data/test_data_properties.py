@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
@@ -19,7 +20,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from sim.data import DataError, History, load
-from sim.data.text import decimals
+from sim.data.text import decimals, typed
 from sim.data.text.table import column_of
 from sim.data.zones import localize, zone_of
 
@@ -201,3 +202,47 @@ def test_a_shuffled_file_sorts_back_to_the_good_one(tmp_path: Path) -> None:
     other = load(str(path), repairs=["sort"])[0]
     assert all((a == b).all() for a, b in zip(good[5:13], other[5:13], strict=True))
     assert other.repairs[0].name == "sort"
+
+
+PRICES = st.one_of(
+    st.integers(1, 10**7).map(lambda cents: cents / 100), st.decimals("0.00000001", "99999", places=8).map(float), st.floats(1e-9, 1e16),
+    st.sampled_from([0.1 + 0.2, 1 / 3, 1e15, 123456789.12345678, 5e-324, float("nan"), float("inf"), 0.0, -0.0, -1.0, 2.0**53]),
+)  # fmt: skip
+
+
+def said(path: Path, **reading: Any) -> Any:
+    """Return what a file loads as, or the complaint."""
+    try:
+        found = load(str(path), **reading)[0]
+    except DataError as error:
+        return re.sub(r"(:\d\d)\.0+", r"\1", str(error)).replace("'-0'", "'0'")  # a unit's zeros are written or not
+    return [column.tolist() if isinstance(column, np.ndarray) else column for column in found]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(PRICES, min_size=2, max_size=12), st.sampled_from(["ns", "us", "ms", "s"]), st.sampled_from([None, "UTC", "America/New_York"]),
+    st.sampled_from([None, "iso", "epoch-s"]), st.sampled_from([1, 60, 86_400]), st.sampled_from([0, 10**18, -1, 2.5, 7]),
+)
+def test_numbers_and_times_taken_as_such_say_what_their_text_says(
+    tmp_path_factory: pytest.TempPathFactory, prices: list[float], unit: str, zone: str | None, form: str | None, step: int, volume: float
+) -> None:
+    times = pyarrow.array([(1_420_000_000 + at * step) * 10**9 for at in range(len(prices))], pyarrow.int64())
+    stamp = times.cast(pyarrow.timestamp("ns", zone)).cast(pyarrow.timestamp(unit, zone), safe=False)
+    columns = {name: pyarrow.array(prices, pyarrow.float64()) for name in ("open", "high", "low", "close")}
+    path = tmp_path_factory.mktemp("typed") / "x.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"time": stamp, **columns, "volume": [volume] * len(prices)}), path)
+    reading: dict[str, Any] = {"timezone": zone or "UTC", "calendar": "none", "date_format": form, "repairs": ["allow-jumps", "allow-gaps"]}
+    taken = said(path, **reading)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typed, "known", lambda role, values: None)
+        assert said(path, **reading) == taken
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e17, max_value=1e17) | st.integers(-(10**15), 10**15).map(lambda n: n / 1e6))
+def test_a_float_is_taken_as_a_decimal_only_where_that_is_its_shortest_one(value: float) -> None:
+    found = typed.decimals(np.array([value]))
+    if found is not None:
+        assert Decimal(int(found.value[0])).scaleb(-found.scale) == Decimal(repr(value))
+    else:
+        assert Decimal(repr(value)).normalize().as_tuple().exponent < -8 or abs(value) * 10**8 >= 10**15 or abs(value) >= 10**15
