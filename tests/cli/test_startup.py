@@ -87,6 +87,7 @@ PLACES = {
     "ParityError": "sim.parity.oracle", "VectorbtError": "sim.parity.vbt", "RescueError": "ledger.rescue.errors",
     "SourceLocked": "ledger.rescue.errors",
     "Unsteady": "sim.fuzz.explore", "ScenarioError": "sim.fuzz.processes", "CompareError": "ledger.compare", "TokenError": "sim.fuzz.tokens", "Diverged": "sim.fuzz.replay",
+    "ReleaseError": "sim.fuzz.builds",
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from ledger.book import E_FLAGS, H_CASH, H_METHOD, H_RESERVED, I_LOT_LAST, O_STATUS, S_ORDER, row
-from ledger.kernels import facts, gate, lots, orders
+from ledger.kernels import executions, gate, lots, orders
 from ledger.vocabulary import LIVE_LAST, Method, OrderFlag, Outcome
 from tests.arbitrary import Seeded, Stream
 from tests.ledger.twin.comparison import Pair
@@ -97,12 +97,12 @@ def no_check_for_a_live_entry(wish: Callable[..., Any]) -> Callable[..., Any]:
 CLASSIC: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "reservation_leak": (orders, "change", reservation_leak),
     "lifo_instead_of_fifo": (lots, "_pick", lifo_instead_of_fifo),
-    "fee_not_in_cash": (facts, "commission", fee_not_in_cash),
+    "fee_not_in_cash": (executions, "commission", fee_not_in_cash),
     "rounding_loss": (lots, "share", rounding_loss),
     "position_skipped_on_one_path": (lots, "_realize", position_skipped_when_a_lot_opens),
     "average_cost_instead_of_fifo": (lots, "_open", average_cost_instead_of_fifo),
     "exhausted_lot_kept": (lots, "_drop", exhausted_lot_kept),
-    "no_dedup_of_executions": (facts, "_seen", no_dedup_of_executions),
+    "no_dedup_of_executions": (executions, "seen", no_dedup_of_executions),
     "no_check_for_a_live_entry": (gate, "_wish", no_check_for_a_live_entry),
 }
 
