@@ -44,7 +44,8 @@ class MemoryTransport(asyncio.Transport):
             self._arrange(now)
 
     def _arrange(self, now: float) -> None:
-        if self._queue and not self._lost:
+        # A library object that is collected after its loop was closed still says goodbye: nobody can hear it.
+        if self._queue and not self._lost and not self.loop.is_closed():
             delay = self._queue[0][0] - now
             self._pump = self.loop.call_later(delay, self._deliver) if delay > 0 else self.loop.call_soon(self._deliver)
 

@@ -55,7 +55,7 @@ class Account:
         assert rows == [e.name for e in desk.trader.filler.executions if local_day(e.time_ns, words.ZONE) == today]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(STEPS)
 def test_lists_of_days_are_those_of_a_look_at_everything(steps: list[str]) -> None:
     account = Account(Gateway(Config(always_open=True, rate_limit=0)))

@@ -61,8 +61,13 @@ def at_runner(seed: int, numbers: range, told: Told) -> Found:
 
 def at_wire(seed: int, numbers: range, told: Told) -> Found:
     """Run schedules of the wire depth."""
-    logging.getLogger("ib_async").setLevel(logging.CRITICAL + 1)
-    found = wire.search(seed, len(numbers), numbers.start, told)
+    library = logging.getLogger("ib_async")
+    before = library.level
+    library.setLevel(logging.CRITICAL + 1)  # its remarks on broken connections would hide the lines of progress
+    try:
+        found = wire.search(seed, len(numbers), numbers.start, told)
+    finally:
+        library.setLevel(before)
     again = f"python -m tests.scenarios.fuzz.wire --seed {seed} --first {numbers.start + found.held} --schedules 1"
     return Found(found.held, found.violation, again if found.violation else "")
 

@@ -25,12 +25,12 @@ def lived(seed: int, days: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     )
     found = soak.live()
     assert not found.wrong, "\n".join(found.wrong)
-    assert found.counts["days"] == days and found.counts["executions"] > 3 * days
+    assert found.counts["days"] == days and found.counts["executions"] > 2 * days
     return soak
 
 
 def test_every_order_type_survives_days_of_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    book = lived(3, 2, tmp_path, monkeypatch).book()
+    book = lived(3, 4, tmp_path, monkeypatch).book()
     purposes = {int(purpose_of(key)) for key in book.orders[:, O_KEY]}
     assert {Purpose.TARGET, Purpose.PASSIVE, Purpose.STOP_LOSS, Purpose.TAKE_PROFIT} <= purposes
 
