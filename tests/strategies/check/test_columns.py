@@ -83,7 +83,7 @@ def test_one_wrong_bar_among_all_is_found(seed: int, bar: int) -> None:
 
 def test_columns_cannot_carry_a_guard_and_one_that_on_bar_sets_is_found() -> None:
     def stopped(bars: Any, columns: Any, t: int, state: Any, params: Any) -> Any:
-        wish = CROSS.on_bar.py_func(bars, columns, t, state, params)
+        wish = getattr(CROSS.on_bar, "py_func", CROSS.on_bar)(bars, columns, t, state, params)
         return guarded(wish, bars.close[t] * 0.9, 0.0, 0.0) if wish.target > 0.0 else wish
 
     (found,) = checked(replace(CROSS, on_bar=stopped), walk_of(2, 300)).findings
