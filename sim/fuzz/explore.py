@@ -76,24 +76,30 @@ class Verdict(NamedTuple):
 
 
 @contextmanager
-def quiet_memory() -> Iterator[Callable[[int], None]]:
-    """Put up the fence, keep the collector out of schedules; yield what collects at a fixed place between them."""
+def collecting(every: int) -> Iterator[Callable[[int], None]]:
+    """Keep the collector out of schedules; yield what collects at a fixed place between them, after each `every` of them."""
     was = gc.isenabled()
     gc.disable()
     gc.freeze()
 
     def between(number: int) -> None:
-        if number % COLLECT_EVERY == COLLECT_EVERY - 1:
+        if number % every == every - 1:
             gc.collect()
             gc.freeze()  # what lives on, such as the states that a complete search has seen, is not walked again
 
     try:
-        with fenced():
-            yield between
+        yield between
     finally:
         gc.unfreeze()
         if was:
             gc.enable()
+
+
+@contextmanager
+def quiet_memory() -> Iterator[Callable[[int], None]]:
+    """Put up the fence, and keep the collector out of schedules; yield what collects between them."""
+    with collecting(COLLECT_EVERY) as between, fenced():
+        yield between
 
 
 def fill(scenario: Scenario, world: World) -> None:

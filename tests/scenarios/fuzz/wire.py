@@ -16,13 +16,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ledger.book import I_POSITION
@@ -36,6 +34,7 @@ from live.ib import Gateway, GatewayError
 from live.pacer import Pacer
 from live.trader import Trader
 from sim.fuzz import Dead, Tape
+from sim.fuzz.explore import collecting
 from sim.gateway.core.config import Config
 from sim.gateway.faults.plan import plan
 from tests.live.fakes import ACCOUNT, CLIENT, wish
@@ -268,25 +267,6 @@ class Schedule:
         return self.violation
 
 
-@contextmanager
-def quiet_memory() -> Iterator[Callable[[int], None]]:
-    """Keep the collector out of schedules: it would look through the whole library again and again; yield what collects between them."""
-    was = gc.isenabled()
-    gc.disable()
-    gc.freeze()
-
-    def between(number: int) -> None:
-        if number % COLLECT_EVERY == 0:
-            gc.collect()
-
-    try:
-        yield between
-    finally:
-        gc.unfreeze()
-        if was:
-            gc.enable()
-
-
 class Found(NamedTuple):
     """How many schedules held, and what the next one was convicted of ("" if none was)."""
 
@@ -296,7 +276,7 @@ class Found(NamedTuple):
 
 def search(seed: int, count: int, first: int = 0, told: Callable[[int], None] | None = None) -> Found:
     """Run schedules first..first+count-1 of a seed until one is convicted; `told` hears of each one that held."""
-    with quiet_memory() as between:
+    with collecting(COLLECT_EVERY) as between:
         for number in range(first, first + count):
             violation = Schedule(seed, number).run()
             if violation:
