@@ -31,7 +31,7 @@ from live import link as links
 from live.broker.codes import is_read_only, link_news
 from live.broker.facts import ExecutionSeen, Fact, MessageSeen
 from live.broker.heard import HistoryBar
-from live.broker.reconcile import Comparison, Snapshot
+from live.broker.reconcile import Comparison
 from live.broker.refs import book_tag
 from live.clock import Clock, MachineClock
 from live.config import ConfigError, PaperConfig, require_paper_accounts, require_paper_port
@@ -104,8 +104,6 @@ class Runner:
         self.looked_ns = 0
         self._patience = Patience(config.client_id, config.account, config.timeouts)
         self.feeds = Feeds(config, self.market, self.clock.now_ns, say, lambda place, bar: self.queue.put_nowait(Piece(place, bar)))
-        self.before: Snapshot | None = None
-        """The last look at the broker's lists on this connection."""
         self.people, self._file = People(self), BookFile(Path(config.book))
         self.code = source_hash()
         self.stale_code = False
@@ -191,7 +189,7 @@ class Runner:
         if trader.account != account:
             raise ConfigError(f"the gateway now manages {account} and this session trades {trader.account}; start anew")
         trader.handles = {number: listing.contract for number, listing in zip(trader.contracts, self._listings, strict=True)}
-        self.gateway, self.before = gateway, None
+        self.gateway = gateway
         trader.on_connected(TapedWire(gateway, self.tape))
         self.change(links.connected(self.link, self.clock.now_ns()))
         await self._look()
@@ -235,8 +233,8 @@ class Runner:
         trader, gateway = self._required()
         now = await gateway.snapshot(trader.account, self.config.timeouts.request)
         self._drain()
-        found, self.looked_ns = trader.look(self.before, now), self.clock.now_ns()
-        self.before, self.comparison = now, found
+        found, self.looked_ns = trader.look(now), self.clock.now_ns()
+        self.comparison = found
         if found.complete and not found.differences and trader.deposit(gateway.cash(trader.account, self.config.currency)):
             self.say(f"first deposit: {trader.session.book.valuation().cash / 1e8:,.2f} {self.config.currency}, told by the broker")
         elif not trader.is_funded():

@@ -35,6 +35,8 @@ from live.tape import act
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from live.orders import Wire
+
 _UNKNOWN, _UNRECONCILED = int(OrderStatus.UNKNOWN), int(Gate.NOT_RECONCILED)
 
 
@@ -44,11 +46,18 @@ class Trader(Orders):
     def __init__(self, *words: Any, **named: Any) -> None:
         super().__init__(*words, **named)
         self._doubts = Doubts()
+        self.last_whole: Snapshot | None = None
+        """The last look on this connection to which every list was answered; one with a hole between two of them weakens no proof."""
         self._unsettled: dict[Difference, int] = {}
         """When each difference of the last look was first seen."""
 
+    def on_connected(self, wire: Wire) -> None:
+        """Use a connection; what another one listed proves nothing on it."""
+        self.last_whole = None
+        super().on_connected(wire)
+
     @act
-    def look(self, before: Snapshot | None, now: Snapshot) -> Comparison:
+    def look(self, now: Snapshot) -> Comparison:
         """Book what the broker's lists say, resolve what they prove, close what differs, and open when all agrees."""
         if self._unsettled or (self.session.book.orders[:, O_STATUS] == _UNKNOWN).any():
             self._heard.clear()  # what was heard before an order fell into doubt, or could not be booked yet, may be evidence now
@@ -57,7 +66,7 @@ class Trader(Orders):
                 self._take(self._fold.add(fact))
         known = {key: order_id for key, order_id in self._order_ids.items() if key not in self._new}
         book = self.session.book
-        for report in [*absent(book, before, now, self.tag, known), *unfilled(book, before, now, self.tag)]:
+        for report in [*absent(book, self.last_whole, now, self.tag, known), *unfilled(book, self.last_whole, now, self.tag)]:
             self._carry(self._oms.on_report(report))
         waiting = self._outbox.waiting()  # what never left is in no list, and in no doubt either
         for key in sorted({*unlisted(self.session.book, now, self.tag)} - waiting):
@@ -65,6 +74,7 @@ class Trader(Orders):
             if self._in_bracket(key):
                 # A member that was written and never let go stands in no list; asking for its cancel gives the evidence.
                 self.cancel(key)
+        self.last_whole = self.last_whole if now.unanswered() else now
         found = compare(self.session.book, now, self._fold, self.contracts.values(), self.account, self.tag)
         found = self._doubts.sorted_out(found._replace(doubtful=tuple(key for key in found.doubtful if key not in waiting)), now.time_ns)
         for key in found.set_aside:

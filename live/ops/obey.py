@@ -108,7 +108,7 @@ def _cost(runner: Runner, trader: Trader, instrument: int) -> int:
         UnitError: the broker did not say.
     """
     contract = trader.contracts[instrument]
-    for held in (runner.before.positions if runner.before else None) or ():
+    for held in (trader.last_whole.positions if trader.last_whole else None) or ():
         if held.con_id == contract.con_id and held.average_cost > 0:
             return to_grid(round(held.average_cost, contract.price_exp), contract.price_exp, "average cost")
     raise UnitError(f"the broker does not say what {contract.symbol} cost")

@@ -132,6 +132,8 @@ class Stage:
             self._start(Start(**act.words[0]))
         else:
             words = [self._given(word) for word in act.words]
+            if act.name == "look":
+                words = words[-1:]  # older tapes hold the look before it too
             one = self.trader if hasattr(type(self.trader), act.name) else self.market
             try:
                 getattr(one, act.name)(*words)

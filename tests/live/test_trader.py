@@ -96,9 +96,9 @@ def test_a_crash_anywhere_leaves_one_order_at_most_and_the_book_finds_out(tmp_pa
         filled = (execution(ref, number, "0001.01.01", 10),) if at_broker else ()
         done = (order_seen(ref, 0, "Filled", completed=True),) if at_broker else ()
         shown = lists(d, executions=filled, completed=done, positions=(position(10),) if at_broker else (), next_id=2 if at_broker else 1)
-        d.trader.look(None, shown)
+        d.trader.look(shown)
         d.clock.ns += APART_NS
-        found = d.trader.look(shown, shown._replace(time_ns=d.clock()))
+        found = d.trader.look(shown._replace(time_ns=d.clock()))
         d.pump()
         assert len(wire.placed) <= 1 and found.agrees and not found.differences
         assert int(d.session.book.instruments[1, I_POSITION]) == (100_000 if at_broker else 0)
@@ -115,22 +115,51 @@ def test_an_unanswered_list_opens_nothing_and_proves_nothing(tmp_path: Path) -> 
         with Journal.open(path) as journal:
             d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
             hole = lists(d)._replace(**{name: None})
-            d.trader.look(None, hole)
+            d.trader.look(hole)
             d.clock.ns += APART_NS
-            found = d.trader.look(hole, hole._replace(time_ns=d.clock()))
+            found = d.trader.look(hole._replace(time_ns=d.clock()))
             assert not found.agrees and found.missing_lists == (name,) and d.status == OrderStatus.UNKNOWN
             assert d.buy(10, bar=3, contract=MSFT) == Outcome.NOT_RECONCILED
+
+
+def test_a_look_with_a_hole_between_two_whole_ones_weakens_no_proof(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with Journal.open(path) as journal:
+        d = Desk(journal, FakeWire())
+        d.buy(10)
+        d.pump()
+    with Journal.open(path) as journal:
+        d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
+        d.trader.look(lists(d))
+        d.clock.ns += APART_NS
+        assert d.trader.look(lists(d)._replace(completed=None)).missing_lists == ("completed",) and d.status == OrderStatus.UNKNOWN
+        d.clock.ns += APART_NS
+        assert d.trader.look(lists(d)).agrees and d.status == OrderStatus.RELEASED
+
+
+def test_looks_of_two_connections_prove_nothing_together(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with Journal.open(path) as journal:
+        d = Desk(journal, FakeWire())
+        d.buy(10)
+        d.pump()
+    with Journal.open(path) as journal:
+        d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
+        d.trader.look(lists(d))
+        d.clock.ns += APART_NS
+        d.trader.on_connected(d.wire)
+        assert d.trader.look(lists(d)).doubtful == (d.key,) and d.status == OrderStatus.UNKNOWN
 
 
 def test_a_look_that_finds_all_well_leaves_nothing_in_the_book(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "a.db") as journal:
         d = Desk(journal, FakeWire(), reconciled=False)
         before = d.session.book.seq
-        assert d.trader.look(None, lists(d)).agrees and d.session.book.seq == before + 1, "the first one opens the gate"
+        assert d.trader.look(lists(d)).agrees and d.session.book.seq == before + 1, "the first one opens the gate"
         before = d.session.book.seq, d.session.names()
         for _ in range(5):
             d.clock.ns += APART_NS
-            assert d.trader.look(None, lists(d)).agrees
+            assert d.trader.look(lists(d)).agrees
         assert (d.session.book.seq, d.session.names()) == before
 
 
@@ -141,9 +170,9 @@ def test_two_looks_too_close_together_prove_nothing(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "a.db") as journal:
         d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
         shown = lists(d)
-        assert not d.trader.look(None, shown).agrees
+        assert not d.trader.look(shown).agrees
         d.clock.ns += APART_NS - 1
-        assert not d.trader.look(shown, shown._replace(time_ns=d.clock())).agrees and d.status == OrderStatus.UNKNOWN
+        assert not d.trader.look(shown._replace(time_ns=d.clock())).agrees and d.status == OrderStatus.UNKNOWN
 
 
 def test_an_order_in_no_list_stays_unknown_when_the_gateway_has_seen_its_id(tmp_path: Path) -> None:
@@ -154,19 +183,19 @@ def test_an_order_in_no_list_stays_unknown_when_the_gateway_has_seen_its_id(tmp_
     with Journal.open(tmp_path / "a.db") as journal:
         d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
         shown = lists(d, next_id=2)
-        d.trader.look(None, shown)
+        d.trader.look(shown)
         d.clock.ns += APART_NS
-        assert d.trader.look(shown, shown._replace(time_ns=d.clock())).doubtful == (d.key,)
+        assert d.trader.look(shown._replace(time_ns=d.clock())).doubtful == (d.key,)
         assert d.status == OrderStatus.UNKNOWN
 
 
 def test_a_position_the_broker_has_and_the_book_has_not_closes_that_instrument_alone(tmp_path: Path) -> None:
     with desk(tmp_path) as d:
-        found = d.trader.look(None, lists(d, positions=(position(7),)))
+        found = d.trader.look(lists(d, positions=(position(7),)))
         assert [(f.symbol, f.book_lots, f.broker_lots) for f in found.differences] == [("AAPL", 0, 70_000)]
         assert d.buy(10) == Outcome.BLOCKED and d.buy(10, contract=MSFT) == Outcome.APPLIED
         assert int(d.session.book.instruments[1, I_POSITION]) == 0
-        d.trader.look(None, lists(d))
+        d.trader.look(lists(d))
         assert d.buy(10, bar=1) == Outcome.BLOCKED, "agreeing again opens nothing; a person does"
 
 
@@ -176,7 +205,7 @@ def test_a_lost_fill_is_booked_from_the_list_before_positions_are_compared(tmp_p
         d.pump()
         d.trader.on_disconnected()
         d.trader.on_connected(d.wire)
-        found = d.trader.look(None, lists(d, executions=(execution(d.ref(), 1, "0001.01.01", 10),), positions=(position(10),), next_id=2))
+        found = d.trader.look(lists(d, executions=(execution(d.ref(), 1, "0001.01.01", 10),), positions=(position(10),), next_id=2))
         assert found.agrees and not found.differences and d.status == OrderStatus.FILLED
 
 
@@ -190,7 +219,7 @@ def test_an_order_listed_as_filled_whose_execution_was_taken_back_ends_after_two
         looks = []
         for _ in range(3):
             looks.append(lists(d, executions=busted, completed=done, next_id=2))
-            d.trader.look(looks[-2] if len(looks) > 1 else None, looks[-1])
+            d.trader.look(looks[-1])
             d.clock.ns += (5 if len(looks) == 1 else 20) * 10**9
             assert d.status == (OrderStatus.CANCELED if len(looks) == 3 else OrderStatus.SUBMITTED)
 
@@ -200,23 +229,23 @@ def test_a_bust_heard_before_its_fill_is_booked_once_the_fill_is_known(tmp_path:
         d.buy(10)
         d.pump()
         bust = (execution(d.ref(), 1, "0001.01.02", 0),)
-        d.trader.look(None, lists(d, executions=bust, open_orders=(order_seen(d.ref(), 1, "Submitted"),), next_id=2))
+        d.trader.look(lists(d, executions=bust, open_orders=(order_seen(d.ref(), 1, "Submitted"),), next_id=2))
         d.trader.on_fact(execution(d.ref(), 1, "0001.01.01", 10))
         assert int(d.session.book.instruments[1, I_POSITION]) == 100_000
         for _ in range(2):
             d.clock.ns += 12 * 10**9
-            d.trader.look(None, lists(d, executions=bust, next_id=2))
+            d.trader.look(lists(d, executions=bust, next_id=2))
         assert int(d.session.book.instruments[1, I_POSITION]) == 0
 
 
 def test_an_order_that_waits_for_its_turn_is_in_no_list_and_in_no_doubt(tmp_path: Path) -> None:
     with desk(tmp_path) as d:
         d.buy(10)
-        found = d.trader.look(None, lists(d, next_id=2))
+        found = d.trader.look(lists(d, next_id=2))
         assert d.status == OrderStatus.SENDING and found.agrees and not found.doubtful
         d.pump()
         assert len(d.wire.placed) == 1
-        assert d.trader.look(None, lists(d, next_id=2)).doubtful == (d.key,) and d.status == OrderStatus.UNKNOWN
+        assert d.trader.look(lists(d, next_id=2)).doubtful == (d.key,) and d.status == OrderStatus.UNKNOWN
 
 
 def test_lists_that_repeat_themselves_add_nothing_to_the_journal(tmp_path: Path) -> None:
@@ -228,7 +257,7 @@ def test_lists_that_repeat_themselves_add_nothing_to_the_journal(tmp_path: Path)
         def hear() -> tuple[int, int]:
             for fact in done:
                 d.trader.on_fact(fact)
-            d.trader.look(None, lists(d, executions=done[:1], completed=done[1:2], positions=done[2:], next_id=2))
+            d.trader.look(lists(d, executions=done[:1], completed=done[1:2], positions=done[2:], next_id=2))
             d.session.heartbeat()
             return len(d.session.kept()), d.session.book.seq
 
@@ -263,10 +292,10 @@ def test_an_order_that_stays_in_doubt_closes_its_own_instrument_until_a_person_s
     with Journal.open(tmp_path / "a.db") as journal:
         d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
         shown, key = lists(d, next_id=9), d.key
-        assert not d.trader.look(None, shown).agrees and d.buy(10, contract=MSFT) == Outcome.NOT_RECONCILED
+        assert not d.trader.look(shown).agrees and d.buy(10, contract=MSFT) == Outcome.NOT_RECONCILED
         assert not d.trader.settle(key + 1, "the test"), "only an order that no list knows"
         d.clock.ns += ASIDE_NS
-        assert d.trader.look(shown, shown._replace(time_ns=d.clock())).agrees
+        assert d.trader.look(shown._replace(time_ns=d.clock())).agrees
         assert any(line.startswith("ORDER IN DOUBT: AAPL") for line in d.alerts)
         assert d.buy(10, bar=1, contract=MSFT) == Outcome.APPLIED and d.status != OrderStatus.UNKNOWN
         assert d.buy(10, bar=1) in (Outcome.LIVE_ENTRY, Outcome.BLOCKED)

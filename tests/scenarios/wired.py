@@ -99,7 +99,7 @@ class Wired:
         return await self.gateway.snapshot("DU1000001", 15.0)
 
     def look(self, shown: Snapshot) -> Any:
-        return self.trader.look(None, shown)
+        return self.trader.look(shown)
 
     def _on_fact(self, fact: Fact) -> None:
         self.facts.append(fact)

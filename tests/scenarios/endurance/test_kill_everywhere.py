@@ -103,14 +103,12 @@ class Mortal(Wired):
 
     async def _find_out(self) -> None:
         """Look until what is in doubt is settled or set aside."""
-        before = None
         for pause in (0.0, 12.0, 61.0):
             await self.settle(pause)
             await self._connected()
             shown = await self.snapshot()
             await self.settle(0.1)
-            self.trader.look(before, shown)
-            before = shown
+            self.trader.look(shown)
 
     async def _look_again(self) -> None:
         await self._connected()

@@ -77,7 +77,6 @@ class Desk:
         self.queue = Inbox()
         self.wire: Connection | None = None
         self.trader: Trader
-        self._before: Any = None
         self._lost = asyncio.Event()
         self._asked: set[int] = set()
         self._aside: tuple[int, ...] = ()
@@ -171,7 +170,6 @@ class Desk:
         await self.world.io("connect", faults=("slow",), resource="broker")
         self._lost.clear()
         self.wire = self.burst.broker.connect(self.world.here(), self.queue.put_nowait, self._closed)
-        self._before = None
         self.trader.on_connected(self.wire)
         self._change(links.connected(self.link, self.world.now_ns()))
 
@@ -185,10 +183,9 @@ class Desk:
         self._drain()
         if self.link.state not in (links.State.SYNCING, links.State.READY):
             return False
-        found = self.trader.look(self._before, now)
+        found = self.trader.look(now)
         self.holes += bool(found.missing_lists)
         self._aside = found.set_aside
-        self._before = now
         if found.agrees:
             self._change(links.reconciled(self.link, self.world.now_ns()))
             self._wish_again()

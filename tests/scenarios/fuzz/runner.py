@@ -191,7 +191,7 @@ class Burst:
         book = desk.trader.session.book
         order = book.orders[find_order(book, key)]
         blocked = book.instruments[order[O_INSTRUMENT], I_GATES] & BLOCKED
-        return bool(desk.holes and blocked and order[O_STATUS] == UNKNOWN)
+        return bool(any(life.holes for life in self.desks) and blocked and order[O_STATUS] == UNKNOWN)
 
     def ends_well(self) -> Any:
         """The last process that could finish agrees with the broker, to the last unit."""

@@ -40,6 +40,11 @@ def test_a_life_of_many_reconnects_is_judged_after_the_last_order_came() -> None
     assert explore(scenario, seed=100, first=16_012, schedules=1).kind is Kind.CUT
 
 
+def test_an_order_that_an_earlier_life_set_aside_because_of_a_hole_is_still_for_a_person() -> None:
+    """A list was lost between two whole looks; the id that would have proven the order absent was used by the next one, and a crash came."""
+    assert explore(scenario, seed=12, first=439, schedules=1, dials={"signals": 8}).kind is Kind.CUT
+
+
 @pytest.mark.soak
 def test_a_million_schedules_of_the_real_parts_hold() -> None:
     found = explore(scenario, seed=int(os.environ.get("ONEBOOK_SEED", "100")), schedules=SOAK)

@@ -129,7 +129,6 @@ class Life:
         self.s.judge(self.trader.session)
 
     async def _looks(self, gateway: Gateway, signals: list[Any], consumer: Any) -> bool:
-        before = None
         for look in range(LOOKS):
             if look:
                 await asyncio.sleep(LOOK_S)
@@ -138,8 +137,7 @@ class Life:
             calm = all(task.done() for task in signals) and not self.trader.live_orders()
             now = await gateway.snapshot(ACCOUNT, 10.0)
             self._drain()
-            found = self.trader.look(before, now)
-            before = now
+            found = self.trader.look(now)
             self.s.judge(self.trader.session)
             if found.agrees:
                 self.link = links.Link(links.State.READY)
