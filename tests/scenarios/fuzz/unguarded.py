@@ -11,7 +11,7 @@ from functools import partial
 from sim.fuzz import World
 from sim.fuzz.explore import Scenario
 from tests.scenarios.fuzz.runner import scenario
-from tests.scenarios.fuzz.runner_mutants import MUTANTS, RARE, RunnerMutant, without_guard
+from tests.scenarios.fuzz.runner_mutants import MUTANTS, RunnerMutant, without_guard
 
 
 def _without(mutant: RunnerMutant) -> Scenario:
@@ -24,5 +24,5 @@ def _without(mutant: RunnerMutant) -> Scenario:
     return unguarded
 
 
-SCENARIOS = {made.__name__: made for made in map(_without, (*MUTANTS, *RARE))}
+SCENARIOS = {made.__name__: made for made in map(_without, MUTANTS)}
 globals().update(SCENARIOS)
