@@ -89,6 +89,7 @@ class Burst:
         """Look whether a new life finds everything that an old one was told is durable, and whether it may be alone."""
         if session.book.seq < self._acked:
             self.convict(f"event {self._acked} was acknowledged, the journal ends at {session.book.seq}")
+        self._acked = max(self._acked, session.book.seq)  # what it finds was recorded while the account was another's
         if any(other.process.alive and not other.opened.session._stopped for other in self.desks) and not self.lock_lost:
             self.convict("a second process took the account over while its owner lives and has the lock")
         self.desks.append(desk)

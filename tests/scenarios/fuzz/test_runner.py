@@ -45,6 +45,11 @@ def test_an_order_that_an_earlier_life_set_aside_because_of_a_hole_is_still_for_
     assert explore(scenario, seed=12, first=439, schedules=1, dials={"signals": 8}).kind is Kind.CUT
 
 
+def test_what_a_process_recorded_while_it_owned_the_account_may_be_acknowledged_afterwards() -> None:
+    """The lock vanished; the owner closed the gate in its last look, another process took over, and then the owner read on."""
+    assert explore(scenario, seed=2026, first=114_538, schedules=1).kind is Kind.CUT
+
+
 @pytest.mark.soak
 def test_a_million_schedules_of_the_real_parts_hold() -> None:
     found = explore(scenario, seed=int(os.environ.get("ONEBOOK_SEED", "100")), schedules=SOAK)
