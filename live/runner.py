@@ -211,6 +211,7 @@ class Runner:
         """Open the account's book and take up what it holds."""
         path = Path(self.config.book)
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.people.sit(account)
         self._journal = Journal.open(path, clock=self.clock.now_ns)
         session = opening.open_session(self._journal, account, self.config)
         row = session_row(self._journal.connection, session.id)

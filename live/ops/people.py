@@ -1,17 +1,19 @@
-"""The people who ask a runner for something: one runner a book, their wishes taken, each of them answered.
+"""The people who ask a runner for something: one runner a book and an account, their wishes taken, each of them answered.
 
-Theory of operation. Whoever starts becomes the book's only runner or is told who is. What was asked while nobody ran is
-looked through then: a wish to halt is obeyed before anything is decided, anything else was about another moment and is
-said and dropped. From then on wishes are heeded once a tick, by the consumer.
+Theory of operation. Whoever starts becomes the book's only runner, and then the account's, or is told who is. What was asked
+while nobody ran is looked through then: a wish to halt is obeyed before anything is decided, anything else was about another
+moment and is said and dropped. From then on wishes are heeded once a tick, by the consumer.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ledger.journal import JournalLocked
 from live.control import Answer, Wish
 from live.ops.obey import obey, who
+from live.ops.seat import Seat
 
 if TYPE_CHECKING:
     from live.runner import Runner
@@ -23,6 +25,7 @@ class People:
 
     def __init__(self, runner: Runner) -> None:
         self._runner, self._owns = runner, False
+        self._seat: Seat | None = None
         self.halts: list[Wish] = []
         """Wishes to halt from before the book was open."""
         self.looks: list[Wish] = []
@@ -48,8 +51,21 @@ class People:
             done = "done now" if wish.do == "halt" else "not done, because nobody took it then"
             self._runner.say(f"LEFT OVER: {wish.do} asked for by {who(wish)}; {done}")
 
+    def sit(self, account: str) -> None:
+        """Become the one runner of the account on this machine; the embedded gateway's account is nobody else's.
+
+        Raises:
+            JournalLocked: there is another one, with a book of its own.
+        """
+        runner = self._runner
+        if not runner.simulated:
+            self._seat = Seat(account)
+            self._seat.take(Path(runner.config.book), runner.config.client_id, runner.clock.now_ns())
+
     def leave(self) -> None:
         """Be the runner no more."""
+        if self._seat is not None:
+            self._seat.leave()
         self._runner.folder.leave()
         self._owns = False
 

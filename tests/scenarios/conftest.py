@@ -12,6 +12,12 @@ import pytest
 from tests.scenarios.wired import Wired
 
 
+@pytest.fixture(autouse=True)
+def seats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the seats of accounts out of the user's own folder."""
+    monkeypatch.setenv("ONEBOOK_STATE", str(tmp_path / "state"))
+
+
 @pytest.fixture
 def wired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a maker of wired traders, given the faults of their gateway."""

@@ -35,6 +35,8 @@ class Day:
         self.clock = LoopClock(self.world.gateway.config.start_ns)
         self.lines: list[str] = []
         self.task: asyncio.Task[None] | None = None
+        self.simulated = True
+        """Whether runners know that the gateway is the embedded one."""
 
     def change(self, **changes: Any) -> None:
         """Let the next runner have another configuration."""
@@ -42,7 +44,7 @@ class Day:
 
     def begin(self) -> Runner:
         """Start a runner as a task of the loop."""
-        runner = Runner(self.config, "127.0.0.1", PORT, self._fee_of, self.lines.append, clock=self.clock, simulated=True)
+        runner = Runner(self.config, "127.0.0.1", PORT, self._fee_of, self.lines.append, clock=self.clock, simulated=self.simulated)
         self.task = asyncio.get_running_loop().create_task(runner.run())
         return runner
 

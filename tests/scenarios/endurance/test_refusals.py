@@ -13,6 +13,8 @@ from tests.scenarios.paper import CONFIG, Day
 from ledger.journal import Journal, JournalLocked
 from live.config import ConfigError, PaperConfig, Windows, checked, read
 from live.link import State
+from live.ops.seat import Seat
+from live.runner import Runner
 from sim.gateway.core.config import Config
 from sim.gateway.faults.plan import plan
 
@@ -110,6 +112,69 @@ def test_a_book_that_another_runner_has(tmp_path: Path, monkeypatch: pytest.Monk
         await day.end(first)
 
     day.run(story)
+
+
+async def two_runners_with_books_of_their_own(day: Day) -> tuple[Runner, asyncio.Task[None], asyncio.Task[None]]:
+    """Start two runners on one account: another book, another client id, as a second terminal would."""
+    day.simulated = False
+    first, task = day.begin(), day.task
+    await asyncio.sleep(10)
+    day.change(book=day.config.book.replace("paper.db", "other.db"), client_id=18)
+    day.begin()
+    await asyncio.sleep(600)
+    assert task is not None and day.task is not None
+    return first, task, day.task
+
+
+def test_an_account_that_another_runner_trades_from_another_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = Day(monkeypatch, tmp_path)
+
+    async def story() -> None:
+        first, task, second = await two_runners_with_books_of_their_own(day)
+        with pytest.raises(JournalLocked, match=r"account DU\w+ is traded .* pid \d+ from the book .*/paper.db as client 17 since 20.*one runner"):
+            await second
+        assert not (tmp_path / "other.db").exists(), "nothing was begun"
+        day.task = task
+        await day.end(first)
+        third = day.begin()
+        await asyncio.sleep(10)
+        assert third.link.state is State.READY, "the seat is free again"
+        await day.end(third)
+
+    day.run(story)
+
+
+def test_without_the_seat_two_books_would_trade_one_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Seat, "take", lambda *_: None)
+    day = Day(monkeypatch, tmp_path)
+
+    async def story() -> None:
+        first, task, second = await two_runners_with_books_of_their_own(day)
+        assert not second.done() and (tmp_path / "other.db").exists(), "the gateway takes both clients"
+        second.cancel()
+        day.task = task
+        await day.end(first)
+
+    day.run(story)
+
+
+def test_a_seat_whose_notice_cannot_be_read_is_still_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEBOOK_STATE", str(tmp_path))
+    first, second = Seat("DU1"), Seat("DU1")
+    first.take(tmp_path / "a.db", 17, 0)
+    (tmp_path / "paper-DU1.json").write_text("[]")
+    with pytest.raises(JournalLocked, match="a process that has not said yet who it is"):
+        second.take(tmp_path / "b.db", 18, 0)
+    Seat("DU2").take(tmp_path / "b.db", 18, 0)
+    first.leave()
+    second.take(tmp_path / "b.db", 18, 0)
+
+
+def test_a_seat_that_cannot_be_written_is_a_fault_of_the_set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ONEBOOK_STATE", str(tmp_path / "file" / "state"))
+    with pytest.raises(ConfigError, match="DU1 cannot be taken: .*ONEBOOK_STATE"):
+        Seat("DU1").take(tmp_path / "a.db", 17, 0)
 
 
 CHANGES: list[tuple[dict[str, Any], str]] = [
