@@ -16,9 +16,8 @@ closes the gate and leaves the reason; the next start recovers from the journal.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,18 +135,20 @@ class Runner:
         self._stop.set()
 
     def _leave(self) -> None:
-        """Close the connection and the book: every fact that was heard is recorded first."""
-        while self.trader is not None and not self.queue.empty():
-            self._handle(self.queue.get_nowait())
-        if self.gateway is not None:
-            self.gateway.close()
-        if self.trader is not None and self._file.is_there():
-            self.trader.on_disconnected()
-            self.trader.session.snapshot_if_due()
-        self.folder.write_state({**self.state(), "link": "STOPPED", "reason": f"it was {self.link.state.value}: {self.link.reason}"})
-        if self._journal is not None:
-            self._journal.close()
-        self.people.leave()
+        """Close the connection and the book: what was heard is recorded first, and a step that fails stops no other."""
+        was = f"it was {self.link.state.value}: {self.link.reason}"
+        with ExitStack() as rest:
+            rest.callback(self.people.leave)
+            if self._journal is not None:
+                rest.callback(self._journal.close)
+            rest.callback(lambda: self.folder.write_state({**self.state(), "link": "STOPPED", "reason": was}))
+            while self.trader is not None and not self.queue.empty():
+                self._handle(self.queue.get_nowait())
+            if self.gateway is not None:
+                self.gateway.close()
+            if self.trader is not None and self._file.is_there():
+                self.trader.on_disconnected()
+                self.trader.session.snapshot_if_due()
 
     # The connection.
 
@@ -347,7 +348,7 @@ class Runner:
         """Compare again: soon while something is in doubt, and on a timer."""
         while True:
             syncing = self.link.state is not links.State.READY or (self.trader is not None and self.trader.look_wanted)
-            with contextlib.suppress(TimeoutError):
+            with suppress(TimeoutError):
                 async with asyncio.timeout(self.config.timeouts.second_look if syncing else self.config.timeouts.reconcile_every):
                     await self.look_now.wait()
             self.look_now.clear()

@@ -87,7 +87,8 @@ class Transaction:
             self._journal.connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             if "locked" in str(error) or "busy" in str(error):
-                raise JournalLocked(f"{self._journal.path} is held by another program, nothing was recorded: {error}") from error
+                what = f"{self._journal.path} is held by another program, nothing was recorded ({error})"
+                raise JournalLocked(f"{what}; close what writes to it and start again") from error
             raise
         self._begun = True
         self._journal.at("begin")

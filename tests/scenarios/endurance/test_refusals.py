@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.scenarios.paper import CONFIG, Day
 
 from ledger.journal import Journal, JournalLocked
 from live.config import ConfigError, PaperConfig, Windows, checked, read
+from live.control import Folder
 from live.link import State
 from live.ops.seat import Seat
 from live.runner import Runner
@@ -112,6 +114,32 @@ def test_a_book_that_another_runner_has(tmp_path: Path, monkeypatch: pytest.Monk
         await day.end(first)
 
     day.run(story)
+
+
+def test_a_book_that_another_program_writes_to_ends_the_runner_and_a_new_one_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.journal.store.files.BUSY_SECONDS", 0)
+    day = Day(monkeypatch, tmp_path)
+
+    async def story() -> None:
+        day.begin()
+        await asyncio.sleep(200)
+        other = sqlite3.connect(day.config.book, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        await asyncio.sleep(600)
+        with pytest.raises(JournalLocked, match="held by another program, nothing was recorded .* start again"):
+            assert day.task is not None
+            await day.task
+        other.execute("ROLLBACK")
+        other.close()
+        state = Folder(Path(day.config.book)).state()
+        assert state is not None and (state["link"], state["reason"]) == ("STOPPED", "it was READY: connected and reconciled")
+        again = day.begin()
+        await asyncio.sleep(100)
+        assert again.link.state is State.READY, "nothing of the first one is left that keeps the book"
+        await day.end(again)
+
+    day.run(story)
+    day.agree()
 
 
 async def two_runners_with_books_of_their_own(day: Day) -> tuple[Runner, asyncio.Task[None], asyncio.Task[None]]:
