@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,11 @@ class Stored(NamedTuple):
 
     book: Path
     run: dict
+
+
+def hear_interrupts() -> None:
+    """Undo, in a child, what a suite that runs in the background passes on: interrupts are ignored there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def invoke(*words: object, **environment: str) -> Result:

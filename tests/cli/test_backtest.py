@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import document, invoke
+from tests.cli.conftest import document, hear_interrupts, invoke
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOC = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -180,10 +180,6 @@ def test_a_wrong_name_of_a_file_a_strategy_or_a_limit_is_a_usage_error_with_the_
     assert result.exit_code == 2 and says in result.stderr, result.output
 
 
-def _hear_interrupts():
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_an_interrupted_run_leaves_with_130_and_writes_nothing(elsewhere):
     # Reading a pipe that nobody writes to waits for ever, so the interrupt always comes in the middle of the run.
@@ -191,8 +187,7 @@ def test_an_interrupted_run_leaves_with_130_and_writes_nothing(elsewhere):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, str(ROOT / "onebook.py"), "backtest", "run", "sma_cross", "--data", "bars.csv", "--json"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    # A suite that runs in the background ignores interrupts, and its children would inherit that.
-    process = subprocess.Popen(words, **pipes, text=True, env=environment, preexec_fn=_hear_interrupts)
+    process = subprocess.Popen(words, **pipes, text=True, env=environment, preexec_fn=hear_interrupts)
     assert process.stderr is not None
     for line in process.stderr:
         if "reading data" in line:

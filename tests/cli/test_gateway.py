@@ -15,7 +15,7 @@ import pytest
 from cli.exits import Code
 from sim.gateway.core.gateway import Gateway
 from sim.gateway.wire.journal import FrameJournal
-from tests.cli.conftest import document, invoke
+from tests.cli.conftest import document, hear_interrupts, invoke
 from tests.sim.gateway.peer import Peer, fresh
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -37,7 +37,8 @@ def journal(path: Path, seed: int = 7, orders: int = 2) -> Path:
 def test_a_newcomer_is_told_that_it_is_simulated_where_it_listens_and_how_to_connect(tmp_path):
     words = [sys.executable, str(ROOT / "onebook.py"), "gateway", "--port", "0", "-q", "--journal", "frames.log"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, **pipes, text=True, cwd=tmp_path, env=environment, preexec_fn=hear_interrupts) as process:
         lines = [process.stdout.readline() for _ in range(6)]
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)

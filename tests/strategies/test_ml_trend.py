@@ -19,6 +19,8 @@ from strategies.library.ml_trend import Params, fitted, outcomes, prepare, proba
 from strategies.timeframe import DAY_NS, HOUR_NS
 from tests.strategies.samples import DAY, real
 
+pytestmark = pytest.mark.slow  # learning is scikit-learn's; the kernels it is fed by have tests of their own
+
 NAN = np.nan
 SMALL = Params(train=100, horizon=1, refit_days=20)
 

@@ -212,6 +212,7 @@ def test_listing_names_does_not_load_the_compiler() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_interpreted_and_compiled_signals_are_the_same_bits() -> None:
     code = (
         "import hashlib, strategies\n"

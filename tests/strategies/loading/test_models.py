@@ -16,6 +16,8 @@ from strategies.causality import differences, signals
 from strategies.features import NAMES, features
 from strategies.timeframe import DAY_NS, HOUR_NS
 
+pytestmark = pytest.mark.slow  # models are scikit-learn's; the kernels that feed them have tests of their own
+
 
 def walk(size: int = 400, seed: int = 3) -> Any:
     draw = np.random.default_rng(seed)
