@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from live.broker.codes import DataNews, data_news
 from live.broker.heard import HistoryBar
@@ -51,12 +51,19 @@ async def at_a_time(most: int, jobs: Sequence[Callable[[], Coroutine[Any, Any, F
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class Piece(NamedTuple):
+    """A five-second bar of one instrument, by its place in the configuration."""
+
+    place: int
+    bar: HistoryBar
+
+
 class Feeds:
     """The data of a session's instruments, by place."""
 
     def __init__(
         self, config: PaperConfig, market: Market, now_ns: Callable[[], int], say: Callable[[str], None],
-        hear: Callable[[int, HistoryBar], None],
+        hear: Callable[[Piece], None],
     ) -> None:  # fmt: skip
         self._config, self._market, self._now_ns, self._say, self._hear = config, market, now_ns, say, hear
         self.lost = False
@@ -125,7 +132,7 @@ class Feeds:
         self._loaded.add(place)
 
     def _piece(self, place: int) -> Callable[[HistoryBar], None]:
-        return lambda bar: self._hear(place, bar)
+        return lambda bar: self._hear(Piece(place, bar))
 
     def _refusal(self, symbol: str) -> Callable[[int, str], None]:
         """Return what says that an instrument gets no bars, or old ones; nothing is decided for it then."""

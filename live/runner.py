@@ -17,25 +17,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from ledger.journal import Journal, source_hash
+from ledger.journal import Journal, JournalError, source_hash
 from ledger.journal.days import zone_of
 from ledger.journal.replay import session_row
 from live import link as links
 from live.broker.codes import is_read_only, link_news
 from live.broker.facts import ExecutionSeen, Fact, MessageSeen
-from live.broker.heard import HistoryBar
 from live.broker.reconcile import Comparison
 from live.broker.refs import book_tag
 from live.clock import Clock, MachineClock
 from live.config import ConfigError, PaperConfig, require_paper_accounts, require_paper_port
 from live.control import Answer, Folder
-from live.feeds import Feeds
+from live.feeds import Feeds, Piece
 from live.ib import Gateway, Listing
 from live.market.hours import calendar_of
 from live.market.market import Market
@@ -55,13 +54,6 @@ from live.trader import Trader
 SECOND_NS = 1_000_000_000
 STARTUP_MESSAGES = 10
 """What the library sends by itself when it connects, at most."""
-
-
-class Piece(NamedTuple):
-    """A five-second bar of one instrument, by its place in the configuration."""
-
-    place: int
-    bar: HistoryBar
 
 
 class Closed(NamedTuple):
@@ -102,7 +94,7 @@ class Runner:
         self._pacer = Pacer(config.messages_per_s, config.messages_per_s, self._born_ns)
         self.looked_ns = 0
         self._patience = Patience(config.client_id, config.account, config.timeouts)
-        self.feeds = Feeds(config, self.market, self.clock.now_ns, say, lambda place, bar: self.queue.put_nowait(Piece(place, bar)))
+        self.feeds = Feeds(config, self.market, self.clock.now_ns, say, self.queue.put_nowait)
         self.people, self._file = People(self), BookFile(Path(config.book))
         self.code = source_hash()
         self.stale_code = False
@@ -135,20 +127,24 @@ class Runner:
         self._stop.set()
 
     def _leave(self) -> None:
-        """Close the connection and the book: what was heard is recorded first, and a step that fails stops no other."""
-        was = f"it was {self.link.state.value}: {self.link.reason}"
-        with ExitStack() as rest:
-            rest.callback(self.people.leave)
-            if self._journal is not None:
-                rest.callback(self._journal.close)
-            rest.callback(lambda: self.folder.write_state({**self.state(), "link": "STOPPED", "reason": was}))
-            while self.trader is not None and not self.queue.empty():
-                self._handle(self.queue.get_nowait())
-            if self.gateway is not None:
-                self.gateway.close()
-            if self.trader is not None and self._file.is_there():
-                self.trader.on_disconnected()
-                self.trader.session.snapshot_if_due()
+        """Close the connection and the book: every fact that was heard is recorded first."""
+        try:
+            self._record_rest()
+        except JournalError as error:  # nothing is lost by that, and what is closed below must be
+            self.say(f"NOT RECORDED: {error}; the broker's lists bring it at the next start")
+        self.folder.write_state({**self.state(), "link": "STOPPED", "reason": f"it was {self.link.state.value}: {self.link.reason}"})
+        if self._journal is not None:
+            self._journal.close()
+        self.people.leave()
+
+    def _record_rest(self) -> None:
+        while self.trader is not None and not self.queue.empty():
+            self._handle(self.queue.get_nowait())
+        if self.gateway is not None:
+            self.gateway.close()
+        if self.trader is not None and self._file.is_there():
+            self.trader.on_disconnected()
+            self.trader.session.snapshot_if_due()
 
     # The connection.
 
