@@ -60,7 +60,7 @@ def explain(settings: Settings, token: str, page: bool, lenient: bool, old: str)
     with speaker.progress() as say:
         say("loading")
         from sim.fuzz import tokens
-        from sim.fuzz.show import lanes
+        from sim.fuzz.show import lanes, terminal
         from sim.fuzz.show.page import page as drawn_page
 
         said = tokens.read(token)
@@ -75,4 +75,4 @@ def explain(settings: Settings, token: str, page: bool, lenient: bool, old: str)
     about = " ".join((scenario.__doc__ or "").split())
     speaker.document({"token": token, "scenario": said.scenario, "about": about, "lanes": lanes.document(drawn), "files": files})
     if not speaker.as_json:
-        click.echo("\n".join(filter(None, (about, lanes.text(drawn, token), *files.values()))))
+        click.echo("\n".join(filter(None, (about, terminal.text(drawn, token), *files.values()))))

@@ -19,7 +19,7 @@ from sim.fuzz import tokens
 from sim.fuzz.explore import Kind, Scenario, explore
 from sim.fuzz.replay import replay
 from sim.fuzz.shrink import shrink
-from sim.fuzz.show import lanes
+from sim.fuzz.show import lanes, terminal
 
 Search = Callable[..., None]
 
@@ -44,13 +44,13 @@ def check(scenario: Scenario, budget: int, token: str = "", seed: int = 0, **wor
         failure = tokens.failure_of_token(said)
         _, found = replay(scenario, said.steps, dials=said.dials, draws=said.draws)
         if found is not None:
-            pytest.fail(lanes.text(lanes.lanes_of(scenario, failure), token), pytrace=False)
+            pytest.fail(terminal.text(lanes.lanes_of(scenario, failure), token), pytrace=False)
         return
     verdict = explore(scenario, schedules=budget, seed=seed, **words)
     if verdict.kind is Kind.FAILED and verdict.failure is not None:
         made = shrink(scenario, verdict.failure)
         line = tokens.make(name, scenario, made.failure, made.needed)
-        drawn = lanes.text(lanes.lanes_of(scenario, made.failure), line)
+        drawn = terminal.text(lanes.lanes_of(scenario, made.failure), line)
         pytest.fail(f"{drawn}\nfound after {verdict.schedules} schedules; again: --fz-token '{line}'", pytrace=False)
 
 

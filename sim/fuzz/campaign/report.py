@@ -10,7 +10,7 @@ from ledger.journal import Journal
 from ledger.views import FUZZ_SOURCE
 from sim.fuzz import tokens
 from sim.fuzz.campaign.run import Found, Report
-from sim.fuzz.show import lanes
+from sim.fuzz.show import lanes, terminal
 from sim.fuzz.zoo.table import Line
 
 SCHEMA = 1
@@ -52,7 +52,7 @@ def failure_document(found: Found) -> dict[str, Any]:
     return {
         "scenario": found.scenario, "invariant": failure.invariant, "message": failure.message, "token": found.token,
         "found_after": found.found_after, "reruns": found.shrunk.reruns, "before": found.shrunk.before._asdict(),
-        "after": found.shrunk.after._asdict(), "lanes": lanes.document(drawn), "text": lanes.text(drawn, found.token),
+        "after": found.shrunk.after._asdict(), "lanes": lanes.document(drawn), "text": terminal.text(drawn, found.token),
     }  # fmt: skip
 
 

@@ -3,24 +3,21 @@
 Theory of operation. A failure is replayed once more with a watcher, so what is drawn is
 what happened. An effect is written `~label`, an answer `label <`, a report `label`, a fault
 `!! label fault`. The strip on the right is what the scenario shows of its state
-(`world.show`), after the move, where it changed.
+(`world.show`), after the move, where it changed. `terminal.py` sets lanes as text, `page.py` as HTML.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sim.fuzz.choices import Tape
+from sim.fuzz.choices import Draw, Tape
 from sim.fuzz.explore import Failure, Scenario
 from sim.fuzz.faults import parse
 from sim.fuzz.processes import Lane
-from sim.fuzz.replay import replay
+from sim.fuzz.replay import Script, perform
 from sim.fuzz.world import World
 
-WIDTH = 22
 ROWS_MAX = 400
-HEAD, TAIL = 60, 30
-"""Rows of a text that are shown when there are more."""
 
 
 class Column(NamedTuple):
@@ -41,6 +38,8 @@ class Row(NamedTuple):
     switch: bool
     touched: bool
     state: dict[str, str]
+    chosen: bool = False
+    """Another move would have come by itself."""
 
 
 class Lanes(NamedTuple):
@@ -50,6 +49,7 @@ class Lanes(NamedTuple):
     rows: list[Row]
     violation: str
     dials: dict[str, int]
+    draws: tuple[Draw, ...] = ()
 
 
 class _Recorder:
@@ -84,19 +84,20 @@ def lanes_of(scenario: Scenario, failure: Failure, strict: bool = True) -> Lanes
     """Replay a failure and draw it."""
     world = World(Tape(script=failure.draws), failure.dials)
     recorder = _Recorder(world)
-    _, found = replay(scenario, failure.steps, strict=strict, watch=recorder, world=world)
+    script = Script(world, failure.steps, strict)
+    found = perform(scenario, world, script)
     states = [*recorder.states[1:], recorder.state()]
     names = list(dict.fromkeys(move[0] for move in recorder.moves if move[0]))
     last = recorder.moves[-1][4] if recorder.moves else ""
     rows, before = [], ""
-    for number, (move, state) in enumerate(zip(recorder.moves, states, strict=False)):
+    for number, (move, state, chosen) in enumerate(zip(recorder.moves, states, script.chosen, strict=False)):
         name, kind, label, fault, resource = move
         column = names.index(name) if name else None
         switch = bool(name and before and name != before)
-        rows.append(Row(number, column, kind, label, fault, switch, bool(last) and resource == last, state))
+        rows.append(Row(number, column, kind, label, fault, switch, bool(last) and resource == last, state, chosen))
         before = name or before
     columns = [Column(name, recorder.titles[name]) for name in names]
-    return Lanes(columns, rows, f"{found.name}: {found.message}" if found else "", dict(world.dials))
+    return Lanes(columns, rows, f"{found.name}: {found.message}" if found else "", dict(world.dials), tuple(world.tape.draws))
 
 
 def document(lanes: Lanes) -> dict[str, Any]:
@@ -122,27 +123,3 @@ def changed(rows: list[Row], at: int) -> str:
     """Return the strip of a row: what differs from the row before."""
     before = rows[at - 1].state if at else {}
     return "  ".join(f"{name}={value}" for name, value in rows[at].state.items() if before.get(name) != value)
-
-
-def text(lanes: Lanes, title: str = "") -> str:
-    """Return lanes for a terminal."""
-    names = [column.name for column in lanes.columns]
-    width = min(WIDTH, max([len(words(row)) + 2 for row in lanes.rows if row.column is not None] + [12]))
-    legend = [f"  {column.name:<6} {column.title}" for column in lanes.columns]
-    lines = [title] if title else []
-    lines += [*legend, "", "step  " + "".join(f"{name:<{width}}" for name in names)]
-    for at, row in enumerate(lanes.rows):
-        if HEAD <= at < len(lanes.rows) - TAIL:
-            if at == HEAD:
-                lines.append(f"      ... {len(lanes.rows) - HEAD - TAIL:,} moves ...")
-            continue
-        if row.switch:
-            lines.append("      " + "-" * (width * len(names)))
-        cells = ["|"] * len(names)
-        if row.column is not None:
-            cells[row.column] = words(row)
-        body = "".join(f"{cell:<{width}}" for cell in cells)
-        if row.column is None:
-            body = f"{words(row):-<{width * len(names)}}"
-        lines.append(f"{row.step:>4}  {body}  {changed(lanes.rows, at)}".rstrip())
-    return "\n".join([*lines, f"      VIOLATION  {lanes.violation}" if lanes.violation else "      nothing was violated"])

@@ -15,7 +15,7 @@ from ledger.vocabulary import EventKind, Purpose
 from sim.fuzz import Kind, explore, replay, tokens
 from sim.fuzz.explore import Failure
 from sim.fuzz.shrink import RERUNS_MAX, shrink
-from sim.fuzz.show import lanes
+from sim.fuzz.show import lanes, terminal
 from sim.fuzz.show.page import page
 from sim.fuzz.zoo import scenarios, table
 from sim.fuzz.zoo.scenarios import BESIDE, SCENARIOS, ZOO
@@ -52,7 +52,7 @@ def _small_and_replayed(name, scenario, failure):
     assert found is not None and found.name == failure.invariant
     drawn = lanes.lanes_of(scenario, made.failure)
     assert drawn.violation.startswith(failure.invariant) and len(drawn.rows) == made.after.moves
-    assert f"VIOLATION  {failure.invariant}" in lanes.text(drawn)
+    assert f"VIOLATION  {failure.invariant}" in terminal.text(drawn)
     assert "http" not in page("zoo", [(token, drawn)]) and token in page("zoo", [(token, drawn)])
 
 
