@@ -13,7 +13,7 @@ Invariant. The words are a function of (seed, number) alone: no process, no Pyth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain
 from struct import Struct
@@ -80,10 +80,24 @@ class Tape:
         """
         if bound < 1:
             raise ValueError(f"draw {label!r} of range({bound}): there is nothing to choose; give a bound of at least 1")
-        if self._script is None:
-            value = self.below(bound)
-        else:
-            at = len(self.draws)
-            value = min(self._script[at], bound - 1) if at < len(self._script) else 0
+        value = self.below(bound) if self._script is None else min(self._told(label, self._script), bound - 1)
         self.draws.append(Draw(label, bound, value))
         return value
+
+    def _told(self, label: str, script: Sequence[int]) -> int:
+        """Return what the script says of the next draw, 0 after its end."""
+        at = len(self.draws)
+        return script[at] if at < len(script) else 0
+
+
+class LabelledTape(Tape):
+    """Answers the values of each label in turn, so that a scenario of another size still gets what was meant for it."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Sequence[int]]) -> None:
+        super().__init__(script=())
+        self._values = {label: iter(own) for label, own in values.items()}
+
+    def _told(self, label: str, script: Sequence[int]) -> int:
+        return next(self._values.get(label, iter(())), 0)

@@ -8,10 +8,13 @@
 Theory of operation. The token names the scenario, the Python and the code it was made with (and the old build
 that ran beside it, as in `311.9c2e.1a2b`), the dials, the labelled draws that are not 0 (`d4=3.17=5`: the
 fifth and the eighteenth), and the moves: a lane and what it did, `*2` for two plain moves, `!reject` for a move that a
-fault struck, `~2` for one that came after two ready handles. A mistyped token is refused by its checksum. Other code is
-told, not refused: the replay itself says loudly where it does not fit. Tokens of the first format (`fz1`) are
-read as well. Scenarios are functions: `module:function` (in a token `module/function`), or a name from a shelf, such as
-`zoo.no_lock`; `@` and a release after a name give the scenario an old build to run beside this one.
+fault struck, `~2` for one that came after two ready handles. Where all moves are too many for a line, the third format
+(`fz3`) names those that were chosen and counts the others: `*11-crash.A` is a crash after eleven moves that came by
+themselves, `0` a schedule without any choice, `!lost^3` a fault three times, `d4=2,3,1` are three draws in a row.
+A mistyped token is refused by its checksum. Other code is told, not refused: the replay itself says loudly where it does
+not fit. Tokens of the first format (`fz1`) are read as well. Scenarios are functions: `module:function` (in a token
+`module/function`), or a name from a shelf, such as `zoo.no_lock`; `@` and a release after a name give the scenario an
+old build to run beside this one.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
 
 from sim.fuzz.explore import Failure, Scenario
+from sim.fuzz.replay import Onward
 from sim.fuzz.world import World
 
 SHELVES = {
@@ -41,9 +45,9 @@ SHELVES = {
 """Short names of modules with scenarios."""
 LENGTH_MAX = 80
 _DIAL = re.compile(r"([a-z_]+)(\d+)")
-_DRAW = re.compile(r"(\d+)=(\d+)")
+_DRAW = re.compile(r"(\d+)=([\d,]+)")
 _STEP = re.compile(r"([^!~]*)((?:!\w+)?(?:~\d+)?)")
-_DEED = re.compile(r"\*(\d+)|((?:!\w+)?(?:~\d+)?)")
+_DEED = re.compile(r"\*(\d+)|((?:!\w+)?(?:~\d+)?)(?:\^(\d+))?")
 _MARKS = {ord(mark): f"%{ord(mark):02X}" for mark in "%-*:!~ "}
 """What a lane may not be called in a token, and how it is written instead."""
 _ROOT = Path(__file__).resolve().parents[2]
@@ -147,28 +151,51 @@ def python_version() -> str:
     return f"{sys.version_info.major}{sys.version_info.minor}"
 
 
-def make(name: str, scenario: Scenario, failure: Failure, needed: int | None = None) -> str:
-    """Return the token of a failure: with every move if they fit in a line, else with the `needed` first ones."""
+def make(name: str, scenario: Scenario, failure: Failure, needed: tuple[str, ...] | None = None) -> str:
+    """Return the token of a failure: with every move if they fit in a line, else with the `needed` ones, which were chosen."""
     token = _written(name, scenario, failure)
     if len(token) <= LENGTH_MAX or needed is None:
         return token
-    return _written(name, scenario, failure._replace(steps=failure.steps[:needed]))
+    return _written(name, scenario, failure._replace(steps=needed), "fz3")
 
 
-def _written(name: str, scenario: Scenario, failure: Failure) -> str:
+def _written(name: str, scenario: Scenario, failure: Failure, form: str = "fz2") -> str:
     letters = [key[0] for key in failure.dials]
     dials = ",".join(f"{key[0] if letters.count(key[0]) == 1 else key}{value}" for key, value in failure.dials.items()) or "0"
     versions = [python_version(), code_version(scenario), *filter(None, [getattr(scenario, "old", "")])]
-    fields = ["fz2", name.partition("@")[0].replace(":", "/"), ".".join(versions), dials]
+    fields = [form, name.partition("@")[0].replace(":", "/"), ".".join(versions), dials]
     if any(failure.draws):
-        fields.append("d" + ".".join(f"{at}={value}" for at, value in enumerate(failure.draws) if value))
-    fields.append(_packed(failure.steps))
+        fields.append("d" + (_sparse(failure.draws) if form == "fz2" else _in_runs(failure.draws)))
+    fields.append(_packed(failure.steps, form == "fz3"))
     text = ":".join(fields)
     return f"{text}:{_checksum(text)}"
 
 
-def _packed(steps: tuple[str, ...]) -> str:
-    """Return moves as text: each lane in turn, and what it did until another lane moved."""
+def _sparse(draws: tuple[int, ...]) -> str:
+    """Return the draws that are not 0, each behind its number."""
+    return ".".join(f"{at}={value}" for at, value in enumerate(draws) if value)
+
+
+def _in_runs(draws: tuple[int, ...]) -> str:
+    """Return the draws that are not 0, neighbours behind one number: `4=2,3,1`."""
+    text = ""
+    for at, value in enumerate(draws):
+        if value:
+            text += f",{value}" if at and draws[at - 1] else f".{at}={value}"
+    return text[1:]
+
+
+def _packed(steps: tuple[str, ...], short: bool) -> str:
+    """Return moves as text: those that are listed, and how many come by themselves between them."""
+    pieces: list[str] = []
+    for by_itself, run in groupby(steps, key=lambda step: isinstance(step, Onward)):
+        found = list(run)
+        pieces += found if by_itself else _listed(found, short)
+    return "-".join(pieces) or "0"
+
+
+def _listed(steps: list[str], short: bool) -> list[str]:
+    """Return each lane in turn, and what it did until another lane moved."""
     parts = [cast("re.Match[str]", _STEP.fullmatch(step)).groups() for step in steps]
     pieces = []
     for lane, run in groupby(parts, key=lambda part: part[0]):
@@ -177,9 +204,9 @@ def _packed(steps: tuple[str, ...]) -> str:
             count = len(list(same))
             if deed.startswith("~") and texts[-1][-1:].isalpha():
                 texts.append("")  # `!lost~1` is one deed: `!lost` and then `~1` are written as two pieces
-            texts[-1] += deed * count if deed else f"*{count}"
+            texts[-1] += f"*{count}" if not deed else f"{deed}^{count}" if short and count > 1 else deed * count
         pieces += [lane.translate(_MARKS) + ("" if text == "*1" else text) for text in texts]
-    return "-".join(pieces) or "0"
+    return pieces
 
 
 def _checksum(text: str) -> str:
@@ -195,7 +222,7 @@ def read(token: str) -> Token:
     text, _, checksum = token.strip().rpartition(":")
     fields = text.split(":")
     if fields[0] not in _FORMATS and re.fullmatch(r"fz\d+", fields[0]):
-        known = " and ".join(_FORMATS)
+        known = ", ".join(_FORMATS)
         raise TokenError(f"{token!r} has format {fields[0]}, and this release reads {known}: replay it with the release that made it")
     if fields[0] not in _FORMATS or len(fields) not in (5, 6):
         raise TokenError(f"{token!r} is no token; one looks like fz2:zoo.no_lock:311.9c2e:s2:A1*2-A2*4:73aa")
@@ -209,17 +236,20 @@ def read(token: str) -> Token:
 
 
 def _draws(text: str) -> tuple[int, ...]:
-    values = {int(at): int(value) for at, value in _DRAW.findall(text)}
+    values = {int(at) + more: int(value) for at, run in _DRAW.findall(text) for more, value in enumerate(run.split(","))}
     return tuple(values.get(at, 0) for at in range(max(values, default=-1) + 1))
 
 
 def _unpacked(text: str) -> tuple[str, ...]:
     steps: list[str] = []
     for piece in text.split("-") if text != "0" else ():
+        if piece.startswith("*"):
+            steps.append(Onward(piece))
+            continue
         lane, deeds = cast("re.Match[str]", re.fullmatch(r"([^*!~]*)(.*)", piece)).groups()
         lane = unquote(lane)
-        for count, deed in _DEED.findall(deeds or "*1"):
-            steps += [lane + deed] * int(count or bool(deed))
+        for count, deed, times in _DEED.findall(deeds or "*1"):
+            steps += [lane + deed] * int(count or times or bool(deed))
     return tuple(steps)
 
 
@@ -235,8 +265,8 @@ def _first_unpacked(text: str) -> tuple[str, ...]:
     return tuple(steps)
 
 
-_FORMATS = {"fz1": (_first_draws, _first_unpacked), "fz2": (_draws, _unpacked)}
-"""How each format writes draws and moves; the second is shorter, and keeps draws that end with 0."""
+_FORMATS = {"fz1": (_first_draws, _first_unpacked), "fz2": (_draws, _unpacked), "fz3": (_draws, _unpacked)}
+"""How each format writes draws and moves; the second is shorter, and keeps draws that end with 0; the third counts what comes by itself."""
 
 
 def failure_of_token(token: Token) -> Failure:

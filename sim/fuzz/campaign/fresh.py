@@ -64,7 +64,7 @@ def promises(seeds: Iterable[int], names: Sequence[str] = ()) -> Iterator[Promis
                 yield _promise(name, SCENARIOS[name], found, None)
 
 
-def _promise(name: str, scenario: Scenario, failure: Failure, needed: int | None) -> Promise:
+def _promise(name: str, scenario: Scenario, failure: Failure, needed: tuple[str, ...] | None) -> Promise:
     """Return what a token promises, by a replay in this process."""
     token = tokens.make(f"zoo.{name}", scenario, failure, needed)
     said = tokens.read(token)

@@ -23,7 +23,7 @@ from sim.fuzz.shrink import shrink
 from tests.scenarios.fuzz import runner, wire
 
 EVERY_S = 60.0
-SCENARIO = "tests.scenarios.fuzz.runner:scenario"
+SCENARIO = "runner.scenario"
 Told = Callable[[int], None]
 
 

@@ -1,16 +1,42 @@
-"""Each guard of the core and the runner, taken away, is noticed; the intact code never is."""
+"""Each guard of the core and the runner, taken away, is noticed; the intact code never is.
+
+A failure of the runner comes down to what a person reads: a few choices, one line of token, lanes as wide as a terminal.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sim.fuzz import explore, replay, tokens
+from sim.fuzz.explore import Failure
+from sim.fuzz.replay import around
+from sim.fuzz.shrink import RERUNS_MAX, shrink
+from sim.fuzz.show import terminal
+from sim.fuzz.show.lanes import lanes_of
+from sim.fuzz.show.page import page
 from tests.scenarios.fuzz.mutants import Row, document, rows_of
+from tests.scenarios.fuzz.runner_mutants import MUTANTS, RunnerMutant
+from tests.scenarios.fuzz.unguarded import SCENARIOS
 
 SEEDS, BUDGET, CORES = 20, 2_000, os.cpu_count() or 1
+SEED = 4
+"""In which failures are made small."""
+REORDERS = "heard once"
+"""This mutant is found with three reordered reports only, and late."""
+EARLIER = (
+    "fz2:mutant.waiting_orders_are_doubted:311.5b0b:s4:d1=14.4=2.5=3.6=2.7=3.8=2.9=3:0:1656",
+    "fz2:mutant.busted_orders_wait:311.5b0b:s4:d0=13.3=10.8=2.12=5.14=8.15=4:A*2-A3-A2-clock-A4-net.0-line-facts.0*2-A-net.1-"
+    "facts.1-net.1-facts.1-net.1-facts.1*2-net.1*2-venue.101:dcad",
+    "fz2:mutant.heard_once:311.5b0b:s4:d2=9.3=11.4=2.8=3.11=455.14=5.18=8:A*2-net.0-facts.0-net.0-facts.0-net.0-facts.0-A4-A3"
+    "-net.0-venue.101-up.A-B*2-net.1-clock-facts.1-net.1-facts.1-net.1-facts.1-B5-net.1-B2-venue.102-net.1-crash.B-up.B-venue"
+    ".103-C*2-net.2-facts.2-net.2-venue.103-facts.2-net.2-facts.2*2-C3-C4:c6fd",
+)
+"""Tokens that stood in the track record before, with every move and every draw."""
 
 
 def judge(rows: list[Row], least: int) -> None:
@@ -48,9 +74,8 @@ def test_a_survivor_and_a_false_alarm_are_findings() -> None:
 
 def test_a_mutant_is_a_scenario_whose_guard_is_out_only_while_its_schedules_run() -> None:
     from live.outbox import Outbox
-    from sim.fuzz import Kind, explore, replay, tokens
+    from sim.fuzz import Kind
     from sim.fuzz.campaign.run import Settings, batch
-    from sim.fuzz.replay import around
 
     before, name = Outbox.waiting, "mutant.send_before_record"
     scenario = tokens.resolve(name)
@@ -64,13 +89,64 @@ def test_a_mutant_is_a_scenario_whose_guard_is_out_only_while_its_schedules_run(
     assert found is not None and found.name == failure.invariant
 
 
-def test_the_tokens_of_the_track_record_show_the_bugs_again() -> None:
-    from sim.fuzz import replay, tokens
+def replayed(token: str) -> str:
+    """Replay a token strictly; return the invariant that breaks, "" for none."""
+    said = tokens.read(token)
+    _, found = replay(tokens.scenario_of(said), said.steps, dials=said.dials, draws=said.draws)
+    return found.name if found is not None else ""
 
+
+def test_the_tokens_of_the_track_record_show_the_bugs_again() -> None:
     record = (Path(__file__).parents[3] / "docs" / "track-record.md").read_text("utf-8")
     kept = re.findall(r"fuzz replay '(fz\d:\S+)'\nFAILS: ([^:]+):", record)
-    assert len(kept) == 3
-    for token, invariant in kept:
+    assert len(kept) == len(EARLIER) == 3 and max(len(token) for token, _ in kept) <= 80
+    for (token, invariant), earlier in zip(kept, EARLIER, strict=True):
+        again = "the runner or its scenario changed; find the failure again"
+        assert (replayed(token), replayed(earlier)) == (invariant, invariant), f"{token}: {again}"
+
+
+@pytest.mark.parametrize("hash_seed", [0, 1])
+def test_a_token_of_a_runner_replays_in_a_fresh_process_under_any_hash_seed(hash_seed: int) -> None:
+    from sim.fuzz.campaign.fresh import Promise, again
+
+    said = tokens.read(token := "fz3:mutant.busted_orders_wait:311.7ffd:s1:d7=5.9=8:*9-net.0:4d18")
+    world, found = replay(tokens.scenario_of(said), said.steps, dials=said.dials, draws=said.draws)
+    assert found is not None and again(Promise(token, found.name, found.message, tuple(world.trace)), hash_seed) == ""
+
+
+def failures(mutants: tuple[RunnerMutant, ...] = MUTANTS) -> Iterator[tuple[str, Failure]]:
+    """Yield the first failure of each mutant."""
+    for mutant in mutants:
+        name = mutant.name.replace(" ", "_")
+        with around(SCENARIOS[name]):
+            found = explore(SCENARIOS[name], seed=SEED, schedules=BUDGET, faults=mutant.faults).failure
+        if found is not None:
+            yield f"mutant.{name}", found
+
+
+def test_failures_of_the_runner_come_down_to_a_line_that_replays_strictly() -> None:
+    lengths, rows = [], 0
+    for name, failure in failures(tuple(mutant for mutant in MUTANTS if mutant.name != REORDERS)):
+        scenario = tokens.resolve(name)
+        made = shrink(scenario, failure)
+        token = tokens.make(name, scenario, made.failure, made.needed)
         said = tokens.read(token)
-        _, found = replay(tokens.scenario_of(said), said.steps, dials=said.dials, draws=said.draws)
-        assert found is not None and found.name == invariant, f"{token}: the runner or its scenario changed; find the failure again"
+        world, found = replay(scenario, said.steps, dials=said.dials, draws=said.draws)
+        assert found is not None and found.name == failure.invariant and tuple(world.trace) == made.failure.steps, token
+        assert made.reruns <= RERUNS_MAX and said.dials["s"] <= 3 and made.after.choices <= 6, (token, made.after)
+        lengths.append(len(token))
+        drawn = lanes_of(scenario, tokens.failure_of_token(said))
+        lines = terminal.text(drawn).splitlines()
+        assert len(drawn.rows) == made.after.moves and max(map(len, lines)) <= terminal.WIDTH
+        assert drawn.violation.startswith(failure.invariant) and page("runner", [(token, drawn)]).count("<tr class") == len(drawn.rows)
+        rows += len(lines) <= 50
+    assert len(lengths) == len(MUTANTS) - 1
+    assert sum(length <= tokens.LENGTH_MAX for length in lengths) >= 0.9 * len(lengths), sorted(lengths)
+    assert rows >= 0.9 * len(lengths)
+
+
+@pytest.mark.slow
+def test_the_hardest_failure_of_the_runner_comes_down_as_well() -> None:
+    [(name, failure)] = failures(tuple(mutant for mutant in MUTANTS if mutant.name == REORDERS))
+    made = shrink(tokens.resolve(name), failure)
+    assert made.reruns <= RERUNS_MAX and made.after.choices <= 12 and len(tokens.make(name, SCENARIOS[name[7:]], made.failure, made.needed)) <= 200

@@ -130,8 +130,8 @@ def test_a_token_that_was_mistyped_is_refused_and_other_code_is_told():
 def test_tokens_of_the_first_format_are_read_and_those_of_the_future_are_refused():
     first = tokens.read("fz1:zoo.retry_after_reject:311.a055:s3:A*2-A3-A3!reject-A3*4-A1*2:eb19")
     assert first.steps == ("A", "A", "A3", "A3!reject", "A3", "A3", "A3", "A3", "A1", "A1") and first.dials == {"s": 3}
-    with pytest.raises(tokens.TokenError, match="has format fz3, and this release reads fz1 and fz2"):
-        tokens.read("fz3:zoo.no_lock:311.a055:s3:A*2:0000")
+    with pytest.raises(tokens.TokenError, match="has format fz4, and this release reads fz1, fz2, fz3"):
+        tokens.read("fz4:zoo.no_lock:311.a055:s3:A*2:0000")
 
 
 MOVES = st.builds(

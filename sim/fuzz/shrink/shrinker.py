@@ -1,0 +1,354 @@
+"""The shrinker: from a failing schedule to the one a person can read.
+
+Theory of operation. A failure is a list of moves; a candidate is a shorter or calmer one, replayed leniently, and
+accepted when the same invariant breaks with less to read. A move is *chosen* when it is another than would come by itself
+(the lane that moved last goes on, else the oldest moves), so a schedule is as long to tell as its chosen moves, however
+long it is to run. Schedules fail for one of two reasons, and each has its own passes and its own order of what is less.
+
+By order: nothing was drawn, so tasks got into each other's way. Fewer faults, smaller dials, fewer tasks, fewer switches
+between lanes, fewer moves, in this order; moves are listed, and what is impossible is skipped.
+By data: what is wished and what the broker does was drawn, and a schedule of a hundred moves fails because of a few of
+these and a fault or two. Fewer faults, smaller dials, fewer chosen moves and draws; what is left of the chosen
+moves comes at its time, or as soon after it as it can. Big steps come first: no choice at all, faults
+alone, one signal, then halves, quarters and single ones.
+
+A pass that helped goes on where it was; passes take turns until nothing helps or the re-runs are used up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from sim.fuzz.choices import Draw, LabelledTape, Tape
+from sim.fuzz.explore import Failure, Scenario, failure_of
+from sim.fuzz.faults import parse
+from sim.fuzz.shrink.orders import Steps, chunks, fault_of, first_task, gathered, joined, lane_of, renumbered, without_tasks
+from sim.fuzz.processes import Lane, Violation
+from sim.fuzz.replay import Script, perform, told
+from sim.fuzz.world import World
+
+RERUNS_MAX = 100
+FEW = 3
+"""Sizes that a dial is turned down to at once."""
+
+Moves = tuple[tuple[int, str], ...]
+"""Chosen moves, each with the number of moves before it."""
+
+
+class Size(NamedTuple):
+    """How much a person has to read: tasks that move, moves, switches between lanes, faults, and moves that were chosen."""
+
+    signals: int
+    moves: int
+    switches: int
+    faults: int
+    choices: int
+
+
+class Shrunk(NamedTuple):
+    """A failure made small. `needed` of its schedule is enough: everything else happens by itself."""
+
+    failure: Failure
+    needed: Steps
+    reruns: int
+    before: Size
+    after: Size
+
+
+class Stumbled(Exception):
+    """A scenario raised by itself, at a candidate that it was never meant to meet: no invariant is broken by that."""
+
+
+class Plan(NamedTuple):
+    """What is tried: all moves one after the other, or chosen ones at their times, and the values of the draws by label."""
+
+    steps: Steps | Moves
+    dials: dict[str, int]
+    draws: dict[str, tuple[int, ...]]
+    timed: bool = False
+
+
+class Known(NamedTuple):
+    """A schedule that fails, as it went."""
+
+    failure: Failure
+    moves: Moves
+    draws: tuple[Draw, ...]
+    needed: Steps
+
+    @property
+    def size(self) -> Size:
+        """Measure it."""
+        return size_of(self.failure.steps)._replace(choices=len(self.moves))
+
+
+Candidates = Iterator[Plan]
+
+
+def size_of(steps: Steps) -> Size:
+    """Measure a schedule, every move of which counts as chosen."""
+    bare = [parse(step.partition("~")[0]) for step in steps]
+    lanes = [lane for lane, fault in bare if not fault or "!" in step_text(lane, fault)]
+    tasks = {lane.partition("x")[0] for lane in lanes if lane[-1:].isdigit() and lane[:1].isupper()}
+    runs = sum(1 for _ in groupby(lanes))
+    return Size(len(tasks), len(steps), max(runs - 1, 0), sum(1 for _, fault in bare if fault), len(steps))
+
+
+def step_text(lane: str, fault: str) -> str:
+    """Return how a move on a lane is written: "A3" or "A3!lost"."""
+    return f"{lane}!{fault}" if fault else lane
+
+
+def by_label(draws: Iterable[Draw]) -> dict[str, tuple[int, ...]]:
+    """Return the values of draws in turn, for each label."""
+    found: dict[str, tuple[int, ...]] = {}
+    for draw in draws:
+        found[draw.label] = (*found.get(draw.label, ()), draw.value)
+    return found
+
+
+def shrink(scenario: Scenario, failure: Failure, reruns: int = RERUNS_MAX) -> Shrunk:
+    """Make a failure small within a number of re-runs; the invariant that breaks stays the same."""
+    return _Shrinker(scenario, failure, reruns).run()
+
+
+class _Hints(Script):
+    """Makes each chosen move as soon as its time has come and it is possible."""
+
+    def __init__(self, world: World, moves: Moves) -> None:
+        super().__init__(world, [step for _, step in moves], False)
+        self._due = list(moves)
+
+    def pick(self, pending: list[Lane]) -> int:
+        """Make the first move that is due and possible, or the one that comes by itself."""
+        for at, (when, step) in enumerate(self._due):
+            if when > len(self.chosen):
+                break
+            if self._world.can(step):
+                del self._due[at]
+                return self._make(step, pending)
+        return self._go_on(pending)
+
+    def early(self, ran: int) -> bool:
+        """Say whether the first move that is due comes after so many ready handles."""
+        if self._due and self._due[0][0] <= len(self.chosen):
+            step, mark, after = self._due[0][1].partition("~")
+            self._is_early = bool(mark) and int(after) == ran and self._world.can(step)
+        return self._is_early
+
+
+class _Shrinker:
+    def __init__(self, scenario: Scenario, failure: Failure, reruns: int) -> None:
+        self._scenario, self._first, self._limit = scenario, failure, reruns
+        self._tried, self._seen = 0, set[object]()
+        self._by_data = any(failure.draws)
+
+    def run(self) -> Shrunk:
+        """Take passes in turns until none helps or the re-runs are used up."""
+        first = self._first
+        world = World(Tape(script=first.draws), first.dials)
+        known = self._known(world, Script(world, first.steps, False))
+        if known is None:
+            raise ValueError(f"this schedule does not break {first.invariant!r}; shrink what fails")
+        self._best, before = known, known.size
+        passes = self._passes_by_data if self._by_data else self._passes_by_order
+        improved = True
+        while improved and self._tried < self._limit:
+            improved = sum(map(self._pass, passes())) > 0
+        return Shrunk(self._best.failure, self._best.needed, self._tried, before, self._best.size)
+
+    def _passes_by_order(self) -> tuple[Callable[[], Candidates], ...]:
+        return (
+            self._calmer, self._smaller_dials, self._without_faults, self._cut, self._without_lanes, self._renamed_tasks, self._gathered,
+            self._joined,
+        )  # fmt: skip
+
+    def _passes_by_data(self) -> tuple[Callable[[], Candidates], ...]:
+        return (
+            self._at_once, self._at_rest, self._fewer_signals, self._fewer_draws, self._fewer_moves, self._without_chosen_faults,
+            self._without_faults, self._at_other_times,
+        )  # fmt: skip
+
+    def _pass(self, candidates: Callable[[], Candidates]) -> bool:
+        """Try candidates; after one that helps, go on with those of what is left, from the same place."""
+        improved, start, again = False, 0, True
+        while again:
+            again = False
+            for at, plan in enumerate(candidates()):
+                if self._tried >= self._limit:
+                    return improved
+                if at >= start and self._helps(plan):
+                    improved, start, again = True, at, True
+                    break
+        return improved
+
+    def _helps(self, plan: Plan) -> bool:
+        """Try a plan that was not tried before; keep what it comes to if there is less to read."""
+        key = (plan.steps, tuple(plan.dials.items()), tuple(plan.draws.items()))
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        world = World(LabelledTape(plan.draws), plan.dials)
+        script = _Hints(world, plan.steps) if plan.timed else Script(world, plan.steps, False)  # type: ignore[arg-type]
+        found = self._known(world, script)
+        if found is None or self._cost(found) >= self._cost(self._best):
+            return False
+        self._best = found
+        return True
+
+    def _known(self, world: World, script: Script) -> Known | None:
+        """Run a schedule; return how it went if it breaks the invariant."""
+        self._tried += 1
+        try:
+            found = self._perform(world, script)
+        except Stumbled:
+            return None
+        if found is None or found.name != self._first.invariant:
+            return None
+        moves = tuple((at, step) for at, (step, chosen) in enumerate(zip(world.trace, script.chosen, strict=True)) if chosen)
+        return Known(failure_of(world, found), moves, tuple(world.tape.draws), told(world.trace, script.chosen))
+
+    def _perform(self, world: World, script: Script) -> Violation | None:
+        try:
+            return perform(self._scenario, world, script)
+        except Exception as error:
+            raise Stumbled(f"{type(error).__name__}: {error}") from error
+
+    def _cost(self, known: Known) -> tuple[int, ...]:
+        """Return what there is to read, the most important first."""
+        failure, size = known.failure, known.size
+        marks = sum("~" in step for step in failure.steps)
+        draws = sum(1 for value in failure.draws if value)
+        rest = (size.signals, size.switches, draws, marks, size.moves)
+        return (size.faults, sum(failure.dials.values()), *((draws + size.choices,) if self._by_data else ()), *rest)
+
+    def _listed(self, steps: Steps, dials: dict[str, int] | None = None) -> Plan:
+        failure = self._best.failure
+        return Plan(steps, failure.dials if dials is None else dials, by_label(self._best.draws))
+
+    def _timed(self, moves: Moves, dials: dict[str, int] | None = None) -> Plan:
+        failure = self._best.failure
+        return Plan(moves, failure.dials if dials is None else dials, by_label(self._best.draws), True)
+
+    # Passes by data.
+
+    def _at_once(self) -> Candidates:
+        """Leave out every choice, or all but the faults; then turn dials down to a few, by choices and by the whole order."""
+        dials, everything = self._best.failure.dials, self._best.moves
+        faults = tuple(move for move in everything if fault_of(move[1]))
+        for moves in dict.fromkeys(((), faults)):
+            yield self._timed(moves)
+        for few in range(1, FEW + 1):
+            fewer = {name: min(value, few) for name, value in dials.items()}
+            if fewer != dials:
+                for moves in dict.fromkeys(((), faults)):
+                    if few == 1:
+                        yield self._timed(moves, fewer)._replace(draws={})
+                    yield self._timed(moves, fewer)
+                yield self._listed(self._best.failure.steps, fewer)
+
+    def _fewer_signals(self) -> Candidates:
+        """Leave out halves, quarters and each one of what a dial counts: its draws, and its tasks."""
+        best, first = self._best, first_task(self._first.steps)
+        for name, count in best.failure.dials.items():
+            size = count // 2
+            while size > 0:
+                for gone in (range(at, min(at + size, count)) for at in range(0, count, size)):
+                    dials = {**best.failure.dials, name: count - len(gone)}
+                    draws = {label: _left(values, gone, count) for label, values in by_label(best.draws).items()}
+                    moves = tuple((at, left[0]) for at, step in best.moves if (left := without_tasks((step,), gone, first)))
+                    yield Plan(without_tasks(best.failure.steps, gone, first), dials, draws)
+                    yield Plan(moves, dials, draws, True)
+                size //= 2
+
+    def _fewer_draws(self) -> Candidates:
+        """Answer all draws with 0, then halves, quarters, and each one."""
+        best = self._best
+        for chunk in chunks([at for at, draw in enumerate(best.draws) if draw.value]):
+            draws = by_label(draw._replace(value=0) if at in chunk else draw for at, draw in enumerate(best.draws))
+            yield self._timed(best.moves)._replace(draws=draws)
+
+    def _fewer_moves(self) -> Candidates:
+        """Leave out all choices, halves, quarters, and each one."""
+        for chunk in chunks(list(self._best.moves)):
+            yield self._timed(tuple(move for move in self._best.moves if move not in chunk))
+
+    def _at_rest(self) -> Candidates:
+        """Let chosen moves wait until nothing is ready."""
+        moves = self._best.moves
+        if any("~" in step for _, step in moves):
+            yield self._timed(tuple((at, step.partition("~")[0]) for at, step in moves))
+
+    def _without_chosen_faults(self) -> Candidates:
+        """Let the moves that were struck by a fault come at their time, but whole."""
+        for move in self._best.moves:
+            at, step = move
+            if "!" in step:
+                yield self._timed(tuple((at, lane_of(step)) if other == move else other for other in self._best.moves))
+
+    def _at_other_times(self) -> Candidates:
+        """Let each chosen move come at another time, so that others may become needless."""
+        for place, (at, step) in enumerate(self._best.moves):
+            rest = self._best.moves[:place] + self._best.moves[place + 1 :]
+            for when in (at // 2, at - 1, at + 1, 0):
+                if when >= 0:
+                    yield self._timed(tuple(sorted([*rest, (when, step)], key=lambda move: move[0])))
+
+    # Passes by order.
+
+    def _smaller_dials(self) -> Candidates:
+        best = self._best.failure
+        for name, value in best.dials.items():
+            for smaller in dict.fromkeys((1, 2, 3, value // 2, value - 1)):
+                if 0 < smaller < value:
+                    yield self._listed((), {**best.dials, name: smaller})
+                    yield self._listed(best.steps, {**best.dials, name: smaller})
+
+    def _renamed_tasks(self) -> Candidates:
+        """Turn dials down to about as many as there are tasks that move, and call these by the numbers that are left."""
+        best, tasks = self._best.failure, self._best.size.signals
+        for name, value in best.dials.items():
+            for smaller in dict.fromkeys((tasks, 1, 2, tasks + 1, value // 2, value - 1)):
+                if 0 < smaller < value:
+                    for steps in dict.fromkeys(renumbered(best.steps, smaller)):
+                        yield self._listed(steps, {**best.dials, name: smaller})
+
+    def _cut(self) -> Candidates:
+        """Let nothing, a quarter, a half, three quarters stand, and the rest come by itself."""
+        steps = self._best.failure.steps
+        for keep in range(4):
+            yield self._listed(steps[: keep * len(steps) // 4])
+
+    def _without_faults(self) -> Candidates:
+        steps = self._best.failure.steps
+        for at, step in enumerate(steps):
+            if fault_of(step):
+                instead = (lane_of(step),) if "!" in step else ()
+                yield self._listed((*steps[:at], *instead, *steps[at + 1 :]))
+
+    def _without_lanes(self) -> Candidates:
+        steps = self._best.failure.steps
+        for chunk in chunks(list(dict.fromkeys(map(lane_of, steps)))):
+            yield self._listed(tuple(step for step in steps if lane_of(step) not in chunk))
+
+    def _calmer(self) -> Candidates:
+        """Let moves wait until nothing is ready."""
+        steps = self._best.failure.steps
+        if any("~" in step for step in steps):
+            yield self._listed(tuple(step.partition("~")[0] for step in steps))
+        for at, step in enumerate(steps):
+            if "~" in step:
+                yield self._listed((*steps[:at], step.partition("~")[0], *steps[at + 1 :]))
+
+    def _gathered(self) -> Candidates:
+        return map(self._listed, gathered(self._best.failure.steps))
+
+    def _joined(self) -> Candidates:
+        return map(self._listed, joined(self._best.failure.steps))
+
+
+def _left(values: tuple[int, ...], gone: range, count: int) -> tuple[int, ...]:
+    """Return the values of a label without those of the signals that are gone, if there is one for each signal."""
+    return tuple(value for at, value in enumerate(values) if at not in gone) if len(values) == count else values

@@ -1,0 +1,105 @@
+"""What is shrunk and told by its choices is still the same schedule."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim.fuzz import Diverged, World, explore, replay, tokens
+from sim.fuzz.choices import LabelledTape, Tape
+from sim.fuzz.explore import Failure, Profile, failure_of, sample
+from sim.fuzz.replay import Onward, Script, perform, told
+from sim.fuzz.shrink import shrink
+from sim.fuzz.zoo.scenarios import SCENARIOS
+
+LABELS = ("wish", "order", "delay")
+
+
+@given(st.sampled_from(sorted(SCENARIOS)), st.integers(0, 5), st.integers(0, 40))
+def test_a_schedule_told_by_its_choices_replays_strictly_to_the_same_moves(name: str, seed: int, number: int) -> None:
+    scenario = SCENARIOS[name]
+    world, found = sample(scenario, seed, number, Profile())
+    script = Script(again := World(Tape(script=[draw.value for draw in world.tape.draws])), world.trace, True)
+    assert str(perform(scenario, again, script)) == str(found) and again.trace == world.trace
+    short = told(again.trace, script.chosen)
+    last, refound = replay(scenario, short, draws=[draw.value for draw in world.tape.draws])
+    assert last.trace == world.trace and str(refound) == str(found)
+    assert not short or not isinstance(short[-1], Onward), "what follows by itself is left out"
+
+
+def test_a_counted_schedule_fails_loudly_at_the_first_move_that_cannot_happen() -> None:
+    with pytest.raises(Diverged, match="move 2 of 2 is 'A9' and cannot happen"):
+        replay(SCENARIOS["no_lock"], (Onward("*3"), "A9"))
+
+
+def test_a_lane_that_is_called_like_a_count_is_a_lane() -> None:
+    def scenario(world: World) -> None:
+        async def main() -> None:
+            world.post("*2", "report", lambda: None)
+            await world.io("work")
+
+        world.process("bot", main)
+
+    world, found = replay(scenario, ("*2", "A"))
+    assert found is None and world.trace == ["*2", "A"]
+
+
+COUNTED = st.lists(st.one_of(st.sampled_from(["A1", "A1!lost", "A2~1", "crash.A", "*3", "a^2"]), st.builds(lambda n: Onward(f"*{n}"), st.integers(1, 99))))
+
+
+@given(COUNTED, st.lists(st.sampled_from([0, 0, 1, 10, 399])))
+def test_a_token_of_the_third_format_says_what_it_was_made_of(steps: list[str], draws: list[int]) -> None:
+    long = Failure("", "", ("A1", "A2") * 60, {"signals": 8}, tuple(draws))
+    said = tokens.read(token := tokens.make("zoo.no_lock", SCENARIOS["no_lock"], long, tuple(steps)))
+    assert token.startswith("fz3:") and said.steps == tuple(steps)
+    assert [type(step) for step in said.steps] == [type(step) for step in steps]
+    assert [*said.draws, *[0] * (len(draws) - len(said.draws))] == draws
+
+
+@given(st.lists(st.tuples(st.sampled_from(LABELS), st.integers(0, 9))), st.integers(0, 2))
+def test_a_labelled_tape_answers_each_label_in_turn_whatever_is_drawn_between(asked: list[tuple[str, int]], skipped: int) -> None:
+    values: dict[str, list[int]] = {}
+    for label, value in asked:
+        values.setdefault(label, []).append(value)
+    kept = [pair for pair in asked if pair[0] != LABELS[skipped]]
+    tape = LabelledTape(values)
+    assert [tape.draw(label, 10) for label, _ in kept] == [value for _, value in kept]
+    assert tape.draw("nobody told this", 5) == 0 and tape.draw(LABELS[skipped], 2) <= 1
+
+
+def test_what_does_not_fail_is_not_shrunk() -> None:
+    with pytest.raises(ValueError, match="does not break 'no such thing'"):
+        shrink(SCENARIOS["no_lock"], Failure("no such thing", "", ("A",), {}))
+
+
+def drawing(world: World) -> None:
+    """Fail for what was drawn for the third signal alone; a check stumbles where there are two signals."""
+    sizes = [world.draw("size", 8) for _ in range(world.dial("signals", 6))]
+    done: list[int] = []
+
+    async def main() -> None:
+        for size in sizes:
+            await world.io("work", lambda size=size: done.append(size))  # type: ignore[misc]
+
+    world.process("bot", main)
+    world.always("no seven", lambda: 7 not in done)
+    world.at_end("two is no number", lambda: [True][len(sizes) == 2])
+
+
+def test_a_failure_of_data_comes_down_to_the_signal_that_was_drawn_badly() -> None:
+    world, found = replay(drawing, (), draws=(1, 2, 7, 3, 4, 5))
+    assert found is not None
+    made = shrink(drawing, failure_of(world, found))
+    assert (made.failure.dials, made.failure.draws, made.needed, made.after.choices) == ({"signals": 1}, (7,), (), 0)
+
+
+@pytest.mark.parametrize("name", ["no_lock", "stale_snapshot", "send_then_record"])
+def test_shrinking_keeps_the_invariant_and_its_bound(name: str) -> None:
+    scenario = tokens.resolve(f"zoo.{name}")
+    failure = explore(scenario, schedules=60).failure
+    assert failure is not None
+    for reruns in (1, 7, 30):
+        made = shrink(scenario, failure, reruns)
+        _, found = replay(scenario, made.needed, dials=made.failure.dials, draws=made.failure.draws)
+        assert made.reruns <= reruns and found is not None and found.name == failure.invariant
