@@ -79,4 +79,6 @@ def _word(field: str, value: Any) -> str:
         return text.day(value)
     if field == "side":
         return {1: "long", -1: "short"}.get(value, "none")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return value.name if isinstance(value, IntEnum) else str(value)

@@ -170,6 +170,10 @@ def test_grouped_candles_are_the_extremes_of_what_they_hold():
     assert told == 3 and len(option["dataset"][0]["source"]) == len(found.end_ns)
 
 
+def test_a_yes_or_no_is_said_in_words_and_an_unknown_one_not_at_all():
+    assert [rows._word("ranked", value) for value in (True, False, None)] == ["yes", "no", ""]
+
+
 def test_a_table_on_the_screen_and_its_download_are_harmless_and_exact():
     known = np.array([True, False, True])
     table = Frame("t", (Column("symbol", "text", ["=1+1", "@x", "A"]), Column("pnl", "decimal", np.array([1, 2, -123456789012345], np.int64), 8, known)))
