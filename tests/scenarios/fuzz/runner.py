@@ -46,7 +46,7 @@ DEPOSIT_E8 = 10**14
 LATER = (Outcome.NOT_RECONCILED, Outcome.DISCONNECTED)
 """Answers that say "not now": a strategy wishes again with its next answer."""
 # Plain integers: looking a member of an enum up costs more than comparing with it.
-SENDING, UNKNOWN, BLOCKED = int(OrderStatus.SENDING), int(OrderStatus.UNKNOWN), int(Gate.BLOCKED)
+UNKNOWN, BLOCKED = int(OrderStatus.UNKNOWN), int(Gate.BLOCKED)
 
 
 @jit
@@ -114,9 +114,10 @@ class Burst:
             self.convict(f"{sent.order_ref} left under order id {sent.order_id}, which another connection reserved")
         else:
             sent.key = key_of(sent.order_ref, desk.trader.tag)
-            status = desk.trader.session.book.orders[find_order(desk.trader.session.book, sent.key), O_STATUS]
-            if status != SENDING:
-                self.convict(f"{sent.order_ref} left while the journal says {OrderStatus(status).name}")
+            book, place = desk.trader.session.book, find_order(desk.trader.session.book, sent.key)
+            said = OrderStatus(book.orders[place, O_STATUS]).name if place >= 0 else "nothing of it"
+            if said != "SENDING":
+                self.convict(f"{sent.order_ref} left while the journal says {said}")
 
     def passed(self, point: str) -> None:
         """Count a point of a write; be killed there, or find the database busy, if that was drawn."""
@@ -181,7 +182,10 @@ class Burst:
         """Every order that the broker works is live in the book, or its instrument is closed."""
         for order in self.broker.orders:
             if order.works:
-                row = book.orders[find_order(book, order.ticket.key)]
+                place = find_order(book, order.ticket.key)
+                if place < 0:
+                    return f"{order.ticket.order_ref} works at the broker and is unknown to the book"
+                row = book.orders[place]
                 blocked = book.instruments[row[O_INSTRUMENT], I_GATES] & BLOCKED
                 if not 1 <= row[O_STATUS] <= UNKNOWN and not blocked:
                     return f"{order.ticket.order_ref} works at the broker and is {OrderStatus(row[O_STATUS]).name} in the book"
@@ -228,7 +232,7 @@ class Burst:
 
 
 def find_order(book: Book, key: int) -> int:
-    """Return the row of an order."""
+    """Return the row of an order, or -1."""
     return int(find(book.arena, S_KEYS, key, S_ORDER))
 
 
