@@ -181,6 +181,28 @@ class Soak(Day):
     async def _evening(self) -> None:
         """Bring broker and book together, as a person would see it, and judge the day."""
         await asyncio.sleep(150)
+        runner = await self._looked_at()
+        assert runner.trader is not None
+        self._settle(runner)
+        for symbol in SYMBOLS:
+            obey(runner, Wish("open", "the evening", "looked at", symbol))
+        self._judge(runner.trader.session.book)
+        await self._stop()
+        del self.lines[:-50]
+        self.world.transcript.clear()
+
+    async def _looked_at(self) -> Runner:
+        """Return a runner that is ready and compared its book once more; a kill that is still to come may come before that."""
+        while True:
+            await self._ready()
+            runner = self.runner
+            assert runner is not None and runner.trader is not None and self.task is not None
+            obey(runner, Wish("look", "the evening", ""))
+            await asyncio.sleep(30)
+            if not self.task.done():
+                return runner
+
+    async def _ready(self) -> None:
         if self.task is not None and self.task.done():
             await self._after_kill("killed")
         for _ in range(80):
@@ -192,17 +214,6 @@ class Soak(Day):
                 await self._after_kill("killed")
         else:
             self.wrong.append(f"day {self.counts['days']}: never ready again: {self.lines[-3:]}")
-        runner = self.runner
-        assert runner is not None and runner.trader is not None
-        obey(runner, Wish("look", "the evening", ""))
-        await asyncio.sleep(30)
-        self._settle(runner)
-        for symbol in SYMBOLS:
-            obey(runner, Wish("open", "the evening", "looked at", symbol))
-        self._judge(runner.trader.session.book)
-        await self._stop()
-        del self.lines[:-50]
-        self.world.transcript.clear()
 
     def _settle(self, runner: Runner) -> None:
         """Look at the broker for the orders in doubt, as a person would, and end those that are not there."""
