@@ -99,6 +99,17 @@ def desk(folder: Path, **options: Any) -> Iterator[Desk]:
         yield Desk(journal, FakeWire(), **options)
 
 
+@contextmanager
+def restarted(folder: Path) -> Iterator[Desk]:
+    """Yield the process that comes up after one that sent an order and heard nothing of it."""
+    with Journal.open(folder / "paper.db") as journal:
+        d = Desk(journal, FakeWire())
+        d.buy(10)
+        d.pump()
+    with Journal.open(folder / "paper.db") as journal:
+        yield Desk(journal, FakeWire(), session_id=1, reconciled=False)
+
+
 def opening() -> list[Row]:
     """Return the events of a fresh account: two stocks, a million."""
     lines = [

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.live.fakes import ACCOUNT, CLIENT, AAPL, MSFT, START_NS, Desk, FakeWire, desk, execution, order_seen, position, status_seen
+from tests.live.fakes import (
+    AAPL, ACCOUNT, CLIENT, MSFT, START_NS, Desk, FakeWire, desk, execution, order_seen, position, restarted, status_seen,
+)  # fmt: skip
 
 from ledger.book import H_RESERVED, I_POSITION
 from ledger.journal import Journal
@@ -123,13 +125,7 @@ def test_an_unanswered_list_opens_nothing_and_proves_nothing(tmp_path: Path) -> 
 
 
 def test_a_look_with_a_hole_between_two_whole_ones_weakens_no_proof(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-    with Journal.open(path) as journal:
-        d = Desk(journal, FakeWire())
-        d.buy(10)
-        d.pump()
-    with Journal.open(path) as journal:
-        d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
+    with restarted(tmp_path) as d:
         d.trader.look(lists(d))
         d.clock.ns += APART_NS
         assert d.trader.look(lists(d)._replace(completed=None)).missing_lists == ("completed",) and d.status == OrderStatus.UNKNOWN
@@ -138,13 +134,7 @@ def test_a_look_with_a_hole_between_two_whole_ones_weakens_no_proof(tmp_path: Pa
 
 
 def test_looks_of_two_connections_prove_nothing_together(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-    with Journal.open(path) as journal:
-        d = Desk(journal, FakeWire())
-        d.buy(10)
-        d.pump()
-    with Journal.open(path) as journal:
-        d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
+    with restarted(tmp_path) as d:
         d.trader.look(lists(d))
         d.clock.ns += APART_NS
         d.trader.on_connected(d.wire)
@@ -164,11 +154,7 @@ def test_a_look_that_finds_all_well_leaves_nothing_in_the_book(tmp_path: Path) -
 
 
 def test_two_looks_too_close_together_prove_nothing(tmp_path: Path) -> None:
-    with Journal.open(tmp_path / "a.db") as journal:
-        d = Desk(journal, FakeWire())
-        d.buy(10)
-    with Journal.open(tmp_path / "a.db") as journal:
-        d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
+    with restarted(tmp_path) as d:
         shown = lists(d)
         assert not d.trader.look(shown).agrees
         d.clock.ns += APART_NS - 1
@@ -176,12 +162,7 @@ def test_two_looks_too_close_together_prove_nothing(tmp_path: Path) -> None:
 
 
 def test_an_order_in_no_list_stays_unknown_when_the_gateway_has_seen_its_id(tmp_path: Path) -> None:
-    with Journal.open(tmp_path / "a.db") as journal:
-        d = Desk(journal, FakeWire())
-        d.buy(10)
-        d.pump()
-    with Journal.open(tmp_path / "a.db") as journal:
-        d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
+    with restarted(tmp_path) as d:
         shown = lists(d, next_id=2)
         d.trader.look(shown)
         d.clock.ns += APART_NS
@@ -270,13 +251,8 @@ def test_lists_that_repeat_themselves_add_nothing_to_the_journal(tmp_path: Path)
 
 def test_an_error_about_a_question_is_not_taken_for_one_about_an_order_of_that_number(tmp_path: Path) -> None:
     """Orders and questions share a counter, and a gateway that was reset gives an old order's number to a question."""
-    path, refused = tmp_path / "a.db", MessageSeen(START_NS, 1, 200, "No security definition has been found")
-    with Journal.open(path) as journal:
-        d = Desk(journal, FakeWire())
-        d.buy(10)
-        d.pump()
-    with Journal.open(path) as journal:
-        d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
+    refused = MessageSeen(START_NS, 1, 200, "No security definition has been found")
+    with restarted(tmp_path) as d:
         d.trader.on_fact(refused)
         assert d.status == OrderStatus.UNKNOWN, "the order may be working"
         d.trader._fold._here.add(1)
@@ -285,12 +261,7 @@ def test_an_error_about_a_question_is_not_taken_for_one_about_an_order_of_that_n
 
 
 def test_an_order_that_stays_in_doubt_closes_its_own_instrument_until_a_person_settles_it(tmp_path: Path) -> None:
-    with Journal.open(tmp_path / "a.db") as journal:
-        d = Desk(journal, FakeWire())
-        d.buy(10)
-        d.pump()
-    with Journal.open(tmp_path / "a.db") as journal:
-        d = Desk(journal, FakeWire(), session_id=1, reconciled=False)
+    with restarted(tmp_path) as d:
         shown, key = lists(d, next_id=9), d.key
         assert not d.trader.look(shown).agrees and d.buy(10, contract=MSFT) == Outcome.NOT_RECONCILED
         assert not d.trader.settle(key + 1, "the test"), "only an order that no list knows"
