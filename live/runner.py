@@ -117,25 +117,29 @@ class Runner:
                 for task in tasks:
                     task.cancel()
         except* Exception as group_error:
-            first = group_error.exceptions[0]
-            raise first from group_error
+            raise group_error.exceptions[0] from group_error
         finally:
-            self._leave()
+            unrecorded = self._leave()
+        if unrecorded is not None:
+            raise unrecorded
 
     def stop(self) -> None:
         """Ask the runner to stop."""
         self._stop.set()
 
-    def _leave(self) -> None:
-        """Close the connection and the book: every fact that was heard is recorded first."""
+    def _leave(self) -> JournalError | None:
+        """Close the connection and the book; every fact that was heard is recorded first, or why not is returned."""
+        unrecorded = None
         try:
             self._record_rest()
         except JournalError as error:  # nothing is lost by that, and what is closed below must be
+            unrecorded = error
             self.say(f"NOT RECORDED: {error}; the broker's lists bring it at the next start")
         self.folder.write_state({**self.state(), "link": "STOPPED", "reason": f"it was {self.link.state.value}: {self.link.reason}"})
         if self._journal is not None:
             self._journal.close()
         self.people.leave()
+        return unrecorded
 
     def _record_rest(self) -> None:
         while self.trader is not None and not self.queue.empty():

@@ -139,6 +139,20 @@ def test_every_kind_of_act_is_needed(name: str, day: Day, whole: Replayed, tmp_p
     assert found.divergence is not None or found.sent != whole.sent, name
 
 
+def test_a_tape_whose_looks_hold_the_one_before_them_replays_to_the_same_digest(day: Day, tmp_path: Path) -> None:
+    """So they were written until the trader itself remembered the last whole look."""
+    looks: list[Any] = [None]
+
+    def older(line: Line) -> list[Line]:
+        if line[0] == "look":
+            looks.append(line[3])
+            return [[*line[:3], looks[-2], line[3]]]
+        return [line]
+
+    found = again(changed(day.config.book, tmp_path, older), tmp_path)
+    assert len(looks) > 5 and found.divergence is None and found.replayed_digest == day.book().digest()
+
+
 def test_a_session_without_a_tape_is_refused(day: Day, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="without a tape"):
         again(changed(day.config.book, tmp_path, lambda _line: []), tmp_path)

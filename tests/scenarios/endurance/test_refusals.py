@@ -142,6 +142,24 @@ def test_a_book_that_another_program_writes_to_ends_the_runner_and_a_new_one_goe
     day.agree()
 
 
+def test_a_stop_that_cannot_be_recorded_says_so_and_leaves_nothing_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.journal.store.files.BUSY_SECONDS", 0)
+    day = Day(monkeypatch, tmp_path)
+
+    async def story() -> None:
+        runner = day.begin()
+        await asyncio.sleep(200)
+        other = sqlite3.connect(day.config.book, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalLocked, match="held by another program"):
+            await day.end(runner)
+        other.close()
+        assert any("NOT RECORDED" in line for line in day.lines)
+        assert not Folder(Path(day.config.book)).is_running()
+
+    day.run(story)
+
+
 async def two_runners_with_books_of_their_own(day: Day) -> tuple[Runner, asyncio.Task[None], asyncio.Task[None]]:
     """Start two runners on one account: another book, another client id, as a second terminal would."""
     day.simulated = False
