@@ -26,7 +26,7 @@ from sim.fuzz import Kind, explore
 from sim.fuzz.event.run import Player
 from sim.fuzz.event.story import tell
 from tests.scenarios.fuzz import runner, wire
-from tests.scenarios.fuzz.storage import Storage, storage
+from tests.scenarios.fuzz.stage.storage import Storage, storage
 from tests.sim.fuzz.test_crash import Recorded
 
 

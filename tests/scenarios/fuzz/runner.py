@@ -29,9 +29,9 @@ from live import link as links
 from live.broker.refs import key_of
 from sim.fuzz import Dead, World
 from tests.live.fakes import AAPL, MSFT
-from tests.scenarios.fuzz.broker import Broker
-from tests.scenarios.fuzz.desk import Desk
-from tests.scenarios.fuzz.storage import storage
+from tests.scenarios.fuzz.stage.broker import Broker
+from tests.scenarios.fuzz.stage.desk import Desk
+from tests.scenarios.fuzz.stage.storage import storage
 
 if TYPE_CHECKING:
     from ledger.journal import Session
@@ -41,6 +41,10 @@ FAULTS = ("slow", "lost", "late", "dup", "reorder", "clock")
 POINTS = frozenset(("begin", "claim", "apply", "insert", "commit-before", "commit-after", "mark"))
 PASSES = 60
 """Points of writes among which the one is drawn at which a process is killed or the database is busy."""
+OPENING = 3
+"""Events of an account that nobody has opened yet."""
+COLD_EVERY = 8
+"""One of so many schedules begins with a process that opens the journal; in the others one is READY."""
 DELAYS_S = (0.0, 12.0, 12.0, 13.0)
 DEPOSIT_E8 = 10**14
 LATER = (Outcome.NOT_RECONCILED, Outcome.DISCONNECTED)
@@ -60,7 +64,9 @@ class Burst:
 
     def __init__(self, world: World) -> None:
         self.world, self.storage, self.broker = world, storage(), Broker(world)
-        self.session = self.storage.next_session()
+        self.stands = world.draw("begins cold", COLD_EVERY) != COLD_EVERY - 1
+        """Whether the first process is READY when the schedule begins."""
+        self.session = self.storage.next_session(self.stands)
         self.signals = world.dial("signals", 4)
         self.wishes = [self._wish(number) for number in range(self.signals)]
         late = world.draw("bars come late", 3) == 2
@@ -70,7 +76,7 @@ class Burst:
         self.desks: list[Desk] = []
         self.lines: list[str] = []
         self.locked_out, self.ended = 0, 0
-        self._acked, self._passes = 3, 0
+        self._acked, self._passes = OPENING, 0
         self.found = ""
         """What a process did that none may ever do."""
         self.lock_lost = False

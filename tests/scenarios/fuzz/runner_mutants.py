@@ -31,7 +31,8 @@ from live.outbox import Outbox
 from live.trader import Trader
 from sim.fuzz import Kind, explore
 from tests.scenarios.fuzz.runner import scenario
-from tests.scenarios.fuzz.storage import replaced
+from tests.scenarios.fuzz.stage.standing import standing
+from tests.scenarios.fuzz.stage.storage import replaced
 
 
 class RunnerMutant(NamedTuple):
@@ -174,7 +175,8 @@ MUTANTS = (
 
 @contextmanager
 def without_guard(mutant: RunnerMutant) -> Iterator[None]:
-    """Take a guard away."""
+    """Take a guard away; the runners that stand ready when a schedule begins are made of the intact code."""
+    standing()
     with ExitStack() as life:
         life.enter_context(replaced(mutant.place, **mutant.values))
         yield

@@ -39,7 +39,7 @@ from sim.gateway.core.config import Config
 from sim.gateway.faults.plan import plan
 from tests.live.fakes import ACCOUNT, CLIENT, wish
 from tests.scenarios.fuzz.runner import PASSES, POINTS, SHARES, first_broken
-from tests.scenarios.fuzz.storage import storage
+from tests.scenarios.fuzz.stage.storage import storage
 from tests.sim.gateway.world import PORT, World
 
 SIGNALS, SYMBOLS = 8, ("AAPL", "MSFT")

@@ -1,8 +1,8 @@
 """Journals in memory: the real journal on SQLite's memdb, with real locks, ready in microseconds.
 
 Theory of operation. One database with many sessions that have just been begun is made once; each
-schedule takes the next one over, and when they are used up the whole is copied anew. A process gets its
-connection from a pool, because a fresh connection parses the schema for a millisecond; a process that
+schedule takes the next one over, and when they are used up the whole is copied anew. The first of them are for
+schedules whose runner is READY when they begin (`standing.py`). A process gets its connection from a pool, because a fresh connection parses the schema for a millisecond; a process that
 dies gives it back rolled back, which is what SQLite does with the file of a killed program, and its
 file locks are closed, which is what the system does. Locks, turns and marks are real files in a
 private folder.
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,7 +34,11 @@ from ledger.journal.store import files, leases
 from live.broker.refs import book_tag
 from tests.live.fakes import ACCOUNT, opening
 
-SESSIONS = 128
+if TYPE_CHECKING:
+    from tests.scenarios.fuzz.stage.standing import Kept
+
+STANDING, SESSIONS = 112, 144
+"""Sessions whose runner stands ready, and all: those after them were begun and belong to nobody yet."""
 SCOPE = "paper:{}/{}"
 """Account and number of the schedule: sessions of one account exclude each other."""
 
@@ -68,9 +72,11 @@ class Storage:
         self._template = self._made()
         self._keeper = self._connect()
         self._pool: list[sqlite3.Connection] = []
-        self._used = SESSIONS
-        self.open: list[Opened] = []
-        self.tags: dict[int, str] = {}
+        self._next = {True: STANDING + 1, False: SESSIONS + 1}
+        """The next session of each sort: those that stand ready, and the others."""
+        self.open: list[Opened | Kept] = []
+        """What the processes of this schedule have open."""
+        self._tags: dict[int, str] = {}
         """The tags of sessions; each copy of the database has the same rows."""
         self._mark = str(files.sidecar(self.path, "mark"))
 
@@ -91,18 +97,26 @@ class Storage:
                 session.close()
         return made
 
-    def next_session(self) -> int:
-        """Free what the last schedule left, and return the number of a session that nobody used."""
+    def next_session(self, standing: bool = False) -> int:
+        """Free what the last schedule left, and return the number of a session that nobody used, of those whose runner stands ready."""
         for opened in self.open:
-            opened.die()
+            opened.rest()
         self.open.clear()
-        if self._used == SESSIONS:
-            self._template.backup(self._keeper)
-            self._used = 0
-        self._used += 1
+        if self._next[standing] > (STANDING if standing else SESSIONS):
+            self.refresh()
+        self._next[standing] += 1
         with suppress(FileNotFoundError):
-            os.unlink(self._mark)
-        return self._used
+            os.truncate(self._mark, 0)
+        return self._next[standing] - 1
+
+    def refresh(self) -> None:
+        """Put the database back as the template has it."""
+        self._template.backup(self._keeper)
+        self._next = {True: 1, False: STANDING + 1}
+
+    def keep(self) -> None:
+        """Make what the database says now the template."""
+        self._keeper.backup(self._template)
 
     def take_over(self, number: int, at: Callable[[str], None], clock: Callable[[], int]) -> Opened:
         """Open the journal as a new process does, and resume a session.
@@ -128,9 +142,20 @@ class Storage:
     def _same_code(self) -> str:
         return self._code
 
+    def resume(self, journal: Journal, number: int) -> Session:
+        """Take a further account over in a journal that is open."""
+        with replaced(leases, source_hash=self._same_code):
+            return journal.resume(number)
+
     def lose_owner_lock(self, number: int) -> None:
         """Delete the file of an account's lock under its owner."""
         files.lease_path(self.path, SCOPE.format(ACCOUNT, number)).unlink(missing_ok=True)
+
+    def tag(self, journal: Journal, number: int) -> str:
+        """Return what tells a session's book from others in the references of its orders."""
+        if number not in self._tags:
+            self._tags[number] = book_tag(session_row(journal.connection, number))
+        return self._tags[number]
 
     def give_back(self, connection: sqlite3.Connection) -> None:
         """Take a connection into the pool."""
@@ -148,10 +173,11 @@ class Opened:
 
     def tag(self) -> str:
         """Return what tells the session's book from others in the references of its orders."""
-        tags, number = self._storage.tags, self.session.id
-        if number not in tags:
-            tags[number] = book_tag(session_row(self.journal.connection, number))
-        return tags[number]
+        return self._storage.tag(self.journal, self.session.id)
+
+    def rest(self) -> None:
+        """End with the schedule."""
+        self.die()
 
     def die(self) -> None:
         """Do what the system does for a process that is gone: roll back, close its files, free its locks."""

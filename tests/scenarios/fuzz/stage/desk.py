@@ -22,10 +22,12 @@ from live.pacer import Pacer
 from live.trader import Trader
 from sim.fuzz import Dead
 from tests.live.fakes import AAPL, ACCOUNT, CLIENT, MSFT, wish
+from tests.scenarios.fuzz.stage.standing import Kept, standing
 
 if TYPE_CHECKING:
-    from tests.scenarios.fuzz.broker import Connection
+    from tests.scenarios.fuzz.stage.broker import Connection
     from tests.scenarios.fuzz.runner import Burst
+    from tests.scenarios.fuzz.stage.storage import Opened
 
 LOOKS_MAX, SECOND_LOOK_S, RECONNECT_S = 12, 12.0, 1.0
 
@@ -76,6 +78,7 @@ class Desk:
         self.link = links.Link()
         self.queue = Inbox()
         self.wire: Connection | None = None
+        self.opened: Opened | Kept
         self.trader: Trader
         self._lost = asyncio.Event()
         self._asked: set[int] = set()
@@ -103,12 +106,15 @@ class Desk:
 
     async def _live(self) -> None:
         self.process = self.world.here()
-        await self.world.io("open journal", faults=("slow",), resource="db")
-        try:
-            self._open()
-        except JournalLocked:
-            self.burst.locked_out += 1
-            return  # somebody else trades this account
+        if self.burst.stands:
+            self._stand()
+        else:
+            await self.world.io("open journal", faults=("slow",), resource="db")
+            try:
+                self._open()
+            except JournalLocked:
+                self.burst.locked_out += 1
+                return  # somebody else trades this account
         consumer = asyncio.get_running_loop().create_task(self._mortal(self._consume))
         signals = [asyncio.get_running_loop().create_task(self._signal(n)) for n in range(self.burst.signals)]
         try:
@@ -117,6 +123,16 @@ class Desk:
             consumer.cancel()
             for task in signals:
                 task.cancel()
+
+    def _stand(self) -> None:
+        """Be the process that has been READY for a while when the schedule begins."""
+        burst, ready = self.burst, standing()
+        burst.stands = False
+        self.opened = ready.take(burst.session, burst.passed, self.world.now_ns)
+        burst.took_over(self, self.opened.session)
+        self.link, self.trader = self.opened.link, self.opened.trader
+        self.wire = burst.broker.connect(self.process, self.queue.put_nowait, self._closed)
+        ready.hand_over(self.trader, self.wire, Pacer(2, burst.turns, self.world.now_ns()), burst.said, self.world.now_ns)
 
     def _open(self) -> None:
         burst = self.burst
@@ -139,7 +155,7 @@ class Desk:
     # The main coroutine.
 
     async def _trade(self, signals: list[Any], consumer: Any) -> None:
-        for look in count():
+        for look in count(int(self.link.state is links.State.READY)):
             if look >= LOOKS_MAX and self.burst.broker.coming == 0:  # what is under way comes, however long it took to be heard
                 break
             if self.link.state is links.State.DOWN:
