@@ -8,6 +8,7 @@ what happened. An effect is written `~label`, an answer `label <`, a report `lab
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sim.fuzz.choices import Draw, Tape
@@ -123,3 +124,12 @@ def changed(rows: list[Row], at: int) -> str:
     """Return the strip of a row: what differs from the row before."""
     before = rows[at - 1].state if at else {}
     return "  ".join(f"{name}={value}" for name, value in rows[at].state.items() if before.get(name) != value)
+
+
+def drawn(lanes: Lanes) -> Iterator[str]:
+    """Yield the draws that are not 0; of several under one label it says which."""
+    labels = [draw.label for draw in lanes.draws]
+    for at, draw in enumerate(lanes.draws):
+        if draw.value:
+            which = f" #{labels[:at].count(draw.label) + 1}" if labels.count(draw.label) > 1 else ""
+            yield f"{draw.label}{which} = {draw.value}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from sim.fuzz.show.lanes import Lanes, changed, words
+from sim.fuzz.show.lanes import Lanes, changed, drawn, words
 
 STYLE = """
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
@@ -21,12 +21,13 @@ td.effect, td.answer, td.report { font-family: ui-monospace, monospace; }
 td.effect { background: rgba(40,120,220,.16); } td.answer { background: rgba(40,160,90,.16); }
 td.report { background: rgba(150,100,220,.16); }
 td.fault { background: rgba(220,60,40,.22); font-weight: 600; } .touched { font-weight: 700; }
+tr.chosen td.number { opacity: 1; font-weight: 700; } td.number { white-space: nowrap; text-align: right; }
 td.number, td.state { opacity: .8; font-variant-numeric: tabular-nums; } td.state { font-family: ui-monospace, monospace; }
 .violation { border-left: 4px solid #c83232; padding: .4rem .8rem; background: rgba(220,60,40,.12); margin: .8rem 0; }
 """
 LEGEND = (
     "<p><code>~order</code> the far side does it, <code>order &lt;</code> its answer arrives, <code>!!</code> a fault; "
-    "a line where another lane goes on.</p>"
+    "a line where another lane goes on; <b>&#9656;</b> a move that was chosen, where another would have come by itself.</p>"
 )
 
 
@@ -48,7 +49,9 @@ def _section(token: str, lanes: Lanes) -> str:
     top = f"<thead><tr><th>step</th>{head}<th>state</th></tr></thead>"
     table = f"<div class='wrap'><table>{top}<tbody>{rows}</tbody></table></div>"
     said = escape(lanes.violation or "nothing was violated")
-    return f"<section><h2>{said}</h2><p>replay: <code>{escape(token)}</code></p>{table}</section>"
+    what = escape(", ".join(drawn(lanes)))
+    told = f"<p>drawn: {what}</p>" if what else ""
+    return f"<section><h2>{said}</h2><p>replay: <code>{escape(token)}</code></p>{told}{table}</section>"
 
 
 def _row(lanes: Lanes, at: int) -> str:
@@ -61,4 +64,6 @@ def _row(lanes: Lanes, at: int) -> str:
         filled = f"<td class='lane {kind}{mark}'>{escape(words(row))}</td>"
         cells = "".join(filled if number == row.column else "<td class='lane'></td>" for number in range(len(lanes.columns)))
     state = f"<td class='state'>{escape(changed(lanes.rows, at))}</td>"
-    return f"<tr class='{'switch' if row.switch else ''}'><td class='number'>{row.step}</td>{cells}{state}</tr>"
+    classes = " ".join(name for name, so in (("switch", row.switch), ("chosen", row.chosen)) if so)
+    number = f"{'&#9656; ' if row.chosen else ''}{row.step}"
+    return f"<tr class='{classes}'><td class='number'>{number}</td>{cells}{state}</tr>"

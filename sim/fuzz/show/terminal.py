@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import NamedTuple
 
-from sim.fuzz.show.lanes import Lanes, Row, changed, words
+from sim.fuzz.show.lanes import Lanes, Row, changed, drawn, words
 
 WIDTH = 120
 MARGIN = 9
@@ -66,17 +66,8 @@ def _legend(lanes: Lanes, width: int) -> list[str]:
         if column.title != column.name:
             names.setdefault(column.title, []).append(column.name)
     told = [f"{' '.join(own)}  {title}" for title, own in names.items()]
-    drawn = ", ".join(_drawn(lanes))
-    return [line for said in [*told, *([f"drawn: {drawn}"] if drawn else [])] for line in _wrapped(said, width, 2)]
-
-
-def _drawn(lanes: Lanes) -> Iterator[str]:
-    """Yield the draws that are not 0; of several under one label it says which."""
-    labels = [draw.label for draw in lanes.draws]
-    for at, draw in enumerate(lanes.draws):
-        if draw.value:
-            which = f" #{labels[:at].count(draw.label) + 1}" if labels.count(draw.label) > 1 else ""
-            yield f"{draw.label}{which} = {draw.value}"
+    what = ", ".join(drawn(lanes))
+    return [line for said in [*told, *([f"drawn: {what}"] if what else [])] for line in _wrapped(said, width, 2)]
 
 
 def _plain(lanes: Lanes) -> tuple[list[str], list[Line]]:

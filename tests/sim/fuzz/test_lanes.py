@@ -7,8 +7,10 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim.fuzz.choices import Draw
 from sim.fuzz.show import terminal
 from sim.fuzz.show.lanes import Column, Lanes, Row, words
+from sim.fuzz.show.page import page
 
 NAMES = ("A", "A1", "A2", "B", "B1", "C1", "D", "net.0", "facts.0", "venue.101", "m0")
 ROWS = st.tuples(
@@ -37,3 +39,13 @@ def test_moves_that_repeat_themselves_are_told_once_and_a_choice_never() -> None
     rows = [Row(at, 0, kind, label, "", False, False, {}, at == 41) for at, (label, kind) in enumerate(looks)]
     drawn = terminal.text(Lanes([Column("feed", "feed")], rows, "", {}))
     assert drawn.count("the same 4 moves") == 2 and f"> feed: {words(rows[41])}" in drawn and len(drawn.splitlines()) < 16
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=30), st.lists(st.integers(0, 3), max_size=4))
+def test_a_page_marks_every_move_that_was_chosen_and_says_what_was_drawn(chosen: list[bool], values: list[int]) -> None:
+    rows = [Row(at, 0, "report", "ask", "", False, False, {}, by_choice) for at, by_choice in enumerate(chosen)]
+    draws = tuple(Draw("wish <a>", 4, value) for value in values)
+    html = page("lanes", [("fz3:token", Lanes([Column("feed", "feed")], rows, "", {}, draws))])
+    marked = re.findall(r"<tr class='chosen'><td class='number'>&#9656; (\d+)</td>", html)
+    assert marked == [str(at) for at, by_choice in enumerate(chosen) if by_choice]
+    assert ("drawn: wish &lt;a&gt;" in html) == any(values)
