@@ -105,7 +105,7 @@ class Loop(asyncio.AbstractEventLoop):
 
     Attributes:
         ready: handles that run next, oldest first. call_soon, call_soon_threadsafe: put one behind them.
-        timers: heap of (when, number, handle). now: virtual seconds.
+        timers: heap of (when, number, handle). now: virtual seconds. now_ns: the same as a time, ns UTC.
         inline: called to run an executor's function; the world makes two events of it.
         errors: contexts given to the exception handler.
         connect, listen: what create_connection and create_server do, if the scenario brings a network of its own.
@@ -114,7 +114,7 @@ class Loop(asyncio.AbstractEventLoop):
     def __init__(self) -> None:
         self.ready: deque[Handle | tuple[Any, ...]] = deque()
         self.timers: list[tuple[float, int, Timer]] = []
-        self.now = 0.0
+        self.now, self.now_ns = 0.0, EPOCH_NS
         self.errors: list[dict[str, Any]] = []
         self.inline: Callable[..., Any] | None = None
         self.connect: Callable[..., Any] | None = None
@@ -177,6 +177,7 @@ class Loop(asyncio.AbstractEventLoop):
         if when is None:
             return
         self.now = max(self.now, when)
+        self.now_ns = EPOCH_NS + round(self.now * 1e9)
         self.expire()
 
     def expire(self) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 from sim.fuzz.choices import Tape
 from sim.fuzz.faults import require
-from sim.fuzz.loop import EPOCH_NS, Loop
+from sim.fuzz.loop import Loop
 from sim.fuzz.moves import Moves
 from sim.fuzz.processes import LANE, Dead, Event, Lane, Main, Process, Program, ScenarioError, Violation
 
@@ -195,7 +195,7 @@ class World(Moves):
 
     def now_ns(self) -> int:
         """Return virtual time, ns UTC."""
-        return EPOCH_NS + round(self.loop.now * 1e9)
+        return self.loop.now_ns
 
     def here(self) -> Process:
         """Return the process whose code is running."""

@@ -168,16 +168,16 @@ class Burst:
 
     def book_holds(self) -> Any:
         """Every invariant of the book, whenever it changed; and what works at the broker, whenever that changed."""
+        changes = self.broker.changes
         for desk in self.desks[-2:]:
             session = desk.opened.session
             if session._stopped:
                 continue
-            arena = session._book.arena
-            seen = (int(arena[H_SEQ]), self.broker.changes)
-            if seen == desk.seen:
+            seq = session._book.arena.item(H_SEQ)
+            if seq == desk.seen_seq and changes == desk.seen_changes:
                 continue
-            changed, desk.seen = seen[0] != desk.seen[0], seen
-            found = first_broken(arena) if changed else 0
+            found = first_broken(session._book.arena) if seq != desk.seen_seq else 0
+            desk.seen_seq, desk.seen_changes = seq, changes
             if found:
                 return Invariant(found).name
             if desk is self.desks[-1]:

@@ -83,7 +83,7 @@ class Desk:
         self._lost = asyncio.Event()
         self._asked: set[int] = set()
         self._aside: tuple[int, ...] = ()
-        self.seen = (-1, -1)
+        self.seen_seq = self.seen_changes = -1
         """Events of the book and changes at the broker when the invariants were looked at last."""
         self.holes = 0
         """Looks at which a list was not answered."""
