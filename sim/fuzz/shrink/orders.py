@@ -8,6 +8,7 @@ an order is possible shows when it is replayed leniently.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
 from itertools import groupby
 from typing import TypeVar
@@ -18,6 +19,7 @@ Steps = tuple[str, ...]
 T = TypeVar("T")
 _NUMBERED = re.compile(r"([a-z]+)(\d+)((?:!\w+)?(?:~\d+)?)")
 _TASK = re.compile(r"([A-Z])(\d+)")
+_LIFE = re.compile(r"((?:cancel|crash|power|torn|twin|old|up|drop)\.)?([A-Z])(\d.*)?([!~].*)?")
 _IN_STEP = re.compile(r"((?:cancel\.)?[A-Z])(\d+)((?:x\d+)?(?:!\w+)?(?:~\d+)?)")
 
 
@@ -132,4 +134,34 @@ def _with_fewer(steps: tuple[str, ...], count: int) -> tuple[str, ...]:
             found.append(f"{match[1]}{kept[int(match[2])]}{match[3]}")
         else:
             found.append(step)
+    return tuple(found)
+
+
+def heirs(steps: Steps) -> Iterator[tuple[str, str, str]]:
+    """Yield (fault, process, heir) for each process that a fault ended and that was started again: the heir is its next life."""
+    ended: dict[str, str] = {}
+    started = 1
+    for step in steps:
+        fault, process = fault_of(step), lane_of(step)
+        if fault in ("crash", "power", "torn"):
+            ended[process] = step
+        started += fault in ("twin", "old") or process.startswith("up.")
+        if process.startswith("up.") and process[3:] in ended:
+            yield ended[process[3:]], process[3:], string.ascii_uppercase[min(started, 26) - 1]
+
+
+def moves_of(steps: Steps, process: str) -> set[str]:
+    """Return those of the steps that are moves of a process's tasks."""
+    return {step for step in steps if (match := _LIFE.fullmatch(step)) and match[2] == process and not match[1]}
+
+
+def as_one_life(steps: Steps, process: str, heir: str) -> Steps:
+    """Return the steps with a process and its heir called by one name, and those that were started later by the letter before theirs."""
+    found = []
+    for step in steps:
+        match = _LIFE.fullmatch(step)
+        if match is not None and match[2] >= heir:
+            letter = process if match[2] == heir else chr(ord(match[2]) - 1)
+            step = f"{match[1] or ''}{letter}{match[3] or ''}{match[4] or ''}"
+        found.append(step)
     return tuple(found)

@@ -24,7 +24,9 @@ from typing import NamedTuple
 from sim.fuzz.choices import Draw, LabelledTape, Tape
 from sim.fuzz.explore import Failure, Scenario, failure_of
 from sim.fuzz.faults import parse
-from sim.fuzz.shrink.orders import Steps, chunks, fault_of, first_task, gathered, joined, lane_of, renumbered, without_tasks
+from sim.fuzz.shrink.orders import (
+    Steps, as_one_life, chunks, fault_of, first_task, gathered, heirs, joined, lane_of, moves_of, renumbered, without_tasks,
+)  # fmt: skip
 from sim.fuzz.processes import Lane, Violation
 from sim.fuzz.replay import Script, perform, told
 from sim.fuzz.world import World
@@ -161,14 +163,14 @@ class _Shrinker:
 
     def _passes_by_order(self) -> tuple[Callable[[], Candidates], ...]:
         return (
-            self._calmer, self._smaller_dials, self._without_faults, self._cut, self._without_lanes, self._renamed_tasks, self._gathered,
-            self._joined,
+            self._calmer, self._smaller_dials, self._without_faults, self._without_deaths, self._cut, self._without_lanes,
+            self._renamed_tasks, self._gathered, self._joined,
         )  # fmt: skip
 
     def _passes_by_data(self) -> tuple[Callable[[], Candidates], ...]:
         return (
             self._at_once, self._at_rest, self._fewer_signals, self._fewer_draws, self._fewer_moves, self._without_chosen_faults,
-            self._without_faults, self._at_other_times,
+            self._without_faults, self._without_deaths, self._at_other_times,
         )  # fmt: skip
 
     def _pass(self, candidates: Callable[[], Candidates]) -> bool:
@@ -327,6 +329,18 @@ class _Shrinker:
             if fault_of(step):
                 instead = (lane_of(step),) if "!" in step else ()
                 yield self._listed((*steps[:at], *instead, *steps[at + 1 :]))
+
+    def _without_deaths(self) -> Candidates:
+        """Let a process that was ended and started again be one life: the second, or both after each other."""
+        best = self._best
+        steps = best.failure.steps
+        for fault, process, heir in heirs(steps):
+            for first in (moves_of(steps, process), set[str]()):
+                over = {fault, f"up.{process}", *first}
+                yield self._listed(as_one_life(tuple(step for step in steps if step not in over), process, heir))
+                left = [(at, step) for at, step in best.moves if step not in over]
+                names = as_one_life(tuple(step for _, step in left), process, heir)
+                yield self._timed(tuple((at, name) for (at, _), name in zip(left, names, strict=True)))
 
     def _without_lanes(self) -> Candidates:
         steps = self._best.failure.steps

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import ascii_uppercase
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from sim.fuzz.choices import LabelledTape, Tape
 from sim.fuzz.explore import Failure, Profile, failure_of, sample
 from sim.fuzz.replay import Onward, Script, perform, told
 from sim.fuzz.shrink import shrink
+from sim.fuzz.shrink.orders import as_one_life, heirs
 from sim.fuzz.zoo.scenarios import SCENARIOS
 
 LABELS = ("wish", "order", "delay")
@@ -103,3 +106,52 @@ def test_shrinking_keeps_the_invariant_and_its_bound(name: str) -> None:
         made = shrink(scenario, failure, reruns)
         _, found = replay(scenario, made.needed, dials=made.failure.dials, draws=made.failure.draws)
         assert made.reruns <= reruns and found is not None and found.name == failure.invariant
+
+
+def twins_buy_twice(world: World) -> None:
+    """Fail where two lives of the program that look at the same time both buy, whether or not one came up after a crash."""
+    bought: list[str] = []
+
+    async def main() -> None:
+        if not bought:
+            await world.io("look")
+            await world.io("order", lambda: bought.append("AAPL"))
+
+    world.process("bot", main)
+    world.allow("crash", "twin")
+    world.always("bought once", lambda: len(bought) <= 1)
+
+
+@pytest.mark.parametrize("drawn", [0, 3])
+def test_a_crash_that_a_failure_does_not_need_is_left_out_although_what_came_later_is_called_after_it(drawn: int) -> None:
+    def scenario(world: World) -> None:
+        world.draw("size", 4)
+        twins_buy_twice(world)
+
+    steps = ("A", "crash.A", "up.A", "B", "twin.B", "C", "C", "C", "B")
+    world, found = replay(scenario, steps, draws=(drawn,))
+    assert found is not None
+    made = shrink(scenario, failure_of(world, found))
+    assert [step for step in made.failure.steps if "." in step] == ["twin.A"] and set(made.failure.steps) == {"A", "B", "twin.A"}
+
+
+@given(st.lists(st.sampled_from(["crash", "twin", "work"]), max_size=12), st.data())
+def test_a_life_and_its_heir_become_one_and_those_after_them_move_up_by_a_letter(events: list[str], data: st.DataObject) -> None:
+    alive, started, steps = ["A"], 1, ["A1!lost~1"]
+    for what in events:
+        one = data.draw(st.sampled_from(alive))
+        if what == "work":
+            steps += [f"{one}2x2", "facts.0", f"cancel.{one}1"]
+            continue
+        fresh, started = ascii_uppercase[started], started + 1
+        steps += [f"twin.{one}"] if what == "twin" else [f"crash.{one}", f"up.{one}"]
+        if what == "crash":
+            alive.remove(one)
+        alive.append(fresh)
+        steps += [fresh, f"{fresh}3"]
+    found = list(heirs(tuple(steps)))
+    assert len(found) == events.count("crash")
+    for fault, process, heir in found:
+        lives = list(dict.fromkeys(step[0] for step in steps if step[0].isupper()))
+        renamed = as_one_life(tuple(step for step in steps if step not in (fault, f"up.{process}")), process, heir)
+        assert list(dict.fromkeys(step[0] for step in renamed if step[0].isupper())) == lives[:-1] and "facts.1" not in renamed
