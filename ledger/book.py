@@ -43,6 +43,8 @@ EVENT_COLUMNS = (
     E_REVISION, E_TARGET, E_TYPE, E_FLAGS, E_STOP, E_TAKE, E_TRAIL, E_PARENT, E_REASON, E_REF,
 ) = range(20)  # fmt: skip
 EVENT_WIDTH = 20
+_PLACES = {name: place for place, name in enumerate(EVENT_COLUMNS)}
+_INT64 = np.dtype(np.int64)
 
 # Sections: instruments, orders, entries, lots, allocations, unmatched closers, burst ring, two hash indexes.
 S_INSTRUMENT, S_ORDER, S_ENTRY, S_LOT, S_ALLOC, S_UNMATCHED, S_BURST, S_KEYS, S_IDS = range(9)
@@ -194,10 +196,24 @@ def _lay_out(capacity: Capacity) -> Arena:
     arena = np.empty(HEAD_END + sum(n * w for n, w in zip(rows, WIDTHS, strict=True)), np.int64)
     arena.fill(0)
     base = HEAD_END
-    for section, (count, width) in enumerate(zip(rows, WIDTHS, strict=True)):
-        arena[3 * section : 3 * section + 3] = base, count, 0
+    layout: list[int] = []
+    for count, width in zip(rows, WIDTHS, strict=True):
+        layout += (base, count, 0)
         base += count * width
+    arena[:LAYOUT] = layout
     return arena
+
+
+def _first_limits() -> Row:
+    """Return the limits of an empty book: none, and short selling off."""
+    limits = np.full(LIMITS, AMOUNT_MAX, np.int64)
+    for limit, value in ((Limit.ALLOW_SHORT, 0), (Limit.SHORT_MARGIN_BPS, 10_000), (Limit.BURST_HALTS, 0), (Limit.CASH_FLOOR, 0)):
+        limits[limit] = value
+    limits[Limit.BURST_WINDOW_NS] = 60 * 10**9
+    return limits
+
+
+_FIRST_LIMITS = _first_limits()
 
 
 def new_arena(method: Method = Method.FIFO, capacity: Capacity | None = None) -> Arena:
@@ -206,16 +222,13 @@ def new_arena(method: Method = Method.FIFO, capacity: Capacity | None = None) ->
     arena[3 * S_INSTRUMENT + 2] = 1  # Row 0 stands for "no instrument".
     arena[3 * S_BURST + 2] = BURST_RING
     arena[H_VERSION], arena[H_METHOD] = SCHEMA_VERSION, method
-    arena[H_LIMIT : H_LIMIT + LIMITS] = AMOUNT_MAX
-    for limit, value in ((Limit.ALLOW_SHORT, 0), (Limit.SHORT_MARGIN_BPS, 10_000), (Limit.BURST_HALTS, 0), (Limit.CASH_FLOOR, 0)):
-        arena[H_LIMIT + limit] = value
-    arena[H_LIMIT + Limit.BURST_WINDOW_NS] = 60 * 10**9
+    arena[H_LIMIT : H_LIMIT + LIMITS] = _FIRST_LIMITS
     return arena
 
 
 def section_rows(arena: Arena, section: int) -> NDArray[np.int64]:
     """Return a view int64[used, width] of a section's used rows."""
-    base, count, width = int(arena[3 * section]), int(arena[3 * section + 2]), WIDTHS[section]
+    base, count, width = arena.item(3 * section), arena.item(3 * section + 2), WIDTHS[section]
     return arena[base : base + count * width].reshape(count, width)
 
 
@@ -304,7 +317,7 @@ class Book:
     @property
     def seq(self) -> int:
         """Number of events applied so far."""
-        return int(self.arena[H_SEQ])
+        return self.arena.item(H_SEQ)
 
     @property
     def instruments(self) -> NDArray[np.int64]:
@@ -363,12 +376,11 @@ def event(kind: int, **columns: int) -> Row:
     Raises:
         KeyError: a column that no event has.
     """
-    line = np.zeros(EVENT_WIDTH, np.int64)
+    line = np.zeros(EVENT_WIDTH, _INT64)
     line[E_KIND] = kind
     for name, value in columns.items():
-        line[EVENT_COLUMNS.index(name) if name in EVENT_COLUMNS else _no_column(name)] = value
+        place = _PLACES.get(name)
+        if place is None:
+            raise KeyError(f"an event has no column {name!r}; it has {', '.join(EVENT_COLUMNS)}")
+        line[place] = value
     return line
-
-
-def _no_column(name: str) -> int:
-    raise KeyError(f"an event has no column {name!r}; it has {', '.join(EVENT_COLUMNS)}")

@@ -38,6 +38,9 @@ from ledger.vocabulary import (
     INSTRUMENT_LIMITS, EventKind, Gate, Limit, OrderFlag, OrderStatus, Outcome,
 )  # fmt: skip
 
+_INT64 = np.dtype(np.int64)
+_OUTCOMES = {int(outcome): outcome for outcome in Outcome}
+"""The member of each number; calling the enum costs more than applying an event."""
 _POWERS = np.array([10**n for n in range(2 * EXP_MAX + 1)], np.int64)
 
 
@@ -287,6 +290,12 @@ def _step(a: Arena, e: Row) -> int:
 
 
 @kernel
+def _decision(a: Arena, signal: Row, intent: Row) -> int:
+    """Decide like `decide_into` and return the outcome's number."""
+    return decide_into(a, signal, intent).value
+
+
+@kernel
 def replay(a: Arena, events: np.ndarray, start: int) -> int:
     """Apply rows int64[n, EVENT_WIDTH] from `start` (book modified in place) until one is not APPLIED.
 
@@ -312,8 +321,8 @@ def decide(book: Book, signal: Row) -> Decision:
     Args:
         signal: int64[EVENT_WIDTH] of kind SIGNAL; see `kernels.gate.size` for the columns.
     """
-    intent = np.zeros(EVENT_WIDTH, np.int64)
-    return Decision(Outcome(decide_into(book.arena, signal, intent)), intent)
+    intent = np.zeros(EVENT_WIDTH, _INT64)
+    return Decision(_OUTCOMES[_decision(book.arena, signal, intent)], intent)
 
 
 def apply(book: Book, event: Row) -> Outcome:
@@ -324,13 +333,13 @@ def apply(book: Book, event: Row) -> Outcome:
     Raises:
         TypeError: the row is not int64[EVENT_WIDTH].
     """
-    if event.dtype != np.int64 or event.shape != (EVENT_WIDTH,):
+    if event.dtype != _INT64 or event.shape != (EVENT_WIDTH,):
         raise TypeError(f"an event is int64[{EVENT_WIDTH}], not {event.dtype}{list(event.shape)}; use ledger.book.event()")
     outcome = _step(book.arena, event)
     while outcome == Outcome.BOOK_FULL:
         book.arena = doubled(book.arena)
         outcome = _step(book.arena, event)
-    return Outcome(outcome)
+    return _OUTCOMES[outcome]
 
 
 def apply_all(book: Book, events: np.ndarray) -> int:
