@@ -249,8 +249,9 @@ class Journal:
                     self.at("lease")
             except sqlite3.IntegrityError as error:
                 raise JournalError(f"no {kind} session of {scope}: {error}; resume that one, or end it") from error
-            replayed = replay.Replayed(Book(method=method, capacity=replay.room(0)), chain.genesis(row), None)
-            session = self._opened(row, replayed, fence, lock)
+            genesis = chain.genesis(row)
+            replayed = replay.Replayed(Book(method=method, capacity=replay.room(0)), genesis, None)
+            session = self._opened(row, genesis, replayed, fence, lock)
             undo.pop_all()
         return session
 
@@ -286,17 +287,20 @@ class Journal:
                 with self._write():
                     fence = leases.pass_lease(self.connection, row["scope"], session_id, self.clock())
                     self.at("lease")
-            session = self._opened(row, self._replay(session_id, row, None, True), fence, lock)
+            genesis = chain.genesis(row)
+            session = self._opened(row, genesis, self._replay(row, genesis, None, True), fence, lock)
             undo.pop_all()
         return session
 
-    def _opened(self, row: dict[str, Any], replayed: replay.Replayed, fence: int, lock: FileLock | None) -> Session:
-        session = Session(self, row, replayed, fence, lock)
+    def _opened(
+        self, row: dict[str, Any], genesis: bytes, replayed: replay.Replayed, fence: int, lock: FileLock | None
+    ) -> Session:
+        session = Session(self, row, genesis, replayed, fence, lock)
         with self.turn():
             # The process before may have died between a commit and its mark.
             if replay.last_seq(self.connection, session.id) == replayed.book.seq:
                 self.mark.write(Mark(session.id, replayed.book.seq, replayed.head))
-        session.adopt_tables()
+        session.adopt_tables(replayed.last)
         self._sessions.append(session)
         return session
 
@@ -348,17 +352,18 @@ class Journal:
             JournalError: no such session or event, or the events are not what was recorded.
         """
         row = replay.session_row(self.connection, session_id)
-        return self._replay(session_id, row, upto, verified).book
+        return self._replay(row, chain.genesis(row), upto, verified).book
 
-    def _replay(self, session_id: int, row: dict[str, Any], upto: int | None, verified: bool) -> replay.Replayed:
+    def _replay(self, row: dict[str, Any], genesis: bytes, upto: int | None, verified: bool) -> replay.Replayed:
         """Return the book from the newest usable snapshot and the events after it, or from all events."""
+        session_id = int(row["id"])
         with self.reading():
             last = replay.last_seq(self.connection, session_id)
             if upto is not None and not 0 <= upto <= last:
                 raise JournalError(f"session {session_id} has events 1..{last}; there is no state after event {upto}")
             goal = last if upto is None else upto
             loaded, _ = snapshots.load(self.connection, self.path, session_id, goal)
-            book, head = loaded or (Book(method=Method(row["method"]), capacity=replay.room(goal)), chain.genesis(row))
+            book, head = loaded or (Book(method=Method(row["method"]), capacity=replay.room(goal)), genesis)
             replayed = replay.extend(self.connection, session_id, book, head, goal, verified=verified)
         return replay.require(replayed, session_id)
 

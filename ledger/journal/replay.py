@@ -49,12 +49,16 @@ class Break(NamedTuple):
     reason: str
 
 
+_NONE = np.zeros((0, EVENT_WIDTH), np.int64)
+
+
 class Replayed(NamedTuple):
-    """A book, the hash of its last event, and what was wrong with the rest, if anything."""
+    """A book, the hash of its last event, what was wrong with the rest, if anything, and the events that were read last."""
 
     book: Book
     head: bytes
     broken: Break | None
+    last: NDArray[np.int64] = _NONE
 
 
 def room(events: int) -> Capacity | None:
@@ -116,20 +120,21 @@ def extend(
 
     A break leaves the book at the last event that was good.
     """
+    good = _NONE
     for table, stored in slices(connection, session_id, book.seq, upto):
         wrong = chain.first_break(head, table, stored) if verified else -1
-        good = table if wrong < 0 else table[:wrong]
+        good = np.ascontiguousarray((table if wrong < 0 else table[:wrong])[:, -EVENT_WIDTH:])
         start = book.seq
-        done = core.apply_all(book, np.ascontiguousarray(good[:, -EVENT_WIDTH:]))
+        done = core.apply_all(book, good)
         head = stored[(done - 1) * chain.HASH_BYTES : done * chain.HASH_BYTES] if done else head
         if done < len(good):
-            outcome = core.apply(book, np.ascontiguousarray(good[done, -EVENT_WIDTH:]))
+            outcome = core.apply(book, good[done])
             return Replayed(book, head, Break(start + done + 1, f"is stored as applied and replays as {Outcome(outcome).name}"))
         if wrong >= 0:
             return Replayed(book, head, Break(start + wrong + 1, "does not match its hash"))
     if book.seq != upto:
         return Replayed(book, head, Break(book.seq + 1, "is missing"))
-    return Replayed(book, head, None)
+    return Replayed(book, head, None, good)
 
 
 def require(replayed: Replayed, session_id: int) -> Replayed:

@@ -17,7 +17,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Any
+import weakref
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,6 @@ from ledger.book import EVENT_COLUMNS, EVENT_WIDTH, Book, Capacity, Row
 from ledger.core import Decision
 from ledger.journal import projection, replay, snapshots
 from ledger.journal.days import zone_of
-from ledger.journal.store import chain
 from ledger.journal.errors import JournalError, JournalHalted
 from ledger.journal.store.locks import FileLock
 from ledger.journal.names import Names
@@ -45,21 +45,26 @@ POINTS = (
 )  # fmt: skip
 NOTHING = Capacity(1, 1, 1, 1, 1, 1)
 """The room of a book that nobody will ask."""
+_INT64, _ROW_SHAPE = np.dtype(np.int64), (EVENT_WIDTH,)
+_APPLIED, _AT_TARGET = Outcome.APPLIED, Outcome.AT_TARGET
 JOINED_MAX = 65_536
 """Characters of a message to which no further line is joined: joining copies it."""
+
+
+_open: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
 class Session:
     """One book and its events. Made by `Journal.begin` and `Journal.resume`; used by one thread."""
 
     def __init__(
-        self, journal: Journal, row: dict[str, Any], replayed: replay.Replayed, fence: int, lock: FileLock | None
+        self, journal: Journal, row: dict[str, Any], genesis: bytes, replayed: replay.Replayed, fence: int, lock: FileLock | None
     ) -> None:
         self.id = int(row["id"])
         self.scope, self.exclusive = str(row["scope"]), bool(row["exclusive"])
         self._journal, self._fence, self._lock = journal, fence, lock
         self._book, self._head = replayed.book, replayed.head
-        self._names = Names(self.id, chain.genesis(row))
+        self._names = Names(self.id, genesis)
         self._names.load(journal.connection)
         self._tables = Tables(self.id, _symbols(journal.connection, self.id, self._names), zone_of(json.loads(row["config"])))
         self._raw: list[tuple[int, str, str]] = []
@@ -67,13 +72,15 @@ class Session:
         """Messages that are stored, -1 before anybody asked."""
         self._stopped = ""
         self._pid = os.getpid()
+        _open.add(self)
 
     # What the book says, and its answers to events.
 
     @property
     def book(self) -> Book:
         """The book after the last recorded event; read it, and let only `record` change it."""
-        self._require_alive()
+        if self._stopped:
+            self._refuse()
         return self._book
 
     def record(self, event: Row) -> Outcome:
@@ -85,10 +92,10 @@ class Session:
             JournalHalted: a write failed; the event may or may not be stored, open the session again to know.
             JournalLocked: the database was busy for too long; nothing happened.
         """
-        _require_events(event, 1)
+        _require_event(event)
         with self._transaction() as write:
             outcome = core.apply(self._book, event)
-            if outcome == Outcome.APPLIED:
+            if outcome is _APPLIED:
                 write.one(event)
         return outcome
 
@@ -98,13 +105,13 @@ class Session:
         Returns:
             The decision; its event is the stored CLAIM or REFUSED. AT_TARGET is no news and is not stored.
         """
-        _require_events(signal, 1)
+        _require_event(signal)
         with self._transaction() as write:
             decision = core.decide(self._book, signal)
             self._journal.at("claim")
-            if decision.outcome != Outcome.AT_TARGET:
+            if decision.outcome is not _AT_TARGET:
                 outcome = core.apply(self._book, decision.event)
-                if outcome != Outcome.APPLIED:
+                if outcome is not _APPLIED:
                     raise JournalError(f"decide answered {decision.outcome.name} and apply {outcome.name} for one book")
                 write.one(decision.event)
         return decision
@@ -115,7 +122,8 @@ class Session:
         Raises:
             JournalError: naming the first row that is not APPLIED; nothing is stored and the session goes on.
         """
-        _require_events(events, 2)
+        if events.ndim != 2 or events.dtype != _INT64 or events.shape[1] != EVENT_WIDTH:
+            raise _no_events(events, f"n, {EVENT_WIDTH}")
         events = np.ascontiguousarray(events)
         with self._transaction() as write:
             after = self._book.copy()
@@ -301,23 +309,32 @@ class Session:
 
     # How a write goes.
 
-    def adopt_tables(self) -> None:
-        """Take the tables over; a process that died may have left events that are in the event table only."""
+    def adopt_tables(self, last: NDArray[np.int64]) -> None:
+        """Take the tables over; a process that died may have left events that are in the event table only.
+
+        Args:
+            last: int64[n, EVENT_WIDTH], the events that were replayed last: as a rule the missing ones are among them.
+        """
         connection, seq = self._journal.connection, self._book.seq
         sql = "SELECT coalesce(max(seq), 0) FROM account WHERE session_id = ?"
         upto = int(connection.execute(sql, (self.id,)).fetchone()[0])
         if not self.exclusive or upto == seq:
             self._tables.are(self._book.arena)
             return
-        slices = [table[:, -EVENT_WIDTH:] for table, _ in replay.slices(connection, self.id, upto, seq)]
-        self._tables.recover(connection, np.concatenate(slices))
+        missing, late = seq - upto, last
+        if not 0 < missing <= len(last):
+            late = np.concatenate([table[:, -EVENT_WIDTH:] for table, _ in replay.slices(connection, self.id, upto, seq)])
+        self._tables.recover(connection, late[-missing:])
         self.project()
 
     def _require_alive(self) -> None:
         if self._stopped:
-            raise JournalHalted(f"session {self.id} is halted: {self._stopped}; open it again with Journal.resume")
+            self._refuse()
+
+    def _refuse(self) -> NoReturn:
         if self._pid != os.getpid():
             raise JournalHalted(f"session {self.id} belongs to pid {self._pid}: a forked process opens a journal of its own")
+        raise JournalHalted(f"session {self.id} is halted: {self._stopped}; open it again with Journal.resume")
 
     def _transaction(self) -> Transaction:
         """Return a write: all of it becomes durable, or nothing was stored, or the session halts."""
@@ -346,11 +363,24 @@ def _symbols(connection: sqlite3.Connection, session_id: int, names: Names) -> d
     return {number: names.text(ref) for number, ref in connection.execute(sql, (session_id,)).fetchall()}
 
 
-def _require_events(events: NDArray[np.int64], dimensions: int) -> None:
-    if events.dtype != np.int64 or events.ndim != dimensions or events.shape[-1] != EVENT_WIDTH:
-        wanted = f"int64[{EVENT_WIDTH}]" if dimensions == 1 else f"int64[n, {EVENT_WIDTH}]"
-        raise TypeError(f"expected {wanted}, not {events.dtype}{list(events.shape)}; ledger.book.event() makes a row")
+def _require_event(event: Row) -> None:
+    if event.dtype != _INT64 or event.shape != _ROW_SHAPE:
+        raise _no_events(event, str(EVENT_WIDTH))
+
+
+def _no_events(events: NDArray[np.int64], shape: str) -> TypeError:
+    return TypeError(f"expected int64[{shape}], not {events.dtype}{list(events.shape)}; ledger.book.event() makes a row")
 
 
 def _describe(event: Row) -> str:
     return ", ".join(f"{name}={value}" for name, value in zip(EVENT_COLUMNS, event.tolist(), strict=True) if value)
+
+
+def _stop_in_child() -> None:
+    """Let a forked process use none of its parent's sessions; each use would otherwise ask the system who it is."""
+    for session in list(_open):
+        session._stopped = session._stopped or "it belongs to another process"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_stop_in_child)

@@ -43,6 +43,8 @@ _FILL, _COMMISSION, _SPLIT, _MARK = (int(k) for k in (EventKind.FILL, EventKind.
 _CLAIM, _REFUSED, _UNKNOWN = int(EventKind.CLAIM), int(EventKind.REFUSED), int(EventKind.UNKNOWN)
 _LIMIT, _MARGIN, _AVERAGE = int(EventKind.LIMIT), int(Limit.SHORT_MARGIN_BPS), int(Method.AVERAGE)
 _MONEY_KINDS = frozenset((_FILL, _COMMISSION, _SPLIT, int(EventKind.ADJUST_POSITION)))
+_COUNT = "(SELECT coalesce(max(number) + 1, {}) FROM {} WHERE session_id = :session)"
+_STORED_COUNTS = " ".join(("SELECT", ", ".join(_COUNT.format(int(table is INSTRUMENT), table.name) for table in TABLES)))
 _COUNTS = np.array([3 * table.section + 2 for table in TABLES])
 
 
@@ -67,9 +69,10 @@ class Tables:
         """Return how many events wait for their rows."""
         return len(self._late)
 
-    def note(self, event: list[int]) -> None:
-        """Remember an event that was applied and stored."""
+    def note(self, event: list[int]) -> int:
+        """Remember an event that was applied and stored; return how many wait for their rows."""
         self._late.append(event)
+        return len(self._late)
 
     def are(self, arena: Arena) -> None:
         """Take it that the tables say what this book says."""
@@ -127,12 +130,7 @@ def _written(arena: Arena) -> Written:
 
 def _stored_counts(connection: sqlite3.Connection, session_id: int) -> tuple[int, ...]:
     """Return how many rows of each table are written; the book's instruments are numbered from 1."""
-    counts = []
-    for table in TABLES:
-        least = 0 if table is INSTRUMENT else -1
-        sql = " ".join(("SELECT coalesce(max(number), ?) FROM", table.name, "WHERE session_id = ?"))
-        counts.append(1 + int(connection.execute(sql, (least, session_id)).fetchone()[0]))
-    return tuple(counts)
+    return tuple(connection.execute(_STORED_COUNTS, {"session": session_id}).fetchone())
 
 
 def touched(arena: Arena, events: Events, written: Written) -> Touched:

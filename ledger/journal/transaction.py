@@ -140,16 +140,16 @@ class Transaction:
 
     def one(self, event: Row) -> None:
         """Insert an event that the book has taken; the other tables follow now or later."""
-        s, at = self._session, self._journal.at
-        at("apply")
-        seq, now, line = s._book.seq, self._journal.clock(), event.tolist()
-        head = chain.event_hash(s._head, s.id, seq, s._fence, now, line)
-        self._journal.connection.execute(_INSERT, (s.id, seq, s._fence, now, *line, head))
-        at("insert")
+        s, journal = self._session, self._journal
+        journal.at("apply")
+        line: list[int] = event.tolist()
+        place = (s.id, s._book.seq, s._fence, journal.clock())
+        head = chain.event_hash(s._head, place, line)
+        journal.connection.execute(_INSERT, (*place, *line, head))
+        journal.at("insert")
         if line[E_KIND] == _DEFINE:
             s._learn_symbols(event.reshape(1, EVENT_WIDTH))
-        s._tables.note(line)
-        if not s.exclusive or s._tables.behind >= PROJECT_EVERY:
+        if s._tables.note(line) >= PROJECT_EVERY or not s.exclusive:
             self.project()
         s._head = head
         self.stored = True

@@ -78,7 +78,7 @@ def test_without_the_recovery_at_the_start_rows_would_be_missing_and_verify_says
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     abandon(some(tmp_path / "a.db"))
-    monkeypatch.setattr(Session, "adopt_tables", lambda self: self._tables.are(self._book.arena))
+    monkeypatch.setattr(Session, "adopt_tables", lambda self, _last: self._tables.are(self._book.arena))
     with Journal.open(tmp_path / "a.db") as journal:
         journal.resume(1).record(event(EventKind.DEPOSIT, cash_e8=5, time_ns=2))
     with Journal.read(tmp_path / "a.db") as reader:

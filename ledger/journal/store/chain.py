@@ -33,9 +33,9 @@ def genesis(session_row: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(_as_text(dict(session_row)).encode()).digest()
 
 
-def event_hash(before: bytes, session_id: int, seq: int, fence: int, recorded_ns: int, event: list[int]) -> bytes:
-    """Return the hash of one event, the EVENT_WIDTH integers of its row."""
-    return hashlib.sha256(before + _ROW.pack(session_id, seq, fence, recorded_ns, *event)).digest()
+def event_hash(before: bytes, place: tuple[int, int, int, int], event: list[int]) -> bytes:
+    """Return the hash of one event: where it stands (session_id, seq, fence, recorded_ns), and the EVENT_WIDTH integers of its row."""
+    return hashlib.sha256(before + _ROW.pack(*place, *event)).digest()
 
 
 def canonical(

@@ -20,6 +20,7 @@ from ledger.journal.store.locks import open_private
 
 _SLOT, _BODY = struct.Struct("<8s2q32s24s"), struct.Struct("<8s2q32s")
 _MAGIC = b"onebmark"
+_CAN_PLACE = hasattr(os, "pwrite")
 SYNC_EVERY = 64
 """Commits between two fsyncs of the mark."""
 
@@ -71,7 +72,7 @@ class MarkFile:
         if self._descriptor < 0:
             self._descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT)
         place, slot = (mark.session_id - 1) * _SLOT.size, _pack(mark)
-        if hasattr(os, "pwrite"):
+        if _CAN_PLACE:
             os.pwrite(self._descriptor, slot, place)
         else:
             os.lseek(self._descriptor, place, os.SEEK_SET)
