@@ -13,7 +13,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import time_ns
 from types import TracebackType
@@ -92,15 +92,16 @@ class Journal:
             JournalForeign: not a journal, or of a release this code does not know.
             JournalShortened: the file ends before its high-water mark; it is not written to.
         """
-        place = Path(path)
+        place = path if isinstance(path, Path) else Path(path)
         cls._refuse_foreign(place)
         files.prepare(place)
         journal = cls(files.connect_writer(place), place, at or _nowhere, clock or time_ns)
         journal.writable = True
-        with ExitStack() as undo:
-            undo.callback(journal.connection.close)
+        try:
             journal._settle(migrations.MIGRATIONS)
-            undo.pop_all()
+        except BaseException:
+            journal.connection.close()
+            raise
         return journal
 
     @staticmethod
@@ -123,13 +124,14 @@ class Journal:
         """Open a journal to look at it; a file that lost its tail can be read, `quarantine` then says so."""
         place = Path(path)
         journal = cls(files.connect_reader(place), place, _nowhere, time_ns)
-        with ExitStack() as undo:
-            undo.callback(journal.connection.close)
+        try:
             if migrations.is_blank(journal.connection):
                 raise JournalError(f"{place} is an empty database: whoever made it did not come to write the schema")
             migrations.check(journal.connection, place)
             journal.quarantine = journal._shortened()
-            undo.pop_all()
+        except BaseException:
+            journal.connection.close()
+            raise
         return journal
 
     def __enter__(self) -> Self:
@@ -238,8 +240,7 @@ class Journal:
         zone_of(config)
         owned = kind == "paper" if exclusive is None else exclusive
         row = self._session_row(kind, scope, owned, config, method, parent or 0, seed)
-        with ExitStack() as undo:
-            lock = self._lock(scope, undo) if owned else None
+        with self._locked(scope) if owned else nullcontext() as lock:
             try:
                 with self._write():
                     row["id"] = self.connection.execute("SELECT coalesce(max(id), 0) + 1 FROM session").fetchone()[0]
@@ -251,9 +252,7 @@ class Journal:
                 raise JournalError(f"no {kind} session of {scope}: {error}; resume that one, or end it") from error
             genesis = chain.genesis(row)
             replayed = replay.Replayed(Book(method=method, capacity=replay.room(0)), genesis, None)
-            session = self._opened(row, genesis, replayed, fence, lock)
-            undo.pop_all()
-        return session
+            return self._opened(row, genesis, replayed, fence, lock)
 
     def _session_row(
         self, kind: str, scope: str, exclusive: bool, config: Mapping[str, Any], method: Method, parent: int, seed: int
@@ -280,21 +279,16 @@ class Journal:
             raise JournalError(f"session {session_id} was begun as {word} and stays so; leave out `exclusive`")
         if self.connection.execute("SELECT 1 FROM session_end WHERE session_id = ?", (session_id,)).fetchone():
             raise JournalError(f"session {session_id} has ended and takes no event; begin a new one with parent={session_id}")
-        with ExitStack() as undo:
-            lock, fence = None, 0
+        with self._locked(row["scope"]) if owned else nullcontext() as lock:
+            fence = 0
             if owned:
-                lock = self._lock(row["scope"], undo)
                 with self._write():
                     fence = leases.pass_lease(self.connection, row["scope"], session_id, self.clock())
                     self.at("lease")
             genesis = chain.genesis(row)
-            session = self._opened(row, genesis, self._replay(row, genesis, None, True), fence, lock)
-            undo.pop_all()
-        return session
+            return self._opened(row, genesis, self._replay(row, genesis, None, True), fence, lock)
 
-    def _opened(
-        self, row: dict[str, Any], genesis: bytes, replayed: replay.Replayed, fence: int, lock: FileLock | None
-    ) -> Session:
+    def _opened(self, row: dict[str, Any], genesis: bytes, replayed: replay.Replayed, fence: int, lock: FileLock | None) -> Session:
         session = Session(self, row, genesis, replayed, fence, lock)
         with self.turn():
             # The process before may have died between a commit and its mark.
@@ -304,11 +298,16 @@ class Journal:
         self._sessions.append(session)
         return session
 
-    def _lock(self, scope: str, undo: ExitStack) -> FileLock:
+    @contextmanager
+    def _locked(self, scope: str) -> Iterator[FileLock | None]:
+        """Take the lock of an account; give it back if the block fails, else it is the session's."""
         lock = leases.lock_account(self.path, scope, self.connection)
-        undo.callback(lock.release)
-        self.at("lease-lock")
-        return lock
+        try:
+            self.at("lease-lock")
+            yield lock
+        except BaseException:
+            lock.release()
+            raise
 
     @contextmanager
     def _write(self) -> Iterator[None]:

@@ -1,16 +1,16 @@
 """Reading events back: rows to integers, integers to a book, the chain checked on the way.
 
 Theory of operation. Events are read in slices, in one read transaction, so that a
-million of them need no more memory than the book itself. The integers and the
-hashes come from two cursors: numpy takes the integers as one flat stream, which is
-a third faster than building row tuples. `seq` is not read at all: rows are numbered
-as they come, and since the hash covers the number, a gap breaks the chain.
+million of them need no more memory than the book itself. Rows are packed into their
+canonical bytes as they come: the chain hashes those, and numpy takes them as the table
+without a copy. `seq` is not read at all: rows are numbered as they come, and since the
+hash covers the number, a gap breaks the chain.
 """
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
+import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -28,18 +28,16 @@ SESSION_COLUMNS = (
     "id", "kind", "scope", "exclusive", "parent", "started_ns", "pid", "host", "boot_id", "git_sha", "dirty",
     "source_hash", "config_hash", "config", "versions", "seed", "method", "book_version",
 )  # fmt: skip
-_STORED = 2 + EVENT_WIDTH
-_PLAIN, _METHODS = (int, str), frozenset(Method)
+_PLAIN, _METHODS = frozenset((int, str)), frozenset(Method)
 _SESSION = (
     "SELECT id, kind, scope, exclusive, parent, started_ns, pid, host, boot_id, git_sha, dirty, source_hash, config_hash,"
     " config, versions, seed, method, book_version FROM session WHERE id = ?"
 )
 _EVENTS = (
     "SELECT fence, recorded_ns, time_ns, kind, key, instrument, side, qty_lots, price_ticks, cash_e8, fee_e8, exec_id,"
-    " revision, target_lots, order_type, flags, stop_ticks, take_ticks, trail_ticks, parent, reason, ref"
+    " revision, target_lots, order_type, flags, stop_ticks, take_ticks, trail_ticks, parent, reason, ref, hash"
     " FROM event WHERE session_id = ? AND seq > ? AND seq <= ? ORDER BY seq"
 )
-_HASHES = "SELECT hash FROM event WHERE session_id = ? AND seq > ? AND seq <= ? ORDER BY seq"
 
 
 class Break(NamedTuple):
@@ -63,7 +61,7 @@ class Replayed(NamedTuple):
 
 def room(events: int) -> Capacity | None:
     """Return the room a book is opened with: little for few events, because fresh pages cost more than replaying those does."""
-    return Capacity(orders=64, entries=64, lots=64, allocs=128) if events < 64 else None
+    return Capacity(orders=32, entries=64, lots=32, allocs=64) if events < 64 else None
 
 
 def session_row(connection: sqlite3.Connection, session_id: int) -> dict[str, Any]:
@@ -76,7 +74,7 @@ def session_row(connection: sqlite3.Connection, session_id: int) -> dict[str, An
     if found is None:
         raise JournalError(f"the journal has no session {session_id}; Journal.sessions() lists those it has")
     row = dict(zip(SESSION_COLUMNS, found, strict=True))
-    if not all(type(value) in _PLAIN for value in found) or row["method"] not in _METHODS:
+    if not _PLAIN.issuperset(map(type, found)) or row["method"] not in _METHODS:
         raise JournalError(f"the row of session {session_id} cannot be read: the file is damaged; restore a backup")
     return row
 
@@ -98,19 +96,17 @@ def slices(
     """Yield (canonical rows int64[n, CANONICAL_WIDTH], their stored hashes) of the events after < seq <= upto."""
     for start in range(after, upto, SLICE):
         bounds = (session_id, start, min(start + SLICE, upto))
-        stream = itertools.chain.from_iterable(connection.execute(_EVENTS, bounds))
+        packed, stored = bytearray(), bytearray()
         try:
-            read = np.fromiter(stream, np.int64)
-            stored = b"".join(line[0] for line in connection.execute(_HASHES, bounds))
-        except (TypeError, ValueError, OverflowError) as error:
+            for seq, line in enumerate(connection.execute(_EVENTS, bounds), start + 1):
+                packed += chain.pack(session_id, seq, *line[:-1])
+                stored += line[-1]
+        except (TypeError, ValueError, OverflowError, struct.error) as error:
             raise JournalError(
                 f"events {start + 1} to {bounds[2]} of session {session_id} hold something that is no event ({error}): the file is "
                 "damaged; look at Journal.verify, and restore a backup"
             ) from error
-        table = np.empty((len(read) // _STORED, chain.CANONICAL_WIDTH), np.dtype("<i8"))
-        table[:, 0], table[:, 1] = session_id, np.arange(start + 1, start + 1 + len(table))
-        table[:, 2:] = read.reshape(-1, _STORED)
-        yield table, stored
+        yield np.frombuffer(packed, "<i8").reshape(-1, chain.CANONICAL_WIDTH), bytes(stored)
 
 
 def extend(

@@ -93,7 +93,7 @@ class Session:
             JournalLocked: the database was busy for too long; nothing happened.
         """
         _require_event(event)
-        with self._transaction() as write:
+        with Transaction(self) as write:
             outcome = core.apply(self._book, event)
             if outcome is _APPLIED:
                 write.one(event)
@@ -106,7 +106,7 @@ class Session:
             The decision; its event is the stored CLAIM or REFUSED. AT_TARGET is no news and is not stored.
         """
         _require_event(signal)
-        with self._transaction() as write:
+        with Transaction(self) as write:
             decision = core.decide(self._book, signal)
             self._journal.at("claim")
             if decision.outcome is not _AT_TARGET:
@@ -125,7 +125,7 @@ class Session:
         if events.ndim != 2 or events.dtype != _INT64 or events.shape[1] != EVENT_WIDTH:
             raise _no_events(events, f"n, {EVENT_WIDTH}")
         events = np.ascontiguousarray(events)
-        with self._transaction() as write:
+        with Transaction(self) as write:
             after = self._book.copy()
             done = core.apply_all(after, events)
             if done == len(events) and done > 0:
@@ -146,7 +146,7 @@ class Session:
         if rows.dtype != np.int64 or rows.ndim != 2 or rows.shape[1] != 5:
             raise TypeError(f"valuations are int64[n, 5], not {rows.dtype}{list(rows.shape)}")
         connection = self._journal.connection
-        with self._transaction() as write:
+        with Transaction(self) as write:
             last = connection.execute("SELECT max(number) FROM valuation WHERE session_id = ?", (self.id,)).fetchone()[0]
             connection.executemany(
                 "INSERT INTO valuation (session_id, number, time_ns, day, cash_e8, positions_e8, equity_e8, unmarked)"
@@ -170,7 +170,7 @@ class Session:
         if self.exclusive:
             return [self._names.number(text) or self._names.add(text) for text in texts]
         if not all(map(self._names.number, texts)):
-            with self._transaction() as write:
+            with Transaction(self) as write:
                 self._names.load(self._journal.connection)
                 for text in texts:
                     self._names.number(text) or self._names.add(text)
@@ -221,7 +221,7 @@ class Session:
 
     def flush(self) -> None:
         """Make what `keep` took durable now, without an event."""
-        with self._transaction():
+        with Transaction(self):
             pass
 
     def kept(self, source: str = "") -> list[tuple[int, str, str]]:
@@ -247,7 +247,7 @@ class Session:
         if seq == 0:
             return
         written = snapshots.write_file(self._journal.path, self.id, book, self._journal.at)
-        with self._transaction() as write:
+        with Transaction(self) as write:
             write.project()
             old = snapshots.write_row(self._journal.connection, self.id, seq, head, written)
             write.stored = True
@@ -263,7 +263,7 @@ class Session:
         """Bring the tables that views read up to the last event; a runner calls this when it has nothing else to do."""
         self._require_alive()
         if self._tables.behind:
-            with self._transaction() as write:
+            with Transaction(self) as write:
                 write.project()
 
     def heartbeat(self) -> None:
@@ -272,7 +272,7 @@ class Session:
         Raises:
             JournalHalted: the account belongs to somebody else now.
         """
-        with self._transaction() as write:
+        with Transaction(self) as write:
             write.project()
             found = self._journal.connection.execute(
                 "UPDATE lease SET heartbeat_ns = ? WHERE scope = ? AND fence = ? AND session_id = ?",
@@ -284,7 +284,7 @@ class Session:
 
     def end(self, status: str = "done") -> None:
         """Seal the session with its book's digest: it takes no further event. Then close it."""
-        with self._transaction() as write:
+        with Transaction(self) as write:
             write.project()
             self._journal.connection.execute(
                 "INSERT INTO session_end (session_id, ended_ns, status, events, digest) VALUES (?, ?, ?, ?, ?)",
@@ -335,10 +335,6 @@ class Session:
         if self._pid != os.getpid():
             raise JournalHalted(f"session {self.id} belongs to pid {self._pid}: a forked process opens a journal of its own")
         raise JournalHalted(f"session {self.id} is halted: {self._stopped}; open it again with Journal.resume")
-
-    def _transaction(self) -> Transaction:
-        """Return a write: all of it becomes durable, or nothing was stored, or the session halts."""
-        return Transaction(self)
 
     def _halt(self, error: BaseException) -> None:
         """Throw memory away; what is on the disk counts."""

@@ -51,7 +51,8 @@ class Transaction:
         """Whether there is anything to commit."""
 
     def __enter__(self) -> Self:
-        self._session._require_alive()
+        if self._session._stopped:
+            self._session._refuse()
         self._journal.at("record")
         self._journal.take_turn()
         try:
@@ -62,18 +63,20 @@ class Transaction:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is None:
-            try:
-                self._finish()
-            except BaseException as failed:
-                self._leave(failed)
-                raise
-        self._leave(error)
-
-    def _leave(self, error: BaseException | None) -> None:
-        """Give the turn back; halt the session when something went wrong."""
+        if error is not None:
+            self._leave(error)
+            return
         try:
-            if error is None or (isinstance(error, JournalLocked) and not self._begun):
+            self._finish()
+        except BaseException as failed:
+            self._leave(failed)
+            raise
+        self._journal.give_turn()
+
+    def _leave(self, error: BaseException) -> None:
+        """Give the turn back after something went wrong, and halt the session."""
+        try:
+            if isinstance(error, JournalLocked) and not self._begun:
                 return
             self._session._halt(error)
             if isinstance(error, Exception):

@@ -25,7 +25,8 @@ CANONICAL_WIDTH = 4 + EVENT_WIDTH
 CANONICAL_BYTES = 8 * CANONICAL_WIDTH
 HASH_BYTES = 32
 _as_text = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
-_ROW = struct.Struct(f"<{CANONICAL_WIDTH}q")
+pack = struct.Struct(f"<{CANONICAL_WIDTH}q").pack
+"""Return the canonical bytes of an event, given its integers."""
 
 
 def genesis(session_row: Mapping[str, Any]) -> bytes:
@@ -35,7 +36,7 @@ def genesis(session_row: Mapping[str, Any]) -> bytes:
 
 def event_hash(before: bytes, place: tuple[int, int, int, int], event: list[int]) -> bytes:
     """Return the hash of one event: where it stands (session_id, seq, fence, recorded_ns), and the EVENT_WIDTH integers of its row."""
-    return hashlib.sha256(before + _ROW.pack(*place, *event)).digest()
+    return hashlib.sha256(before + pack(*place, *event)).digest()
 
 
 def canonical(

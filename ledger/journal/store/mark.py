@@ -41,7 +41,8 @@ def _pack(mark: Mark) -> bytes:
 def read_marks(path: Path) -> tuple[list[Mark], list[int]]:
     """Return the marks of a file, and the numbers of slots that are unreadable; both empty when there is no file."""
     try:
-        content = path.read_bytes()
+        with path.open("rb", buffering=0) as file:
+            content = file.readall()
     except FileNotFoundError:
         return [], []
     good: list[Mark] = []
