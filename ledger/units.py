@@ -20,7 +20,7 @@ be noticed afterwards. Positions and orders are within +-QTY_MAX = 2**60 lots.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 import numpy as np
 from numba.extending import overload
@@ -40,6 +40,9 @@ _U0, _U1, _U32 = np.uint64(0), np.uint64(1), np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
 _BASE = np.uint64(1 << 32)
 _I64 = np.uint64(INT64_MAX)
+
+
+_EXACT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
 
 
 class UnitError(ValueError):
@@ -194,9 +197,8 @@ def _decimal(value: int | str | Decimal, what: str) -> Decimal:
 
 
 def _shifted(number: Decimal, exp: int) -> Decimal:
-    """Return number * 10**exp exactly; Decimal.scaleb would round to the precision of the caller's context."""
-    sign, digits, exponent = number.as_tuple()
-    return Decimal((sign, digits, int(exponent) + exp))
+    """Return number * 10**exp exactly: the caller's context, which could round it, has no say."""
+    return number.scaleb(exp, _EXACT)
 
 
 def to_grid(value: int | str | Decimal, exp: int, what: str = "amount") -> int:
