@@ -40,9 +40,8 @@ _U0, _U1, _U32 = np.uint64(0), np.uint64(1), np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
 _BASE = np.uint64(1 << 32)
 _I64 = np.uint64(INT64_MAX)
-
-
-_EXACT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""Where nothing is rounded; a thread's own context keeps 28 digits."""
 
 
 class UnitError(ValueError):
@@ -197,7 +196,7 @@ def _decimal(value: int | str | Decimal, what: str) -> Decimal:
 
 
 def _shifted(number: Decimal, exp: int) -> Decimal:
-    """Return number * 10**exp exactly: the caller's context, which could round it, has no say."""
+    """Return number * 10**exp exactly."""
     return number.scaleb(exp, _EXACT)
 
 
@@ -209,18 +208,20 @@ def to_grid(value: int | str | Decimal, exp: int, what: str = "amount") -> int:
     Raises:
         UnitError: not a number, not on the grid, or beyond +-(2**62 - 1) units.
     """
-    scaled = _shifted(_decimal(value, what), exp)
-    if scaled.adjusted() > 19:
+    number = _decimal(value, what)
+    if number.adjusted() + exp > 19:
         raise UnitError(f"{what} {value} is beyond the range of int64 at 10^-{exp}")
+    scaled = _shifted(number, exp)
     whole = scaled.to_integral_value(rounding=ROUND_HALF_EVEN)
     if whole != scaled:
         raise UnitError(
             f"{what} {value} is not a multiple of {Decimal(1).scaleb(-exp):f}; "
             "round it first or give the instrument a finer exponent"
         )
-    if abs(whole) > AMOUNT_MAX:
+    units = int(whole)
+    if abs(units) > AMOUNT_MAX:
         raise UnitError(f"{what} {value} is beyond +-(2^62 - 1) units of 10^-{exp}")
-    return int(whole)
+    return units
 
 
 def from_broker(value: float, exp: int, what: str = "price") -> int:

@@ -105,6 +105,45 @@ def test_a_number_between_two_grid_points_is_refused_however_close(units: int, e
         to_grid(whole + "0" * zeros + str(tail), exp)
 
 
+DECIMALS = st.builds(
+    lambda sign, digits, exponent: Decimal((sign, digits, exponent)),
+    st.integers(0, 1), st.lists(st.integers(0, 9), min_size=1, max_size=60).map(tuple), st.integers(-70, 30) | st.integers(-(10**17), 10**17),
+)  # fmt: skip
+
+
+def on_grid(number: Decimal, exp: int) -> int | str:
+    """Return units or why there are none, by the digits: the slow way to shift a point."""
+    sign, digits, exponent = number.as_tuple()
+    scaled = Decimal((sign, digits, int(exponent) + exp))
+    if scaled.adjusted() > 19:
+        return "beyond the range"
+    if scaled.to_integral_value() != scaled:
+        return "is not a multiple"
+    return "is beyond" if abs(scaled) > AMOUNT_MAX else int(scaled)
+
+
+@given(number=DECIMALS, exp=st.integers(0, 8), prec=st.integers(1, 40))
+@example(number=Decimal("-0E-99999999999"), exp=8, prec=28)
+@example(number=Decimal(AMOUNT_MAX), exp=0, prec=5)
+@example(number=Decimal("46116860184.27387903"), exp=8, prec=28)
+@example(number=Decimal("46116860184.27387904"), exp=8, prec=28)
+def test_the_grid_is_that_of_the_digits_whatever_the_callers_context(number: Decimal, exp: int, prec: int) -> None:
+    expected = on_grid(number, exp)
+    with localcontext() as context:
+        context.prec = prec
+        if isinstance(expected, int):
+            assert to_grid(number, exp) == expected
+        else:
+            with pytest.raises(UnitError, match=expected):
+                to_grid(number, exp)
+
+
+@pytest.mark.parametrize("text", ["1E+999999999999999999", "-9.9E+999999999999999995", "0E+999999999999999999"])
+def test_a_number_at_the_end_of_what_decimals_can_say_is_beyond_the_range(text: str) -> None:
+    with pytest.raises(UnitError, match="beyond the range"):
+        to_grid(text, 8)
+
+
 def test_the_callers_decimal_context_does_not_change_a_number() -> None:
     with localcontext() as context:
         context.prec = 4
