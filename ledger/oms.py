@@ -23,20 +23,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.book import (
-    E_KEY, E_TARGET, E_TIME, I_LIVE_FIRST, I_POSITION, N_FLAGS, N_INSTRUMENT, O_FILLED, O_FLAGS, O_INSTRUMENT, O_KEY, O_NEXT, O_PARENT,
-    O_PRICE, O_QTY, O_SIDE, O_STATUS, O_STOP, O_TAKE, O_TRAIL, O_TYPE, S_IDS, S_KEYS, Book, Row, event, find,
+    E_INSTRUMENT, E_KEY, E_TARGET, E_TIME, I_LIVE_FIRST, I_POSITION, N_FLAGS, N_INSTRUMENT, O_FILLED, O_FLAGS, O_INSTRUMENT, O_KEY,
+    O_NEXT, O_PARENT, O_PRICE, O_QTY, O_SIDE, O_STATUS, O_STOP, O_TAKE, O_TRAIL, O_TYPE, S_IDS, S_KEYS, Book, Row, event, find,
 )  # fmt: skip
 from ledger.book import ORDER_WIDTH, S_ENTRY, S_ORDER, Arena, row, used
 from ledger.core import Decision
 from ledger.kernel import jit
-from ledger.keys import split_exec_id, unpack
+from ledger.keys import split_exec_id
 from ledger.port import Absent, Acknowledged, Alert, Cancel, Charged, Effect, Ended, Executed, Query, Report, Submit
 from ledger.vocabulary import EntryFlag, EventKind, Gate, OrderFlag, OrderStatus, Outcome, Side
 
 # Plain integers: looking a member of an enum up costs more than comparing with it.
 _CLAIMED, _SENDING, _UNKNOWN = int(OrderStatus.CLAIMED), int(OrderStatus.SENDING), int(OrderStatus.UNKNOWN)
+_OPENING, _WISHED = int(OrderFlag.OPENING), int(OrderFlag.PYRAMID | OrderFlag.GTC | OrderFlag.OUTSIDE_RTH)
 _SURPRISES = (EntryFlag.LATE, EntryFlag.OVERFILL, EntryFlag.FOREIGN)
 _SURPRISING = sum(int(flag) for flag in _SURPRISES)
+_APPLIED = int(Outcome.APPLIED)
+_TAKEN = (Outcome.APPLIED, Outcome.DUPLICATE, Outcome.SUPERSEDED)
 BLOCKED_TWICE = frozenset({Outcome.DUP_KEY, Outcome.KEY_CONFLICT, Outcome.LIVE_ENTRY})
 
 
@@ -57,17 +60,9 @@ class Ledger(Protocol):
         """Return the number of a text, a new one when it was never seen."""
 
 
-def live_orders(book: Book) -> NDArray[np.int64]:
-    """Return a copy of the orders that are not closed, int64[n, width], oldest first; a book of years has few of them."""
-    orders = book.orders
-    status = orders[:, O_STATUS]
-    found: NDArray[np.int64] = orders[(status >= _CLAIMED) & (status <= _UNKNOWN)]
-    return found
-
-
 @jit
-def _keys_of_live(a: Arena, least: int) -> NDArray[np.int64]:
-    """Return the keys int64[n] of the orders whose status is from `least` to UNKNOWN, oldest first."""
+def _live_column(a: Arena, column: int, least: int) -> NDArray[np.int64]:
+    """Return a column int64[n] of the orders whose status is from `least` to UNKNOWN, oldest first."""
     orders, count = row(a, S_ORDER, 0), 0
     for number in range(used(a, S_ORDER)):
         status = a[orders + number * ORDER_WIDTH + O_STATUS]
@@ -77,14 +72,34 @@ def _keys_of_live(a: Arena, least: int) -> NDArray[np.int64]:
         order = orders + number * ORDER_WIDTH
         if least <= a[order + O_STATUS] <= _UNKNOWN:
             count -= 1
-            found[len(found) - 1 - count] = a[order + O_KEY]
+            found[len(found) - 1 - count] = a[order + column]
+    return found
+
+
+def of_live(book: Book, column: int, least: int = _CLAIMED) -> list[int]:
+    """Return a column of the orders that are not closed, oldest first; of those from a status on. A book of years has few."""
+    found: list[int] = _live_column(book.arena, column, least).tolist()
     return found
 
 
 def live_keys(book: Book, least: int = _CLAIMED) -> list[int]:
     """Return the keys of the orders that are not closed, oldest first; of those from a status on."""
-    keys: list[int] = _keys_of_live(book.arena, least).tolist()
-    return keys
+    return of_live(book, O_KEY, least)
+
+
+@jit
+def _in_bracket(a: Arena, key: int) -> bool:
+    """Say whether an order hangs on another one, or another one on it."""
+    for number in range(used(a, S_ORDER)):
+        order = row(a, S_ORDER, number)
+        if a[order + O_PARENT] == key or (a[order + O_KEY] == key and a[order + O_PARENT] > 0):
+            return True
+    return False
+
+
+def in_bracket(book: Book, key: int) -> bool:
+    """Say whether an order is a guard that hangs on an entry, or an entry that guards hang on."""
+    return bool(_in_bracket(book.arena, key))
 
 
 class LedgerError(RuntimeError):
@@ -118,7 +133,7 @@ class OrderManager:
         """
         outcome, claim = self._ledger.gate(signal)
         self.answered = outcome
-        if outcome == Outcome.APPLIED:
+        if outcome == _APPLIED:
             return self._send(int(claim[E_KEY]), int(claim[E_TIME]))
         effects: list[Effect] = []
         if outcome in BLOCKED_TWICE:
@@ -129,41 +144,40 @@ class OrderManager:
 
     def _blocked_line(self, signal: Row, outcome: Outcome) -> str:
         """Return the log line people grep for."""
-        number = unpack(int(signal[E_KEY])).instrument
-        position = int(self._ledger.book.instruments[number, I_POSITION])
+        number = int(signal[E_INSTRUMENT])
+        position = self._ledger.book.instruments[number, I_POSITION]
         side = "BUY" if signal[E_TARGET] >= position else "SELL"
         return f"DUPLICATE {side} BLOCKED: {self._symbols.get(number, f'#{number}')} ({outcome.name})"
 
     def _withdraw_entries(self, signal: Row) -> list[Effect]:
         """Cancel live entries that go the other way than the signal now wants."""
-        book, number = self._ledger.book, unpack(int(signal[E_KEY])).instrument
-        wanted = int(signal[E_TARGET]) - int(book.instruments[number, I_POSITION])
+        book = self._ledger.book
+        instrument = book.instruments[signal[E_INSTRUMENT]].tolist()
+        wanted, link = int(signal[E_TARGET]) - instrument[I_POSITION], instrument[I_LIVE_FIRST]
         effects: list[Effect] = []
-        link = int(book.instruments[number, I_LIVE_FIRST])
         while link > 0:
-            order = book.orders[link - 1]
-            link = int(order[O_NEXT])
-            if order[O_FLAGS] & OrderFlag.OPENING and int(order[O_SIDE]) * wanted <= 0:
-                effects += self.cancel(int(order[O_KEY]), int(signal[E_TIME]))
+            order = book.orders[link - 1].tolist()
+            link = order[O_NEXT]
+            if order[O_FLAGS] & _OPENING and order[O_SIDE] * wanted <= 0:
+                effects += self.cancel(order[O_KEY], int(signal[E_TIME]))
         return effects
 
     def _send(self, key: int, time_ns: int) -> list[Effect]:
         """Record SENDING, then return the Submit: the only place that makes one."""
         way = self._route(key) if self._route else ""
-        if self._record(EventKind.SENDING, key, time_ns, way) != Outcome.APPLIED:
+        if self._record(EventKind.SENDING, key, time_ns, way) != _APPLIED:
             raise LedgerError(f"order {key} was claimed but may not be sent; its claim must have been recorded twice")
         order = self._order(key)
         return [
             Submit(
-                key, int(order[O_INSTRUMENT]), int(order[O_SIDE]), int(order[O_QTY]), int(order[O_TYPE]), int(order[O_PRICE]),
-                int(order[O_STOP]), int(order[O_TAKE]), int(order[O_TRAIL]), int(order[O_PARENT]),
-                int(order[O_FLAGS]) & (OrderFlag.PYRAMID | OrderFlag.GTC | OrderFlag.OUTSIDE_RTH),
+                key, order[O_INSTRUMENT], order[O_SIDE], order[O_QTY], order[O_TYPE], order[O_PRICE],
+                order[O_STOP], order[O_TAKE], order[O_TRAIL], order[O_PARENT], order[O_FLAGS] & _WISHED,
             )
         ]  # fmt: skip
 
     def cancel(self, key: int, time_ns: int) -> list[Effect]:
         """Ask for a cancel, once; an order that is closed or already asked for gives no effect."""
-        return [Cancel(key)] if self._record(EventKind.CANCEL, key, time_ns) == Outcome.APPLIED else []
+        return [Cancel(key)] if self._record(EventKind.CANCEL, key, time_ns) == _APPLIED else []
 
     def on_report(self, report: Report) -> list[Effect]:
         """Book what the broker says. Repeats and old news change nothing; surprises give alerts."""
@@ -182,30 +196,28 @@ class OrderManager:
 
     def _orphans(self, parent: int, time_ns: int) -> list[Effect]:
         """Cancel the guards of an entry that ended without a fill: they would open what nobody wanted."""
-        number, orders = self._number(parent), self._ledger.book.orders
-        if number < 0 or orders[number, O_FILLED] > 0 or _CLAIMED <= orders[number, O_STATUS] <= _UNKNOWN:
+        order = self._order(parent)
+        if not order or order[O_FILLED] > 0 or _CLAIMED <= order[O_STATUS] <= _UNKNOWN:
             return []
-        effects: list[Effect] = []
-        for order in live_orders(self._ledger.book):
-            if order[O_PARENT] == parent:
-                effects += self.cancel(int(order[O_KEY]), time_ns)
-        return effects
+        book = self._ledger.book
+        orphans = [key for key, entry in zip(live_keys(book), of_live(book, O_PARENT), strict=True) if entry == parent]
+        return [effect for key in orphans for effect in self.cancel(key, time_ns)]
 
     def on_doubt(self, key: int, time_ns: int, why: str) -> list[Effect]:
         """Call a live order UNKNOWN that the broker's lists do not mention; only evidence leads out of that."""
         outcome = self._record(EventKind.UNKNOWN, key, time_ns, why)
-        return [Alert(f"ORDER UNKNOWN: {key}: {why}")] if outcome == Outcome.APPLIED else []
+        return [Alert(f"ORDER UNKNOWN: {key}: {why}")] if outcome == _APPLIED else []
 
     def _on_absent(self, report: Absent) -> Outcome:
         """Release an UNKNOWN order that the broker proved never to have had; never send it again."""
-        number = self._number(report.key)
-        if number < 0 or self._ledger.book.orders[number, O_STATUS] != _UNKNOWN:
+        order = self._order(report.key)
+        if not order or order[O_STATUS] != _UNKNOWN:
             return Outcome.ILLEGAL_TRANSITION
         return self._record(EventKind.RELEASED, report.key, report.time_ns, report.evidence)
 
     def _surprise(self, outcome: Outcome, report: Report) -> list[Effect]:
         """Return an alert for a report that fits no order or no state of it."""
-        if outcome in (Outcome.APPLIED, Outcome.DUPLICATE, Outcome.SUPERSEDED):
+        if outcome in _TAKEN:
             return []
         return [Alert(f"REPORT NOT APPLIED: {outcome.name}: {report}")]
 
@@ -218,15 +230,15 @@ class OrderManager:
         )  # fmt: skip
         outcome = self._ledger.record(line)
         effects = self._surprise(outcome, report)
-        if outcome == Outcome.APPLIED:
+        if outcome == _APPLIED:
             effects += self._flagged(number, report)
         early = self._early_fees.pop(number, None)
         return effects + (self._on_commission(early) if early else [])
 
     def _flagged(self, number: int, report: Executed) -> list[Effect]:
         """Return an alert when the book flagged a fill: late, over, or no order of ours."""
-        entry = self._ledger.book.entries[int(find(self._ledger.book.arena, S_IDS, number, S_ENTRY))]
-        flags = int(entry[N_FLAGS])
+        book = self._ledger.book
+        flags = int(book.entries[find(book.arena, S_IDS, number, S_ENTRY), N_FLAGS])
         if not flags & _SURPRISING:
             return []
         names = [flag.name for flag in _SURPRISES if flags & flag]
@@ -237,8 +249,9 @@ class OrderManager:
     def _on_commission(self, report: Charged) -> list[Effect]:
         base, _ = split_exec_id(report.exec_id)
         number = self._ledger.name(f"{report.account}/{base}")
-        entry = int(find(self._ledger.book.arena, S_IDS, number, S_ENTRY))
-        instrument = int(self._ledger.book.entries[entry, N_INSTRUMENT]) if entry >= 0 else 0
+        book = self._ledger.book
+        entry = find(book.arena, S_IDS, number, S_ENTRY)
+        instrument = int(book.entries[entry, N_INSTRUMENT]) if entry >= 0 else 0
         line = event(EventKind.COMMISSION, time_ns=report.time_ns, instrument=instrument, exec_id=number, fee_e8=report.fee_e8)
         outcome = self._ledger.record(line)
         if outcome == Outcome.UNKNOWN_EXECUTION:
@@ -252,11 +265,12 @@ class OrderManager:
         Entries stay closed (NOT_RECONCILED) until `on_reconciled`.
         """
         self._gate(Gate.NOT_RECONCILED, Side.BUY, time_ns)
-        for order in live_orders(self._ledger.book):
-            if order[O_STATUS] == _CLAIMED:
-                self._record(EventKind.RELEASED, int(order[O_KEY]), time_ns)
-            elif order[O_STATUS] == _SENDING:
-                self._record(EventKind.UNKNOWN, int(order[O_KEY]), time_ns)
+        book = self._ledger.book
+        for key, status in zip(live_keys(book), of_live(book, O_STATUS), strict=True):
+            if status == _CLAIMED:
+                self._record(EventKind.RELEASED, key, time_ns)
+            elif status == _SENDING:
+                self._record(EventKind.UNKNOWN, key, time_ns)
         return self._ask_about_live_orders()
 
     def _ask_about_live_orders(self) -> list[Effect]:
@@ -295,9 +309,8 @@ class OrderManager:
         """Trip the kill switch, for good until `resume`, and cancel every live order."""
         self._gate(Gate.HALTED, Side.BUY, time_ns, reason)
         effects: list[Effect] = [Alert(f"HALTED: {reason}")]
-        for order in live_orders(self._ledger.book):
-            if order[O_STATUS] > OrderStatus.CLAIMED:
-                effects += self.cancel(int(order[O_KEY]), time_ns)
+        for key in live_keys(self._ledger.book, _SENDING):
+            effects += self.cancel(key, time_ns)
         return effects
 
     def resume(self, time_ns: int, operator: str) -> Outcome:
@@ -312,9 +325,9 @@ class OrderManager:
         ref = self._ledger.name(evidence) if evidence else 0
         return self._ledger.record(event(kind, time_ns=time_ns, key=key, ref=ref))
 
-    def _number(self, key: int) -> int:
-        return int(find(self._ledger.book.arena, S_KEYS, key, S_ORDER)) if key > 0 else -1
-
-    def _order(self, key: int) -> Row:
-        order: Row = self._ledger.book.orders[self._number(key)]
+    def _order(self, key: int) -> list[int]:
+        """Return an order as it stands in the book, as plain integers; nothing where no order has that key."""
+        book = self._ledger.book
+        number = find(book.arena, S_KEYS, key, S_ORDER) if key > 0 else -1
+        order: list[int] = book.orders[number].tolist() if number >= 0 else []
         return order

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ledger.book import H_CASH, H_DEPOSITS, H_GATES, N_INSTRUMENT, N_TIME, O_STATUS, event
+from ledger.book import H_CASH, H_DEPOSITS, H_GATES, N_INSTRUMENT, N_TIME, event
 from ledger.keys import instrument_of
+from ledger.oms import live_keys
 from ledger.port import Ended, Fate
 from ledger.vocabulary import EventKind, Gate, OrderStatus, Outcome, Side
 from live.broker.reconcile import (
@@ -59,32 +60,34 @@ class Trader(Orders):
     @act
     def look(self, now: Snapshot) -> Comparison:
         """Book what the broker's lists say, resolve what they prove, close what differs, and open when all agrees."""
-        if self._unsettled or (self.session.book.orders[:, O_STATUS] == _UNKNOWN).any():
+        book = self.session.book
+        if self._unsettled or live_keys(book, _UNKNOWN):
             self._heard.clear()  # what was heard before an order fell into doubt, or could not be booked yet, may be evidence now
         for fact in facts(now):
             if self._is_news(fact):
                 self._take(self._fold.add(fact))
         known = {key: order_id for key, order_id in self._order_ids.items() if key not in self._new}
-        book = self.session.book
         for report in [*absent(book, self.last_whole, now, self.tag, known), *unfilled(book, self.last_whole, now, self.tag)]:
             self._carry(self._oms.on_report(report))
         waiting = self._outbox.waiting()  # what never left is in no list, and in no doubt either
-        for key in sorted({*unlisted(self.session.book, now, self.tag)} - waiting):
+        doubtful = [key for key in unlisted(book, now, self.tag) if key not in waiting]
+        for key in sorted(doubtful):
             self._carry(self._oms.on_doubt(key, now.time_ns, "in none of the broker's lists"))
             if self._in_bracket(key):
                 # A member that was written and never let go stands in no list; asking for its cancel gives the evidence.
                 self.cancel(key)
         self.last_whole = self.last_whole if now.unanswered() else now
-        found = compare(self.session.book, now, self._fold, self.contracts.values(), self.account, self.tag)
-        found = self._doubts.sorted_out(found._replace(doubtful=tuple(key for key in found.doubtful if key not in waiting)), now.time_ns)
+        found = compare(book, now, self.contracts.values(), self.account, doubtful, self._fold.foreign.values())
+        found = self._doubts.sorted_out(found, now.time_ns)
         for key in found.set_aside:
             self._set_aside(key)
         settled = [difference for difference in found.differences if self._is_settled(difference, now.time_ns)]
         for difference in settled:
             self._close(difference)
-        if found.agrees and int(self.session.book.arena[H_GATES]) & _UNRECONCILED:  # where entries are open, a look leaves no trace
+        agrees = found.agrees
+        if agrees and int(book.arena[H_GATES]) & _UNRECONCILED:  # where entries are open, a look leaves no trace
             self._oms.on_reconciled(now.time_ns, f"lists of {now.time_ns} agree", frozenset(found.set_aside))
-        self.look_wanted = not found.agrees or len(settled) < len(found.differences)
+        self.look_wanted = not agrees or len(settled) < len(found.differences)
         self._unsettled = {difference: self._unsettled.get(difference, now.time_ns) for difference in found.differences}
         return found
 

@@ -1,7 +1,7 @@
 """Broker and book side by side: what agrees, what the broker's lists prove, what differs.
 
 Theory of operation. A Snapshot is every list the broker has, each answered in full or
-not at all (None). `compare` is pure: it takes a snapshot, the fold and the book
+not at all (None). `compare` is pure: it takes a snapshot and the book
 and returns a Comparison. First the lists are facts like any other and go through the
 fold, so that lost executions are booked before anything is compared. Then
   - an order the book holds for live and no list knows is UNKNOWN, and ABSENT only when
@@ -16,15 +16,14 @@ A snapshot with a missing list proves nothing and opens nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import NamedTuple
 
 from ledger import oms
-from ledger.book import I_POSITION, O_INSTRUMENT, O_KEY, Book
+from ledger.book import I_POSITION, O_INSTRUMENT, Book
 from ledger.port import Absent, Ended, Fate, Report
 from ledger.vocabulary import OrderStatus
 from live.broker.facts import ExecutionSeen, Fact, OrderSeen, PositionSeen
-from live.broker.fold import Contract, Fold
+from live.broker.fold import Contract
 from live.broker.refs import key_of
 
 _SENDING = int(OrderStatus.SENDING)
@@ -77,7 +76,7 @@ class Comparison(NamedTuple):
     @property
     def agrees(self) -> bool:
         """Say whether entries may be opened: everything answered, no new doubt. A difference closes its instrument only."""
-        return self.complete and set(self.doubtful) <= set(self.set_aside)
+        return self.complete and set(self.set_aside).issuperset(self.doubtful)
 
 
 class Doubts:
@@ -90,8 +89,8 @@ class Doubts:
         """Return the comparison with what has been in doubt for long set aside; a look with a hole counts for nothing."""
         if found.complete:
             self._since = {key: self._since.get(key, now_ns) for key in found.doubtful}
-        old = (key for key in found.doubtful if now_ns - self._since.get(key, now_ns) >= ASIDE_NS)
-        return found._replace(set_aside=tuple(old))
+        old = tuple([key for key in found.doubtful if now_ns - self._since.get(key, now_ns) >= ASIDE_NS])
+        return found._replace(set_aside=old) if old else found
 
     def orders(self) -> frozenset[int]:
         """Return the keys that the last complete look did not find."""
@@ -163,33 +162,44 @@ def _filled_keys(snapshot: Snapshot, tag: str) -> set[int]:
     return {key_of(fact.order_ref, tag) for fact in snapshot.completed or () if fact.status == "Filled"} - {0}
 
 
-def compare(book: Book, snapshot: Snapshot, fold: Fold, contracts: Iterable[Contract], account: str, tag: str) -> Comparison:
-    """Return what still differs after the snapshot's facts were booked."""
-    known = {contract.con_id: contract for contract in contracts}
+def compare(
+    book: Book, snapshot: Snapshot, contracts: Iterable[Contract], account: str, doubtful: Iterable[int], foreign: Iterable[OrderSeen]
+) -> Comparison:  # fmt: skip
+    """Return what still differs after the snapshot's facts were booked.
+
+    Args:
+        doubtful: what is `unlisted` of the orders that left. foreign: orders of others that work on this account.
+    """
     held = {p.con_id: p for p in snapshot.positions or () if p.account == account}
-    differences = tuple(
-        found for contract in known.values() if (found := _difference(book, contract, held.get(contract.con_id))) is not None
-    )
+    known, missing = {contract.con_id: contract for contract in contracts}, snapshot.unanswered()
     return Comparison(
-        complete=not snapshot.unanswered(),
-        missing_lists=snapshot.unanswered(),
-        differences=differences if snapshot.positions is not None else (),
-        not_ours=tuple(p for p in held.values() if p.con_id not in known and p.quantity != 0),
-        doubtful=tuple(unlisted(book, snapshot, tag)),
-        foreign_orders=tuple(fold.foreign.values()),
+        complete=not missing,
+        missing_lists=missing,
+        differences=_differences(book, known.values(), held) if snapshot.positions is not None else (),
+        not_ours=tuple([p for p in held.values() if p.con_id not in known and p.quantity != 0]),
+        doubtful=tuple(doubtful),
+        foreign_orders=tuple(foreign),
     )
 
 
-def _difference(book: Book, contract: Contract, held: PositionSeen | None) -> Difference | None:
-    """Return how an instrument's position differs, or None when it does not."""
-    lots = int(book.instruments[contract.number, I_POSITION])
-    scaled = (held.quantity if held else Decimal(0)).scaleb(contract.qty_exp)
-    broker = int(scaled) if scaled == scaled.to_integral_value() else None
-    return None if broker == lots else Difference(contract.number, contract.symbol, lots, broker)
+def _differences(book: Book, contracts: Iterable[Contract], held: Mapping[int, PositionSeen]) -> tuple[Difference, ...]:
+    """Return how the positions differ, of the instruments whose positions do."""
+    ours: list[int] = book.instruments[:, I_POSITION].tolist()
+    return tuple([
+        Difference(contract.number, contract.symbol, ours[contract.number], theirs)
+        for contract in contracts
+        if (theirs := _lots(held.get(contract.con_id), contract)) != ours[contract.number]
+    ])  # fmt: skip
+
+
+def _lots(held: PositionSeen | None, contract: Contract) -> int | None:
+    """Return how many lots the broker holds, None where its number is not on the grid."""
+    if held is None:
+        return 0
+    scaled = held.quantity.scaleb(contract.qty_exp)
+    return int(scaled) if scaled == scaled.to_integral_value() else None
 
 
 def live_of(book: Book, instrument: int) -> list[int]:
     """Return the keys of an instrument's live orders."""
-    live = oms.live_orders(book)
-    keys: list[int] = live[live[:, O_INSTRUMENT] == instrument, O_KEY].tolist()
-    return keys
+    return [key for key, number in zip(oms.live_keys(book), oms.of_live(book, O_INSTRUMENT), strict=True) if number == instrument]

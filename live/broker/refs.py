@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from ledger.book import O_SEQ, Book
 from ledger.keys import unpack
-from ledger.oms import live_orders
+from ledger.oms import of_live
 
 PREFIX = "ob1"
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -65,5 +65,5 @@ def is_other_book(ref: str, tag: str) -> bool:
 
 def unrecalled(book: Book) -> int:
     """Return the number of the last event before any order whose order id may still be heard of."""
-    claimed = [*live_orders(book)[:, O_SEQ].tolist(), *book.orders[-RECALLED:, O_SEQ].tolist()]
-    return min(claimed, default=1) - 1
+    live, newest = of_live(book, O_SEQ), book.orders[-RECALLED:, O_SEQ]  # both oldest first
+    return int(min([*live[:1], *newest[:1]], default=1)) - 1

@@ -22,7 +22,7 @@ import numpy as np
 from ledger.book import H_LIMIT, I_LIMIT, I_POSITION, I_PRICE_EXP, I_QTY_EXP, N_KIND, Row, event
 from ledger.journal import Journal, JournalError
 from ledger.journal.replay import session_row
-from ledger.oms import live_orders
+from ledger.oms import live_keys
 from ledger.units import AMOUNT_MAX, money, to_grid
 from ledger.vocabulary import EventKind, Limit, Outcome
 from live.broker.fold import Contract
@@ -61,7 +61,7 @@ def _require_same(journal: Journal, session_id: int, config: PaperConfig) -> boo
     if all(kept[number] == wanted[number] for number in numbers):
         return True
     book = journal.book(session_id)
-    if not book.instruments[:, I_POSITION].any() and not len(live_orders(book)):
+    if not book.instruments[:, I_POSITION].any() and not live_keys(book):
         return False
     told, asked = (", ".join(f"{n} {name}" for n, name in sorted(names.items())) for names in (kept, wanted))
     raise ConfigError(

@@ -7,13 +7,16 @@ then a fresh manager starts from the durable events alone, as a new process woul
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ledger.book import E_KIND, I_POSITION, O_STATUS, Book, Row, event
+from ledger.book import E_KIND, I_POSITION, O_KEY, O_PARENT, O_STATUS, S_ORDER, Book, Row, event
 from ledger.core import Decision, apply, decide
 from ledger.invariants import Invariant, check
 from ledger.keys import make
-from ledger.oms import OrderManager
+from ledger.oms import OrderManager, in_bracket, live_keys, of_live
 from ledger.port import Absent, Acknowledged, Alert, Cancel, Charged, Effect, Ended, Executed, Fate, Query, Submit
 from ledger.vocabulary import EventKind, Limit, OrderStatus, Outcome, Purpose
 
@@ -106,6 +109,16 @@ def wish(bar_s: int, shares: int, time_ns: int = 10) -> Row:
     return event(
         EventKind.SIGNAL, key=key, instrument=1, target_lots=shares * SHARE, price_ticks=1_010_000, fee_e8=10**8, time_ns=time_ns
     )
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 10), st.integers(0, 6)), max_size=30), st.integers(1, 5), st.integers(1, 6))
+def test_what_is_live_and_what_hangs_together_is_found_row_by_row(rows: list[tuple[int, int, int]], least: int, key: int) -> None:
+    book = Book()
+    book.arena[3 * S_ORDER + 2] = len(rows)
+    book.orders[:, [O_KEY, O_STATUS, O_PARENT]] = np.array(rows, np.int64).reshape(-1, 3)
+    live = [row for row in rows if least <= row[1] <= OrderStatus.UNKNOWN]
+    assert live_keys(book, least) == [row[0] for row in live] and of_live(book, O_PARENT, least) == [row[2] for row in live]
+    assert in_bracket(book, key) == any(row[2] == key or (row[0] == key and row[2] > 0) for row in rows)
 
 
 def carry(manager: OrderManager, effects: list[Effect], broker: FakeBroker, clockwork: Clockwork) -> None:

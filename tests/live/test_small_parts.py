@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from live import link as links
 from live.broker.codes import LINK, LinkNews
+from live.broker.facts import PositionSeen
+from live.broker.fold import Contract
+from live.broker.reconcile import _lots
 from live.config import ConfigError, PaperConfig, checked, read, require_paper_accounts, require_paper_port
 from live.market.feed import Gatherer, bar_ns, bar_size
 from live.market.history import Bar
@@ -202,6 +205,20 @@ def test_a_wrong_configuration_is_an_error_that_names_it(tmp_path, text: str) ->
     path.write_text(text)
     with pytest.raises(ConfigError):
         read(path)
+
+
+@given(st.decimals() | st.none(), st.integers(0, 8))
+def test_a_position_in_lots_is_what_decimals_say_and_none_between_two_lots(quantity: Decimal | None, exp: int) -> None:
+    contract, zero = Contract(1, "AAPL", 1, 4, exp), Decimal(0)
+    held = None if quantity is None else PositionSeen(0, "DU1", 1, "AAPL", quantity, zero)
+    try:
+        scaled = (zero if quantity is None else quantity).scaleb(exp)
+        expected = int(scaled) if scaled == scaled.to_integral_value() else None
+    except ArithmeticError as error:
+        with pytest.raises(type(error)):
+            _lots(held, contract)
+    else:
+        assert _lots(held, contract) == expected
 
 
 def test_the_defaults_are_a_valid_configuration() -> None:
