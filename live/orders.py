@@ -13,17 +13,17 @@ recorded with SENDING, so a restart knows it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ledger.book import E_INSTRUMENT, E_KEY, H_GATES, O_KEY, O_PARENT, Row, event
+from ledger.book import E_INSTRUMENT, E_KEY, H_GATES, Row, event
 from ledger.keys import purpose_of
-from ledger.oms import OrderManager, live_keys
+from ledger.oms import OrderManager, in_bracket, live_keys
 from ledger.port import Alert, Cancel, Effect, Ended, Executed, Fate, Query, Submit
+from ledger.units import decimal_text
 from ledger.vocabulary import EventKind, Gate, Outcome, Purpose, Side
 from live import link as links
-from live.broker.facts import CommissionSeen, ExecutionSeen, Fact, OrderSeen, PositionSeen, words
+from live.broker.facts import CommissionSeen, ExecutionSeen, Fact, OrderSeen, PositionSeen, text
 from live.broker.fold import Contract, Fold, Said
 from live.broker.refs import unrecalled
 from live.broker.tickets import Way, decimals, ticket
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from live.broker.tickets import Ticket
 
 STRATEGY_ID = 1
-_as_text = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Wire(Protocol):
@@ -102,7 +101,7 @@ class Orders:
         """Keep a fact's words, and book what follows from it."""
         if not self._is_news(fact):
             return
-        self.session.keep("ib", _as_text(words(fact)))
+        self.session.keep("ib", text(fact))
         self._take(self._fold.add(fact))
 
     def _is_news(self, fact: Fact) -> bool:
@@ -115,19 +114,22 @@ class Orders:
             name = fact.order_ref, fact.perm_id
         else:
             return True
-        last = self._heard.get((type(fact), name))
-        self._heard[type(fact), name] = fact
-        return last is None or last._replace(time_ns=fact.time_ns) != fact
+        kind_and_name = type(fact), name
+        last = self._heard.get(kind_and_name)
+        self._heard[kind_and_name] = fact
+        return last is None or last[1:] != fact[1:]  # a fact begins with its time
 
     def _take(self, said: list[Said]) -> None:
         for report in said:
             if isinstance(report, Alert):
                 self._alert(report.line)
-            else:
+            elif isinstance(report, Executed):
                 before = self.session.book.seq
                 self._carry(self._oms.on_report(report))
-                if isinstance(report, Executed) and self.session.book.seq > before:
+                if self.session.book.seq > before:
                     self._alert(self._fill_line(report))
+            else:
+                self._carry(self._oms.on_report(report))
 
     def _fill_line(self, fill: Executed) -> str:
         contract = self.contracts[fill.instrument]
@@ -135,7 +137,7 @@ class Orders:
         return f"FILLED: {'BUY' if fill.side > 0 else 'SELL'} {qty} {contract.symbol} at {price}"
 
     def _shares(self, instrument: int, qty_lots: int | None) -> str:
-        return "unknown" if qty_lots is None else f"{decimals(self.contracts[instrument].qty_exp)(qty_lots).normalize():f}"
+        return "unknown" if qty_lots is None else decimal_text(qty_lots, self.contracts[instrument].qty_exp, 0)
 
     def on_wish(self, signal: Row, time_in_force: int = DAY) -> Outcome:
         """Hand a wish to the gate; an order that passes waits in the outbox.
@@ -295,8 +297,7 @@ class Orders:
 
     def _in_bracket(self, key: int) -> bool:
         """Say whether an order is a guard that hangs on an entry, or an entry that guards hang on."""
-        orders = self.session.book.orders
-        return bool(((orders[:, O_KEY] == key) & (orders[:, O_PARENT] > 0)).any() or (orders[:, O_PARENT] == key).any())
+        return in_bracket(self.session.book, key)
 
     def live_orders(self) -> list[int]:
         """Return the keys of orders that are not closed."""

@@ -8,7 +8,11 @@ A fact never changes; everything that is concluded from facts is concluded in `f
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from decimal import Decimal
+from json.encoder import encode_basestring_ascii
+from types import NoneType
 from typing import Any, NamedTuple
 
 UNSET = Decimal("1e300")
@@ -103,24 +107,36 @@ def amount(value: Any) -> Decimal | None:
     return number if number.is_finite() and abs(number) < UNSET else None
 
 
-def words(fact: Fact) -> dict[str, Any]:
-    """Return a fact as JSON can hold it: Decimals as text."""
-    said: dict[str, Any] = {"fact": type(fact).__name__}
-    for name, value in zip(fact._fields, fact, strict=True):
-        said[name] = str(value) if type(value) is Decimal else value
-    return said
+def _form(kind: Any) -> str:
+    """Return a fact's JSON with room for its values: making a dict of every fact, and encoding that, takes twice as long."""
+    fields = ",".join(f'"{name}":%s' for name in kind._fields)
+    return f'{{"fact":"{kind.__name__}",{fields}}}'
+
+
+_KINDS: dict[str, Any] = {
+    kind.__name__: kind for kind in (OrderSeen, StatusSeen, ExecutionSeen, CommissionSeen, MessageSeen, PositionSeen)
+}
+_FORMS = {kind: _form(kind) for kind in _KINDS.values()}
+_VALUES: dict[type, Callable[[Any], str]] = {
+    str: encode_basestring_ascii, int: str, bool: {True: "true", False: "false"}.__getitem__, NoneType: lambda _: "null",
+    Decimal: lambda value: f'"{value!s}"',
+}  # fmt: skip
+
+
+def text(fact: Fact) -> str:
+    """Return a fact as JSON: Decimals as text."""
+    return _FORMS[type(fact)] % tuple([_VALUES.get(type(value), json.dumps)(value) for value in fact])
 
 
 def from_words(said: dict[str, Any]) -> Fact:
-    """Return the fact that `words` wrote.
+    """Return the fact that `text` wrote, of what it says.
 
     Raises:
         ValueError: not one of the facts of this file.
     """
-    kinds = (OrderSeen, StatusSeen, ExecutionSeen, CommissionSeen, MessageSeen, PositionSeen)
-    kind: Any = {k.__name__: k for k in kinds}.get(str(said.get("fact")))
+    kind = _KINDS.get(str(said.get("fact")))
     if kind is None:
-        raise ValueError(f"{said.get('fact')!r} is no fact; expected one of {', '.join(k.__name__ for k in kinds)}")
+        raise ValueError(f"{said.get('fact')!r} is no fact; expected one of {', '.join(_KINDS)}")
     decimals = {name for name, hint in kind.__annotations__.items() if "Decimal" in str(hint)}
     values = {
         name: Decimal(said[name]) if name in decimals and said[name] is not None else said[name] for name in kind._fields

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ from ledger.invariants import Invariant, check
 from ledger.vocabulary import EntryFlag, Gate, OrderStatus, Outcome
 from live.broker import codes
 from live.broker.codes import OrderNews
-from live.broker.facts import Fact, MessageSeen, amount, from_words, words
+from live.broker.facts import (
+    CommissionSeen, ExecutionSeen, Fact, MessageSeen, OrderSeen, PositionSeen, StatusSeen, amount, from_words, text,
+)  # fmt: skip
 from live.broker.fold import Fold
 from live.broker.refs import key_of, order_ref
 
@@ -163,9 +167,13 @@ def test_a_text_that_is_no_reference_has_no_key(ref: str) -> None:
     assert key_of(ref, "abc123") == 0
 
 
-def test_every_fact_is_kept_word_for_word(tmp_path: Path) -> None:
-    import json
+@given(st.one_of(map(st.from_type, (OrderSeen, StatusSeen, ExecutionSeen, CommissionSeen, MessageSeen, PositionSeen))))
+def test_a_fact_is_written_as_json_writes_it(fact: Fact) -> None:
+    said = {name: str(value) if isinstance(value, Decimal) else value for name, value in fact._asdict().items()}
+    assert text(fact) == json.dumps({"fact": type(fact).__name__, **said}, separators=(",", ":"))
 
+
+def test_every_fact_is_kept_word_for_word(tmp_path: Path) -> None:
     with desk(tmp_path) as d:
         d.buy(10)
         facts = a_days_facts(d.ref(), 1)
@@ -174,7 +182,7 @@ def test_every_fact_is_kept_word_for_word(tmp_path: Path) -> None:
         d.session.heartbeat()
         kept = [from_words(json.loads(body)) for _, source, body in d.session.kept() if source == "ib"]
         assert kept == facts
-        assert [from_words(words(fact)) for fact in facts] == facts
+        assert [from_words(json.loads(text(fact))) for fact in facts] == facts
 
 
 def test_a_foreign_fill_closes_its_instrument_alone(tmp_path: Path) -> None:
