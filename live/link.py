@@ -62,8 +62,8 @@ class Change(NamedTuple):
     todo: tuple[Todo, ...] = ()
 
 
-def _to(link: Link, state: State, reason: str, now_ns: int, **fields: int | bool) -> Link:
-    return link._replace(state=state, reason=reason, since_ns=now_ns, **fields)  # type: ignore[arg-type]
+def _to(link: Link, state: State, reason: str, now_ns: int) -> Link:
+    return Link(state, reason, now_ns, link.failures, link.missed, link.data_stale)
 
 
 def connecting(link: Link, now_ns: int) -> Change:
@@ -77,7 +77,7 @@ def connected(link: Link, now_ns: int) -> Change:
     """Every start-up request was answered."""
     if link.state is not State.CONNECTING:
         return Change(link)
-    synced = _to(link, State.SYNCING, "comparing the broker with the book", now_ns, failures=0, missed=0, data_stale=False)
+    synced = Link(State.SYNCING, "comparing the broker with the book", now_ns)  # no failures, nothing missed, data fresh
     return Change(synced, (Todo.RECONCILE, Todo.SUBSCRIBE))
 
 
@@ -85,7 +85,8 @@ def failed(link: Link, now_ns: int, reason: str) -> Change:
     """An attempt to connect came to nothing."""
     if link.state is State.HALTED:
         return Change(link)
-    return Change(_to(link, State.DOWN, reason, now_ns, failures=link.failures + 1), (Todo.CLOSE_GATE, Todo.CONNECT))
+    down = _to(link, State.DOWN, reason, now_ns)._replace(failures=link.failures + 1)
+    return Change(down, (Todo.CLOSE_GATE, Todo.CONNECT))
 
 
 def closed(link: Link, now_ns: int, reason: str = "the connection was closed") -> Change:
@@ -108,7 +109,7 @@ def beat(link: Link, now_ns: int, answered: bool) -> Change:
         return Change(link._replace(missed=0))
     if link.missed + 1 < MISSED_MAX:
         return Change(link._replace(missed=link.missed + 1))
-    down = _to(link, State.DOWN, f"{MISSED_MAX} heartbeats in a row were not answered", now_ns, missed=0)
+    down = _to(link, State.DOWN, f"{MISSED_MAX} heartbeats in a row were not answered", now_ns)._replace(missed=0)
     return Change(down, (Todo.CLOSE_GATE, Todo.DISCONNECT, Todo.CONNECT))
 
 
