@@ -135,7 +135,8 @@ def absent(
     """
     if before is None or before.unanswered() or now.time_ns - before.time_ns < APART_NS:
         return []
-    twice = set(unlisted(book, before, tag)) & set(unlisted(book, now, tag))
+    missing = unlisted(book, now, tag)
+    twice = set(missing).intersection(unlisted(book, before, tag)) if missing else ()
     reports: list[Report] = []
     for key in sorted(twice):
         order_id = order_ids.get(key, 0)
@@ -155,7 +156,7 @@ def unfilled(book: Book, before: Snapshot | None, now: Snapshot, tag: str) -> li
         return []
     done = _filled_keys(before, tag) & _filled_keys(now, tag)
     text = "in the completed orders as Filled, twice; its executions do not fill it"
-    return [Ended(now.time_ns, key, Fate.CANCELED, text) for key in live_keys(book) if key in done]
+    return [Ended(now.time_ns, key, Fate.CANCELED, text) for key in live_keys(book) if key in done] if done else []
 
 
 def _filled_keys(snapshot: Snapshot, tag: str) -> set[int]:

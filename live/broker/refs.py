@@ -66,4 +66,4 @@ def is_other_book(ref: str, tag: str) -> bool:
 def unrecalled(book: Book) -> int:
     """Return the number of the last event before any order whose order id may still be heard of."""
     live, newest = of_live(book, O_SEQ), book.orders[-RECALLED:, O_SEQ]  # both oldest first
-    return int(min([*live[:1], *newest[:1]], default=1)) - 1
+    return min(live[:1] + newest[:1].tolist(), default=1) - 1

@@ -21,12 +21,13 @@ from live.broker.fold import Contract
 from live.broker.refs import order_ref
 from strategies.api import AT_CLOSE, AT_OPEN, DAY, IOC
 
-KINDS = {
+KINDS: dict[int, str] = {
     OrderType.MARKET: "MKT", OrderType.LIMIT: "LMT", OrderType.STOP: "STP", OrderType.STOP_LIMIT: "STP LMT", OrderType.TRAIL: "TRAIL",
 }  # fmt: skip
-AT_THE_CLOSE = {OrderType.MARKET: "MOC", OrderType.LIMIT: "LOC"}
-LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-AUXILIARY = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL})
+AT_THE_CLOSE: dict[int, str] = {OrderType.MARKET: "MOC", OrderType.LIMIT: "LOC"}
+LIMITED: frozenset[int] = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+AUXILIARY: frozenset[int] = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL})
+TIMES = {IOC: "IOC", AT_OPEN: "OPG"}
 
 
 class Ticket(NamedTuple):
@@ -58,8 +59,8 @@ class Way(NamedTuple):
 
 def ticket(submit: Submit, contract: Contract, order_id: int, tag: str, account: str, way: Way) -> Ticket:
     """Return the ticket of an order."""
-    price, kind = decimals(contract.price_exp), OrderType(submit.order_type)
-    aux = submit.trail_ticks if kind is OrderType.TRAIL else submit.stop_ticks
+    price, kind = decimals(contract.price_exp), submit.order_type
+    aux = submit.trail_ticks if kind == OrderType.TRAIL else submit.stop_ticks
     words = AT_THE_CLOSE if way.time_in_force == AT_CLOSE else KINDS
     return Ticket(
         order_id=order_id, order_ref=order_ref(tag, submit.key), account=account,
@@ -72,8 +73,7 @@ def ticket(submit: Submit, contract: Contract, order_id: int, tag: str, account:
 
 
 def _tif(submit: Submit, way: Way) -> str:
-    told = {IOC: "IOC", AT_OPEN: "OPG"}.get(way.time_in_force)
-    return told or ("GTC" if submit.flags & OrderFlag.GTC else "DAY")
+    return TIMES.get(way.time_in_force) or ("GTC" if submit.flags & OrderFlag.GTC else "DAY")
 
 
 def decimals(exp: int) -> Callable[[int], Decimal]:
