@@ -31,6 +31,7 @@ from sim.fuzz import Dead, World
 from tests.live.fakes import AAPL, MSFT
 from tests.scenarios.fuzz.stage.broker import Broker
 from tests.scenarios.fuzz.stage.desk import Desk
+from tests.scenarios.fuzz.stage.standing import standing
 from tests.scenarios.fuzz.stage.storage import storage
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Burst:
         self.world, self.storage, self.broker = world, storage(), Broker(world)
         self.stands = world.draw("begins cold", COLD_EVERY) != COLD_EVERY - 1
         """Whether the first process is READY when the schedule begins."""
-        self.session = self.storage.next_session(self.stands)
+        self.session = standing().next_session(self.stands)
         self.signals = world.dial("signals", 4)
         self.wishes = [self._wish(number) for number in range(self.signals)]
         late = world.draw("bars come late", 3) == 2

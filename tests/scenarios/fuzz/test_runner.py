@@ -6,6 +6,8 @@ A campaign of a depth can be shared out, counts what it ran, and says how to run
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -161,6 +163,12 @@ def test_a_campaign_counts_its_share_and_calls_it_cut(depth: str, capsys: pytest
     said = capsys.readouterr()
     assert said.out.startswith(f"{depth}: 3 of 3 schedules from 13 of seed 5 hold, ") and said.out.endswith(": cut\n")
     assert [line.split(", ")[1] for line in said.err.splitlines()] == ["next is 14", "next is 15", "next is 16"]
+
+
+def test_a_campaign_in_a_fresh_process_begins_with_schedules_that_are_steady() -> None:
+    words = [sys.executable, "-m", "tests.scenarios.fuzz.campaign", "runner", "--schedules", "40", "--seed", "2026"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0 and "40 of 40 schedules from 0 of seed 2026 hold" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_campaign_without_a_guard_fails_with_a_token_that_fails_again(capsys: pytest.CaptureFixture[str]) -> None:

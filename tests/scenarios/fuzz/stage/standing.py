@@ -146,6 +146,10 @@ class Standing:
         assert found.agrees and not found.differences and session._lock is not None
         return Stood(session, trader, Photograph(session, trader), Mark(session.id, session.book.seq, session._head), session._lock)
 
+    def next_session(self, stands: bool) -> int:
+        """Free what the last schedule left, and return the number of an account: of one that stands ready, or of a fresh one."""
+        return self.storage.next_session(stands)
+
     def take(self, number: int, at: Callable[[str], None], clock: Callable[[], int]) -> Kept:
         """Put the runner of an account back as it stood, in a process of its own."""
         stood = self._stood[number - 1]
