@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sim.fuzz.choices import Tape
-from sim.fuzz.fence import fenced
+from sim.fuzz.fence import fenced, watched
 from sim.fuzz.plan import Sampler, draw_plan
 from sim.fuzz.policies import POLICIES, PORTFOLIO, Profile
 from sim.fuzz.processes import Lane, ScenarioError, Violation
@@ -155,8 +155,13 @@ def sample(
 
 
 def profile_of(scenario: Scenario, dials: dict[str, int] | None = None, seed: int = 0) -> Profile:
-    """Return the profile of the first-come schedule."""
-    world, _ = sample(scenario, seed, 0, Profile(), dials=dials)
+    """Return the profile of the first-come schedule.
+
+    Raises:
+        ScenarioError: it asks the real clock or real chance.
+    """
+    with watched():
+        world, _ = sample(scenario, seed, 0, Profile(), dials=dials)
     moves = Counter(step for step in world.trace)
     return Profile(max(len(world.trace), 1), dict(moves))
 

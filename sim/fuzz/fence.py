@@ -3,9 +3,12 @@
 Theory of operation. While a search runs, the functions below are wrapped. A call from a
 simulated process's own code raises Escaped and says what to use instead; calls from the
 world, the standard library and installed packages pass (logging may stamp its lines). A
-schedule that depends on such a call could not be replayed. What was imported by name
-before (`from time import time`) passes the fence; then the first schedule, which is run
-twice, may tell.
+schedule that depends on such a call could not be replayed.
+
+What was imported by name before (`from time import time`) and what is no function of a module (`datetime.now`) pass the
+fence. So the first schedule of a search is watched as well: Python reports each call of it, and one that asks for
+the time or for chance ends the search with its file and line. Where another tool listens to Python's calls already, a
+profiler for example, it is not watched; then its being run twice may tell.
 """
 
 from __future__ import annotations
@@ -13,12 +16,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from importlib import import_module
+from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 from sim.fuzz.loop import Escaped
-from sim.fuzz.processes import LANE
+from sim.fuzz.processes import LANE, ScenarioError
 
+TODAY = ("now", "utcnow", "today")
+CLOCK = "a clock that is handed in: world.now_ns here, time.time_ns in the real program"
 INSTEAD = "asyncio.get_running_loop().time(), or world.now_ns()"
 FENCED: dict[str, tuple[tuple[str, ...], str]] = {
     "time": (("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"), INSTEAD),
@@ -66,3 +74,64 @@ def fenced() -> Iterator[None]:
     finally:
         for module, name, real in reversed(put_back):
             setattr(module, name, real)
+
+
+def _instead() -> tuple[dict[Any, tuple[str, str]], dict[CodeType, tuple[str, str]]]:
+    """Return the name of each fenced function and what to use instead: of those written in C, and by the code of the others."""
+    compiled: dict[Any, tuple[str, str]] = {}
+    written: dict[CodeType, tuple[str, str]] = {}
+    for place, (names, instead) in FENCED.items():
+        module = import_module(place.partition(":")[0])
+        for name in names:
+            real = getattr(module, name)
+            said = f"{module.__name__}.{name}", instead
+            if hasattr(real, "__code__"):
+                written.setdefault(real.__code__, said)
+            elif not isinstance(real, type):
+                compiled[real] = said
+    return compiled, written
+
+
+_COMPILED, _WRITTEN = _instead()
+
+
+def _asked(event: str, frame: FrameType, called: Any) -> tuple[str, str] | None:
+    """Return the name of a call that asks the real world, and what to use instead."""
+    if event == "call":
+        return _WRITTEN.get(frame.f_code)
+    if event != "c_call":
+        return None
+    kind = getattr(called, "__self__", None)
+    if isinstance(kind, type) and issubclass(kind, date) and called.__name__ in TODAY:
+        return f"{kind.__name__}.{called.__name__}", CLOCK
+    return _COMPILED.get(called)
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Watch what a schedule calls.
+
+    Raises:
+        ScenarioError: code of a simulated process asked the real clock or real chance; with its file and line.
+    """
+    found: list[str] = []
+
+    def see(frame: FrameType, event: str, called: Any) -> None:
+        said = _asked(event, frame, called)
+        caller = frame.f_back if event == "call" else frame
+        if said is None or found or caller is None or LANE.get(None) is None:
+            return
+        if caller.f_globals is not globals() and _own_code(caller):
+            place = f"{Path(caller.f_code.co_filename).name}, line {caller.f_lineno}"
+            found.append(f"{said[0]}() in a simulated process could not be replayed ({place}); use {said[1]}")
+
+    if sys.getprofile() is not None:
+        yield
+        return
+    sys.setprofile(see)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+        if found:  # also where the schedule failed: what it asked may be why
+            raise ScenarioError(found[0])
