@@ -28,6 +28,14 @@ class Violation(Exception):
         self.name, self.message = name, message
 
 
+def as_violation(callback: Any, error: Exception) -> Violation:
+    """Return the finding that a callback raised."""
+    if isinstance(error, Violation):
+        return error
+    name = getattr(callback, "__qualname__", repr(callback))
+    return Violation("no exception", f"callback {name} raised {type(error).__name__}: {error}")
+
+
 class ScenarioError(ValueError):
     """A scenario that cannot be run at all: it raises, starts nothing, or starts what is no coroutine."""
 

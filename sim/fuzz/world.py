@@ -26,7 +26,7 @@ from sim.fuzz.choices import Tape
 from sim.fuzz.faults import require
 from sim.fuzz.loop import Loop
 from sim.fuzz.moves import Moves
-from sim.fuzz.processes import LANE, Dead, Event, Lane, Main, Process, Program, ScenarioError, Violation
+from sim.fuzz.processes import LANE, Dead, Event, Lane, Main, Process, Program, ScenarioError, Violation, as_violation
 
 Check = Callable[[], object]
 Pick = Callable[[list[Lane]], int]
@@ -293,7 +293,7 @@ class World(Moves):
                 else:
                     deliver(index)
             if len(trace) > most:
-                raise Violation("ends", ENDLESS.format(most))
+                raise self._unended(ENDLESS.format(most))
 
     def _move_early(self, pick: Pick, ran: int) -> None:
         """Let a move come after so many ready handles, while others wait (mid mode)."""
@@ -361,7 +361,7 @@ class World(Moves):
         """Make something happen when no lane can move; say whether anything did."""
         self._rounds += 1
         if self._rounds > self.steps_max:
-            raise Violation("ends", ENDLESS.format(self.steps_max))
+            raise self._unended(ENDLESS.format(self.steps_max))
         if self.held:
             self.pending.extend(self.held)
             self.held.clear()
@@ -376,7 +376,12 @@ class World(Moves):
             return True
         waiting = [p for p in self.processes if p.alive and not p.program.daemon and not p.main.done()]
         where = "; ".join(f"{p.title} in {p.where()}" for p in waiting)
-        raise Violation("ends", f"waits for what can no longer happen: {where}")
+        raise self._unended(f"waits for what can no longer happen: {where}")
+
+    def _unended(self, message: str) -> Violation:
+        """Return that the schedule does not end; where a task failed and nobody asked it, that is why, and is raised instead."""
+        self._require_no_lost_exception()
+        return Violation("ends", message)
 
     def _over(self) -> bool:
         """Say whether every main that must end has ended; an exception that ended one is a finding."""
@@ -390,11 +395,3 @@ class World(Moves):
                     raise error
                 raise Violation("no exception", f"{process.title} ended with {type(error).__name__}: {error}") from error
         return over
-
-
-def as_violation(callback: Any, error: Exception) -> Violation:
-    """Return the finding that a callback raised."""
-    if isinstance(error, Violation):
-        return error
-    name = getattr(callback, "__qualname__", repr(callback))
-    return Violation("no exception", f"callback {name} raised {type(error).__name__}: {error}")

@@ -164,7 +164,7 @@ class _Shrinker:
     def _passes_by_order(self) -> tuple[Callable[[], Candidates], ...]:
         return (
             self._calmer, self._smaller_dials, self._without_faults, self._without_deaths, self._cut, self._without_lanes,
-            self._renamed_tasks, self._gathered, self._joined,
+            self._renamed_tasks, self._gathered, self._joined, self._fewer_signals,
         )  # fmt: skip
 
     def _passes_by_data(self) -> tuple[Callable[[], Candidates], ...]:

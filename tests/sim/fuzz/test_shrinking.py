@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from string import ascii_uppercase
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from sim.fuzz import Diverged, World, explore, replay, tokens
 from sim.fuzz.choices import LabelledTape, Tape
 from sim.fuzz.explore import Failure, Profile, failure_of, sample
+from sim.fuzz.ports import Desk
 from sim.fuzz.replay import Onward, Script, perform, told
 from sim.fuzz.shrink import shrink
 from sim.fuzz.shrink.orders import as_one_life, heirs
@@ -155,3 +157,31 @@ def test_a_life_and_its_heir_become_one_and_those_after_them_move_up_by_a_letter
         lives = list(dict.fromkeys(step[0] for step in steps if step[0].isupper()))
         renamed = as_one_life(tuple(step for step in steps if step not in (fault, f"up.{process}")), process, heir)
         assert list(dict.fromkeys(step[0] for step in renamed if step[0].isupper())) == lives[:-1] and "facts.1" not in renamed
+
+
+def orders_in_tasks_of_their_own(world: World) -> None:
+    """Fail when an order is rejected: it is placed in a task that is numbered after those of all signals."""
+    desk = Desk(world, cash=100_000, price=100)
+
+    async def main() -> None:
+        queue: asyncio.Queue[str] = asyncio.Queue()
+
+        async def work() -> None:
+            while symbol := await queue.get():
+                await asyncio.wait_for(desk.broker.place(symbol, 100), timeout=5)
+
+        worker = asyncio.create_task(work())
+        await desk.burst(queue.put, ["AAPL"] * world.dial("signals", 8))
+        await queue.put("")
+        await worker
+
+    world.process("bot", main)
+    world.allow("reject")
+
+
+def test_signals_are_left_out_although_what_was_struck_is_numbered_after_them() -> None:
+    steps = (*(f"A{number}" for number in range(2, 10)), "A10!reject", "A10")
+    world, found = replay(orders_in_tasks_of_their_own, steps)
+    assert found is not None
+    made = shrink(orders_in_tasks_of_their_own, failure_of(world, found))
+    assert made.failure.dials == {"signals": 1} and made.failure.steps == ("A2", "A3!reject", "A3")
