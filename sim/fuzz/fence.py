@@ -1,9 +1,10 @@
-"""The fence: code under test that asks the real clock, real chance, a socket or a thread fails at once, by name.
+"""The fence: code under test that asks the real clock, real chance, a socket, a thread or the disk fails at once, by name.
 
 Theory of operation. While a search runs, the functions below are wrapped. A call from a
 simulated process's own code raises Escaped and says what to use instead; calls from the
 world, the standard library and installed packages pass (logging may stamp its lines). A
-schedule that depends on such a call could not be replayed.
+schedule that depends on such a call could not be replayed. A file or a database on the disk would be found by the
+next schedule as this one left it, and nothing would happen in that any more: those are refused as well.
 
 What was imported by name before (`from time import time`) and what is no function of a module (`datetime.now`) pass the
 fence. So the first schedule of a search is watched as well: Python reports each call of it, and one that asks for
@@ -13,6 +14,7 @@ profiler for example, it is not watched; then its being run twice may tell.
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +41,32 @@ FENCED: dict[str, tuple[tuple[str, ...], str]] = {
     "threading": (("Thread",), "asyncio tasks; an executor's function runs inline"),
 }
 """Module -> functions, and what to use instead."""
+MEMORY = "desk.database, or what the scenario function makes in memory, such as sqlite3.connect(':memory:')"
+OUR_FILES = tuple(str(Path(__file__).resolve().parents[2] / folder) for folder in ("ledger", "live", "sim", "tests/scenarios"))
+"""Code that may keep files: its journals are made anew for each schedule."""
+
+
+def _is_on_disk(database: Any = ":memory:", *_args: Any, **_options: Any) -> bool:
+    """Say whether a database outlives the schedule."""
+    return str(database) not in ("", ":memory:") and not any(word in str(database) for word in ("mode=memory", "vfs=memdb"))
+
+
+def _writes(_file: Any, mode: str = "r", *_args: Any, **_options: Any) -> bool:
+    """Say whether a file is opened to write to it."""
+    return any(letter in mode for letter in "wax+")
+
+
+def _always(*_args: Any, **_options: Any) -> bool:
+    return True
+
+
+def _keeping() -> list[tuple[Any, str, str, Callable[..., bool]]]:
+    """Return (holder, name, what people call it, when) of the functions by which a schedule leaves something to the next one."""
+    files = [(builtins, "open", "open", _writes), (Path, "open", "Path.open", _writes)]
+    written = [(Path, name, f"Path.{name}", _always) for name in ("write_text", "write_bytes")]
+    # A program that has no database is not made to load one.
+    database = [(sys.modules["sqlite3"], "connect", "sqlite3.connect", _is_on_disk)] if "sqlite3" in sys.modules else []
+    return [*files, *written, *database]
 
 
 def _guard(name: str, real: Callable[..., Any], instead: str) -> Callable[..., Any]:
@@ -49,6 +77,22 @@ def _guard(name: str, real: Callable[..., Any], instead: str) -> Callable[..., A
 
     guarded.fence = True  # type: ignore[attr-defined]
     return guarded
+
+
+def _keeps_nothing(name: str, real: Callable[..., Any], keeps: Callable[..., bool]) -> Callable[..., Any]:
+    def guarded(*args: Any, **options: Any) -> Any:
+        caller = sys._getframe(1)
+        if LANE.get(None) is not None and keeps(*args, **options) and _own_code(caller) and not _is_ours(caller):
+            raise Escaped(f"{name}() in a simulated process leaves something to the next schedule; use {MEMORY}")
+        return real(*args, **options)
+
+    guarded.fence = True  # type: ignore[attr-defined]
+    return guarded
+
+
+def _is_ours(frame: Any) -> bool:
+    """Say whether code is onebook's, this build's or an old one's."""
+    return frame.f_code.co_filename.startswith(OUR_FILES) or str(frame.f_globals.get("__name__", "")).startswith("onebook_")
 
 
 def _own_code(frame: Any) -> bool:
@@ -70,6 +114,11 @@ def fenced() -> Iterator[None]:
                 if not hasattr(before, "fence"):
                     put_back.append((holder, attribute, before))
                     setattr(holder, attribute, _guard(f"{module.__name__}.{name}", before, instead))
+        for holder, name, title, keeps in _keeping():
+            before = getattr(holder, name)
+            if not hasattr(before, "fence"):
+                put_back.append((holder, name, before))
+                setattr(holder, name, _keeps_nothing(title, before, keeps))
         yield
     finally:
         for module, name, real in reversed(put_back):

@@ -19,8 +19,8 @@ from sim.fuzz.show.lanes import Lanes, Row, changed, drawn, words
 WIDTH = 120
 MARGIN = 9
 """Signs of a line before the lanes: the numbers of the moves."""
-PLAIN_ROWS = 40
-"""Up to so many moves have a line each."""
+PLAIN = 45
+"""Up to so many lines, rules counted, each move has its own."""
 HEAD, TAIL = 60, 30
 """Lines that are shown when there are more."""
 PERIOD_MAX, WORTH = 24, 6
@@ -45,9 +45,9 @@ class Line(NamedTuple):
 def text(lanes: Lanes, title: str = "", width: int = WIDTH) -> str:
     """Return lanes for a terminal."""
     heads, lines = _plain(lanes)
-    if len(lines) > PLAIN_ROWS or MARGIN + sum(_widths(heads, lines)) > width:
-        heads, lines = _shared(lanes, width)
     body = list(_set(heads, lines, width))
+    if len(body) > PLAIN or MARGIN + sum(_widths(heads, lines)) > width:
+        body = list(_set(*_shared(lanes, width), width))
     if len(body) > HEAD + TAIL:
         body = [*body[:HEAD], f"{'':{MARGIN}}... {len(body) - HEAD - TAIL:,} lines ...", *body[-TAIL:]]
     said = f"VIOLATION  {lanes.violation}" if lanes.violation else "nothing was violated"

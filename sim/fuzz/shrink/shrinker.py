@@ -259,10 +259,15 @@ class _Shrinker:
             while size > 0:
                 for gone in (range(at, min(at + size, count)) for at in range(0, count, size)):
                     dials = {**best.failure.dials, name: count - len(gone)}
-                    draws = {label: _left(values, gone, count) for label, values in by_label(best.draws).items()}
+                    known = by_label(best.draws)
+                    draws = {label: _left(values, gone, count) for label, values in known.items()}
                     moves = tuple((at, left[0]) for at, step in best.moves if (left := without_tasks((step,), gone, first)))
                     yield Plan(without_tasks(best.failure.steps, gone, first), dials, draws)
                     yield Plan(moves, dials, draws, True)
+                    # What is drawn for each order, and not for each signal, goes with the orders that are not placed.
+                    rest = {label: draws[label] if len(values) in (1, count) else values[len(gone) :] for label, values in known.items()}
+                    if rest != draws:
+                        yield Plan(moves, dials, rest, True)
                 size //= 2
 
     def _fewer_draws(self) -> Candidates:

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import os
-import random
-import re
-import socket
 import subprocess
 import sys
-import threading
 import time
-import uuid
 from collections import Counter
-from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 
-from sim.fuzz import KINDS, Kind, POLICIES, ScenarioError, World, explore, replay, tokens
+from sim.fuzz import KINDS, Kind, POLICIES, World, explore, replay, tokens
 from sim.fuzz.campaign import campaign
 from sim.fuzz.explore import Unsteady, sample
-from sim.fuzz.fence import fenced
 from sim.fuzz.policies import Profile
 from sim.fuzz.search import dpor, exhaust
 
 ROOT = Path(__file__).resolve().parents[3]
 TOKENS = ROOT / "tests" / "tokens.txt"
 SOAK = bool(os.environ.get("ONEBOOK_SOAK"))
-by_name = {f.__name__: f for f in (time.time, time.perf_counter_ns, random.random, random.randint, uuid.uuid4)}
-"""Functions as a module has them that wrote `from time import time`."""
 
 
 async def _flags(world: World) -> None:
@@ -132,83 +122,6 @@ def test_code_that_asyncio_promises_to_run_never_fails(name, mid):
     for policy in POLICIES:
         verdict = explore(scenario, schedules=20_000 if SOAK else 150, policies=(policy,), mid=mid)
         assert verdict.kind is Kind.CUT, (policy, verdict.failure)
-
-
-@pytest.mark.parametrize(
-    ("call", "word"),
-    [(lambda: time.time(), "time.time"), (lambda: time.sleep(1), "asyncio.sleep"), (lambda: random.random(), "random.random"),
-     (lambda: uuid.uuid4(), "uuid.uuid4"), (lambda: os.urandom(1), "os.urandom"), (lambda: socket.socket(), "socket.socket"),
-     (lambda: threading.Thread(target=print), "threading.Thread")],
-)  # fmt: skip
-def test_the_fence_keeps_simulated_code_from_the_real_world_and_nobody_else(call, word):
-    def scenario(world: World) -> None:
-        async def main() -> None:
-            await world.io("work")
-            call()
-
-        world.process("bot", main)
-
-    verdict = explore(scenario, schedules=3)
-    assert verdict.kind is Kind.FAILED and "Escaped" in verdict.failure.message and word in verdict.failure.message
-    with fenced():
-        assert time.time() > 0 and random.random() < 1
-    assert not hasattr(time.time, "fence") and not hasattr(socket.socket.__init__, "fence")
-
-
-@pytest.mark.parametrize(
-    ("call", "word"),
-    [(lambda: datetime.now(), "datetime.now"), (lambda: datetime.today(), "datetime.today"), (lambda: date.today(), "date.today"),
-     (lambda: by_name["time"](), "time.time"), (lambda: by_name["random"](), "random.random"), (lambda: by_name["randint"](1, 6), "random.randint"),
-     (lambda: by_name["uuid4"](), "uuid.uuid4"), (lambda: by_name["perf_counter_ns"](), "time.perf_counter_ns")],
-)  # fmt: skip
-@pytest.mark.parametrize("search", [explore, exhaust])
-def test_a_clock_or_chance_that_was_imported_by_name_is_refused_with_its_line(call, word, search):
-    line = call.__code__.co_firstlineno
-
-    def scenario(world: World) -> None:
-        async def main() -> None:
-            await world.io("work")
-            call()
-
-        world.process("bot", main)
-
-    with pytest.raises(ScenarioError, match=re.escape(f"{word}() in a simulated process could not be replayed (test_promises.py, line {line})")):
-        search(scenario)
-    assert sys.getprofile() is None
-
-
-def test_libraries_and_the_world_may_ask_what_time_it_is_while_the_first_schedule_is_watched():
-    def scenario(world: World) -> None:
-        assert by_name["time"]() > 0, "nobody lives yet"
-
-        async def main() -> None:
-            await world.io("work", lambda: by_name["time"]())
-            logging.getLogger("bot").warning("stamped by the library")
-
-        world.process("bot", main)
-
-    assert explore(scenario, schedules=3).kind is Kind.CUT
-
-
-def test_a_profiler_that_listens_already_is_left_alone():
-    heard = []
-
-    def scenario(world: World) -> None:
-        async def main() -> None:
-            datetime.now()
-            await world.io("work")
-
-        world.process("bot", main)
-
-    def profiler(frame, event, called):
-        heard.append(event)
-
-    sys.setprofile(profiler)
-    try:
-        explore(scenario, schedules=3)
-        assert sys.getprofile() is profiler and heard
-    finally:
-        sys.setprofile(None)
 
 
 def test_a_scenario_that_remembers_the_last_schedule_is_refused():
