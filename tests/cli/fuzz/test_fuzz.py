@@ -152,7 +152,8 @@ def test_an_old_build_is_named_runs_beside_and_is_needed_again_by_its_token(tmp_
 
     shutil.copytree(ROOT / "ledger", tmp_path / "old" / "ledger", ignore=shutil.ignore_patterns("__pycache__"))
     manager = tmp_path / "old" / "ledger" / "oms.py"
-    records = "if self._record(EventKind.SENDING, key, time_ns, way) != Outcome.APPLIED:"
+    records = "if self._record(EventKind.SENDING, key, time_ns, way) != _APPLIED:"
+    assert manager.read_text().count(records) == 1
     manager.write_text(manager.read_text().replace(records, "if not key:"))
     words = ("fuzz", "run", "builds.rows", "--old", tmp_path / "old", "--schedules", 1000, "--seed", 4, "--book", tmp_path / "b.db")
     result = invoke(*words, "--json")
