@@ -110,6 +110,8 @@ def idle(tab) -> None:
 def test_the_main_story(served, tab):
     address, folder = served
     tab.goto(f"{address}/backtest")
+    idle(tab)
+    tab.get_by_role("tab", name="One run").click()
     tab.get_by_label("First day").first.fill("2015-01-02")
     tab.get_by_label("First day").first.press("Enter")
     tab.get_by_role("button", name="Run the backtest").click()
