@@ -126,13 +126,13 @@ class Desk:
 
     def _stand(self) -> None:
         """Be the process that has been READY for a while when the schedule begins."""
-        burst, ready = self.burst, standing()
+        burst = self.burst
         burst.stands = False
-        self.opened = ready.take(burst.session, burst.passed, self.world.now_ns)
-        burst.took_over(self, self.opened.session)
-        self.link, self.trader = self.opened.link, self.opened.trader
+        self.opened = kept = standing().take(burst.session, burst.passed, self.world.now_ns)
+        burst.took_over(self, kept.session)
+        self.link, self.trader = kept.link, kept.trader
         self.wire = burst.broker.connect(self.process, self.queue.put_nowait, self._closed)
-        ready.hand_over(self.trader, self.wire, Pacer(2, burst.turns, self.world.now_ns()), burst.said, self.world.now_ns)
+        kept.join(self.wire, Pacer(2, burst.turns, self.world.now_ns()), burst.said, self.world.now_ns)
 
     def _open(self) -> None:
         burst = self.burst

@@ -110,6 +110,11 @@ class Kept:
         """Return what tells the session's book from others in the references of its orders."""
         return self._tag
 
+    def join(self, wire: Wire, pacer: Pacer, say: Callable[[str], None], clock: Callable[[], int]) -> None:
+        """Let the trader live among the things of its schedule."""
+        trader = self.trader
+        trader.wire, trader._outbox.pacer, trader._alert, trader.now_ns = wire, pacer, say, clock
+
     def rest(self) -> None:
         """End with the schedule: whoever lives keeps the lock for the next one of this account."""
         if self.journal.connection.in_transaction:
@@ -163,10 +168,6 @@ class Standing:
         kept = Kept(self, stood)
         self.storage.open.append(kept)
         return kept
-
-    def hand_over(self, trader: Trader, wire: Wire, pacer: Pacer, say: Callable[[str], None], clock: Callable[[], int]) -> None:
-        """Let a trader that was put back live among the things of its schedule."""
-        trader.wire, trader._outbox.pacer, trader._alert, trader.now_ns = wire, pacer, say, clock
 
 
 @cache
