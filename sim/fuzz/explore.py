@@ -154,19 +154,24 @@ def sample(
     return world, None
 
 
-def profile_of(scenario: Scenario, dials: dict[str, int] | None = None, seed: int = 0) -> Profile:
-    """Return the profile of the first-come schedule, which is run twice.
+def first_come(scenario: Scenario, dials: dict[str, int] | None = None, seed: int = 0) -> World:
+    """Run the first-come schedule twice, and return how it went; every search begins with this.
 
     Raises:
         ScenarioError: it asks the real clock or real chance. Unsteady: it took another way the second time.
     """
     with watched():
         first, _ = sample(scenario, seed, 0, Profile(), dials=dials)
-    world, _ = sample(scenario, seed, 0, Profile(), dials=dials)
-    if (world.trace, world.tape.draws) != (first.trace, first.tape.draws):
+    again, _ = sample(scenario, seed, 0, Profile(), dials=dials)
+    if (again.trace, again.tape.draws) != (first.trace, first.tape.draws):
         raise Unsteady(UNSTEADY)
-    moves = Counter(step for step in world.trace)
-    return Profile(max(len(world.trace), 1), dict(moves))
+    return again
+
+
+def profile_of(scenario: Scenario, dials: dict[str, int] | None = None, seed: int = 0) -> Profile:
+    """Return the profile of the first-come schedule; raise what `first_come` raises."""
+    trace = first_come(scenario, dials, seed).trace
+    return Profile(max(len(trace), 1), dict(Counter(trace)))
 
 
 def failure_of(world: World, found: Violation) -> Failure:

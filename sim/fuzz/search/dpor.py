@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sim.fuzz.explore import Kind, Scenario, Verdict, quiet_memory
+from sim.fuzz.explore import Kind, Scenario, Verdict, first_come, quiet_memory
 from sim.fuzz.processes import Lane
 from sim.fuzz.search.runs import Pruned, Runs, require_rest
 from sim.fuzz.world import World
@@ -184,6 +184,7 @@ def dpor(
     """
     search, past = _Search(tracked), Runs(scenario, dials, ended)
     with quiet_memory() as between:
+        first_come(scenario, dials)
         while True:
             verdict = past.once(search)
             if verdict is not None:

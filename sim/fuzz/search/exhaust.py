@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sim.fuzz.explore import Kind, Scenario, Verdict, quiet_memory
+from sim.fuzz.explore import Kind, Scenario, Verdict, first_come, quiet_memory
 from sim.fuzz.faults import parse
 from sim.fuzz.processes import Lane
 from sim.fuzz.search.runs import Pruned, Runs, require_rest
@@ -88,6 +88,7 @@ def exhaust(
     """
     search, past, dialled = _Search(faults, plain, symmetry), Runs(scenario, dials, ended), dict[str, int]()
     with quiet_memory() as between:
+        first_come(scenario, dials)
         while search.branches and past.count < runs:
             verdict = past.once(search)
             if verdict is not None:

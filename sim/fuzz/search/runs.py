@@ -8,12 +8,10 @@ one whose rest was tried elsewhere.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Protocol
 
 from sim.fuzz.choices import Tape
 from sim.fuzz.explore import Kind, Scenario, Verdict, failure_of, fill
-from sim.fuzz.fence import watched
 from sim.fuzz.processes import Lane, Violation
 from sim.fuzz.search.freeze import Opaque
 from sim.fuzz.world import World
@@ -63,8 +61,7 @@ class Runs:
         world = self.world = World(Tape(script=()), self._dials)
         self.count += 1
         try:
-            with watched() if self.count == 1 else nullcontext():
-                self._live(world, search)
+            self._live(world, search)
         except Pruned:
             pass
         except Violation as found:

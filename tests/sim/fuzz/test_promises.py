@@ -124,7 +124,8 @@ def test_code_that_asyncio_promises_to_run_never_fails(name, mid):
         assert verdict.kind is Kind.CUT, (policy, verdict.failure)
 
 
-def test_a_scenario_that_remembers_the_last_schedule_is_refused():
+@pytest.mark.parametrize("search", [explore, exhaust, dpor])
+def test_a_scenario_that_remembers_the_last_schedule_is_refused(search):
     calls = []
 
     def scenario(world: World) -> None:
@@ -137,7 +138,7 @@ def test_a_scenario_that_remembers_the_last_schedule_is_refused():
         world.process("bot", main)
 
     with pytest.raises(Unsteady, match="keeps something between calls"):
-        explore(scenario)
+        search(scenario)
 
 
 DIGEST = """

@@ -169,20 +169,9 @@ def test_locals_are_part_of_the_state(monkeypatch):
     missed = 0
     for seed in range(8):
         every, some = set(), set()
-        dpor(*scenario_then(seed, every), tracked=True)
-        exhaust(*scenario_then(seed, some))
+        scenario, ended = scenario_of(random_program(seed), every)
+        dpor(scenario, tracked=True, ended=ended)
+        scenario, ended = scenario_of(random_program(seed), some)
+        exhaust(scenario, ended=ended)
         missed += every != some
     assert missed, "without locals the search must miss an end, or the comparison proves nothing"
-
-
-def scenario_then(seed, ends):
-    scenario, ended = scenario_of(random_program(seed), ends)
-    return (_watched(scenario, ended),)
-
-
-def _watched(scenario, ended):
-    def whole(world: World) -> None:
-        scenario(world)
-        world.at_end("seen", lambda: ended(world))
-
-    return whole
