@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
@@ -27,7 +28,13 @@ EPOCH_NS = 1_767_623_400_000_000_000
 
 
 class Escaped(RuntimeError):
-    """Code under test reached for the real world: a socket, a thread, a raw clock."""
+    """Code of a schedule reached for the real world. It is a finding also where that code catches it, so the loop is told."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        loop = events._get_running_loop()
+        if isinstance(loop, Loop):
+            loop.errors.append({"message": "caught by the program", "exception": self})
 
 
 class Handle(list[Any]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import random
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 import uuid
+from contextlib import suppress
 from datetime import date, datetime
 
 import pytest
@@ -153,3 +155,21 @@ def test_a_file_that_one_schedule_left_and_the_next_one_found_is_noticed(tmp_pat
 
     with pytest.raises(Unsteady, match="keeps something between calls"):
         explore(scenario, schedules=3, first=7)
+
+
+@pytest.mark.parametrize(
+    ("call", "word"),
+    [(lambda: time.time(), "time.time"), (lambda: sqlite3.connect("bot.db"), "sqlite3.connect"),
+     (lambda: asyncio.get_running_loop().stop(), "loop.stop"), (lambda: asyncio.get_running_loop().add_reader(0, print), "loop.add_reader")],
+)  # fmt: skip
+def test_a_program_that_catches_what_the_fence_raises_is_convicted_all_the_same(call, word):
+    def scenario(world: World) -> None:
+        async def main() -> None:
+            with suppress(Exception):
+                call()
+            await world.io("work")
+
+        world.process("bot", main)
+
+    verdict = explore(scenario, schedules=3)
+    assert verdict.kind is Kind.FAILED and word in verdict.failure.message and "caught by the program" in verdict.failure.message
