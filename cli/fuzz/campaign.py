@@ -17,6 +17,8 @@ from cli.output import table, voice
 from cli.settings import Settings
 
 REAL = ("zoo.real", "zoo.real_cash")
+SHOWN = 12
+"""Labels of what happened that fit into a line or two."""
 """What a campaign attacks when nothing is named: the real guard under every fault."""
 
 
@@ -180,6 +182,9 @@ def _show(content: dict[str, Any]) -> None:
     rate = f"{content['per_second']:,.0f}/s" if content["per_second"] else "unknown rate"
     title = f"{content['verdict'].upper()}: {content['bound']}; {rate} on {content['cores']} cores"
     speaker.show(table(title, columns, rows, numbers=columns[2:]))
+    happened = [f"{label or 'nothing named'} {count:,}" for label, count in content["happened"].items()]
+    if happened:
+        click.echo(f"happened: {', '.join(happened[:SHOWN])}{', ...' if len(happened) > SHOWN else ''}")
     never = [f"{row['fault']} on {row['label']}" for row in content["coverage"] if not row["count"]]
     if never and content["verdict"] == "cut":
         click.echo(f"never happened: {', '.join(never)}")

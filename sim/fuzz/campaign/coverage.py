@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 
 from sim.fuzz.faults import WORLDS, parse
 from sim.fuzz.processes import Lane
@@ -21,6 +22,7 @@ Cell = tuple[str, str, str]
 _NAME = re.compile(r"\s+\S*[A-Z0-9]\S*")
 
 
+@lru_cache(maxsize=4096)
 def plain(label: str) -> str:
     """Return a label without names and numbers."""
     return _NAME.sub("", label)
@@ -32,6 +34,8 @@ class Coverage:
     def __init__(self) -> None:
         self.possible: set[tuple[str, str]] = set()
         self.counts: Counter[Cell] = Counter()
+        self.happened: Counter[str] = Counter()
+        """Answers and reports that came, by label: a program under test that never orders anything shows here."""
         self._strikable: set[tuple[str, str]] = set()
         self._struck: list[tuple[str, str, int]] = []
         self._moves = 0
@@ -39,6 +43,8 @@ class Coverage:
     def __call__(self, step: str, lane: Lane | None) -> None:
         """Watch one move."""
         self._moves += 1
+        if lane is not None and lane.effect is None:
+            self.happened[plain(lane.label)] += 1
         _, fault = parse(step.partition("~")[0])
         if fault:
             self._struck.append((fault, plain(lane.label) if lane is not None else "-", self._moves))
@@ -60,6 +66,7 @@ class Coverage:
         """Add what another process counted."""
         self.possible |= other.possible
         self.counts.update(other.counts)
+        self.happened.update(other.happened)
 
     def rows(self) -> list[tuple[str, str, str, int]]:
         """Return (fault, label, code, count), zeros of possible pairs too, in a fixed order."""

@@ -194,3 +194,11 @@ def test_tokens_are_replayed_in_fresh_processes_and_a_broken_promise_is_a_findin
     broken = invoke("fuzz", "replays", "--seeds", 1, "--guard", "no_lock", "--count", 2)
     assert broken.exit_code == 3 and "0 of 2 replays" in broken.stdout and "under hash seed" in broken.stdout
     assert invoke("fuzz", "replays", "--guard", "tiger").exit_code == 2
+
+
+def test_what_happened_is_told_so_that_a_bot_that_does_nothing_is_seen(tmp_path):
+    said = invoke("fuzz", "run", "zoo.real", "--schedules", 20, "--no-store")
+    line = next(line for line in said.stdout.splitlines() if line.startswith("happened: "))
+    assert "signal " in line and "order " in line and len(line.split(", ")) <= 13
+    found = json.loads(invoke("fuzz", "run", "zoo.real", "--schedules", 20, "--no-store", "--json").stdout)
+    assert found["happened"]["signal"] > found["happened"]["order"] > 0 and sum(found["happened"].values()) <= found["moves"]
