@@ -30,12 +30,15 @@ from sim.fuzz.processes import LANE, ScenarioError
 TODAY = ("now", "utcnow", "today")
 CLOCK = "a clock that is handed in: world.now_ns here, time.time_ns in the real program"
 INSTEAD = "asyncio.get_running_loop().time(), or world.now_ns()"
+PORT = "a port of the world: await world.io(label, effect)"
 FENCED: dict[str, tuple[tuple[str, ...], str]] = {
     "time": (("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"), INSTEAD),
     "time:blocking": (("sleep",), "await asyncio.sleep(): this one stops every task"),
     "random": (("random", "randint", "randrange", "choice", "choices", "shuffle", "sample", "uniform", "getrandbits"), "world.draw()"),
     "uuid": (("uuid1", "uuid4"), "an id that follows from what it names"),
     "os": (("urandom",), "an id that follows from what it names"),
+    "os:programs": (("system", "popen"), PORT),
+    "subprocess": (("run", "call", "check_call", "check_output", "getoutput"), PORT),
     "secrets": (("token_hex", "token_bytes", "token_urlsafe", "randbelow", "choice"), "an id that follows from what it names"),
     "socket": (("socket", "create_connection"), "the world's ports, or world.loop.connect"),
     "threading": (("Thread",), "asyncio tasks; an executor's function runs inline"),

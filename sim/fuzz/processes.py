@@ -33,7 +33,15 @@ def as_violation(callback: Any, error: Exception) -> Violation:
     if isinstance(error, Violation):
         return error
     name = getattr(callback, "__qualname__", repr(callback))
-    return Violation("no exception", f"callback {name} raised {type(error).__name__}: {error}")
+    return Violation("no exception", f"callback {name} raised {said(error)}")
+
+
+def said(error: BaseException) -> str:
+    """Return the kind of an exception and its words; of a group, those of the first one in it that is none."""
+    if isinstance(error, BaseExceptionGroup):
+        more = f" (and {len(error.exceptions) - 1} more)" if len(error.exceptions) > 1 else ""
+        return f"{type(error).__name__} of {said(error.exceptions[0])}{more}"
+    return f"{type(error).__name__}: {error}"
 
 
 class ScenarioError(ValueError):

@@ -26,7 +26,7 @@ from sim.fuzz.choices import Tape
 from sim.fuzz.faults import require
 from sim.fuzz.loop import Loop
 from sim.fuzz.moves import Moves
-from sim.fuzz.processes import LANE, Dead, Event, Lane, Main, Process, Program, ScenarioError, Violation, as_violation
+from sim.fuzz.processes import LANE, Dead, Event, Lane, Main, Process, Program, ScenarioError, Violation, as_violation, said
 
 Check = Callable[[], object]
 Pick = Callable[[list[Lane]], int]
@@ -216,6 +216,8 @@ class World(Moves):
             self._require_no_lost_exception()
             for name, check in self.ends:
                 self._judge(name, check())
+        except SystemExit as left:
+            raise Violation("no exception", f"the program called sys.exit({left.code!r})") from left
         finally:
             for process in self.processes:
                 process.bury()
@@ -231,7 +233,7 @@ class World(Moves):
                     if isinstance(error, Violation):
                         raise error
                     name = f"{lane.name} ({lane.title.rpartition('.<locals>.')[2]})"
-                    raise Violation("no exception", f"task {name} ended with {type(error).__name__}: {error}; nobody asked it")
+                    raise Violation("no exception", f"task {name} ended with {said(error)}; nobody asked it")
         for context in self.loop.errors:
             raise Violation("no exception", f"{context.get('message', 'asyncio complains')}: {context.get('exception')!r}")
 
@@ -393,5 +395,5 @@ class World(Moves):
                 error = process.main.exception()
                 if isinstance(error, Violation):
                     raise error
-                raise Violation("no exception", f"{process.title} ended with {type(error).__name__}: {error}") from error
+                raise Violation("no exception", f"{process.title} ended with {said(error)}") from error
         return over

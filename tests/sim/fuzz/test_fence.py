@@ -9,6 +9,7 @@ import random
 import re
 import socket
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -31,7 +32,8 @@ by_name = {f.__name__: f for f in (time.time, time.perf_counter_ns, random.rando
     ("call", "word"),
     [(lambda: time.time(), "time.time"), (lambda: time.sleep(1), "asyncio.sleep"), (lambda: random.random(), "random.random"),
      (lambda: uuid.uuid4(), "uuid.uuid4"), (lambda: os.urandom(1), "os.urandom"), (lambda: socket.socket(), "socket.socket"),
-     (lambda: threading.Thread(target=print), "threading.Thread")],
+     (lambda: threading.Thread(target=print), "threading.Thread"), (lambda: subprocess.run(["true"]), "subprocess.run"),
+     (lambda: os.system("true"), "os.system")],
 )  # fmt: skip
 def test_the_fence_keeps_simulated_code_from_the_real_world_and_nobody_else(call, word):
     def scenario(world: World) -> None:

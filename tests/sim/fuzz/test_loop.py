@@ -357,24 +357,3 @@ def test_who_watches_sees_every_move_of_both_modes():
             assert seen == [step.partition("~")[0] for step in world.trace]
             early += sum("~" in step for step in world.trace)
     assert early > 3
-
-
-@pytest.mark.parametrize("polls", [False, True])
-def test_a_program_that_waits_for_a_task_that_failed_unasked_is_convicted_of_that_failure(polls: bool) -> None:
-    def scenario(world: World) -> None:
-        async def work() -> None:
-            await world.io("order")
-            raise ValueError("rejected")
-
-        async def main() -> None:
-            done = asyncio.Event()
-            keep = asyncio.create_task(work())
-            while polls and not done.is_set():
-                await asyncio.sleep(1)
-            await done.wait()
-            await keep
-
-        world.process("bot", main)
-
-    found = explore(scenario, schedules=3).failure
-    assert found is not None and found.invariant == "no exception" and "ended with ValueError: rejected; nobody asked it" in found.message
