@@ -143,6 +143,19 @@ async def _over() -> None:
     """Be the main of a life that is over."""
 
 
+FEW = 3
+"""Tasks whose places are told."""
+
+
+def place_of(task: Any) -> str:
+    """Return the function and line in which a task waits, and before it those of who called that."""
+    coroutine, places = task.get_coro(), list[str]()
+    while coroutine is not None and getattr(coroutine, "cr_frame", None) is not None:
+        places.append(f"{coroutine.cr_code.co_qualname.rpartition('.<locals>.')[2]}, line {coroutine.cr_frame.f_lineno}")
+        coroutine = coroutine.cr_await
+    return " > ".join(places[-2:]) or "its start"
+
+
 class Process:
     """One life of a program."""
 
@@ -172,12 +185,10 @@ class Process:
         return lane is not None and lane.process is self
 
     def where(self) -> str:
-        """Return the function and line in which the main coroutine waits."""
-        coroutine, place = self.main.get_coro(), "its start"
-        while coroutine is not None and getattr(coroutine, "cr_frame", None) is not None:
-            place = f"{coroutine.cr_code.co_qualname}, line {coroutine.cr_frame.f_lineno}"
-            coroutine = coroutine.cr_await
-        return place
+        """Return the function and line in which the main coroutine waits, and where its tasks do that have not ended."""
+        waiting = [lane for lane in self.lanes if lane.task is not None and lane.task is not self.main and not lane.task.done()]
+        told = [place_of(self.main), *(f"{lane.name} in {place_of(lane.task)}" for lane in waiting[:FEW])]
+        return "; ".join([*told, *(["..."] if len(waiting) > FEW else [])])
 
     def bury(self) -> None:
         """Close every coroutine, so that nothing of this life runs later; what its cleaning up raises dies with it."""

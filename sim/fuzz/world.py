@@ -146,7 +146,7 @@ class World(Moves):
         return process
 
     def _begin(self, main: Main) -> Any:
-        coroutine = main()
+        coroutine = main() if callable(main) else main
         if not asyncio.iscoroutine(coroutine):
             kind = type(coroutine).__name__
             raise ScenarioError(f"a program's main makes a coroutine, this one made {kind}: write `async def main()`, pass `main`")

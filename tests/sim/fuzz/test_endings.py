@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from sim.fuzz import World, explore
+from sim.fuzz import ScenarioError, World, explore
 
 
 @pytest.mark.parametrize("polls", [False, True])
@@ -61,3 +61,28 @@ def test_how_a_program_ended_is_told_in_its_own_words(program: Callable[[], Coro
 
     found = explore(scenario, schedules=2).failure
     assert found is not None and (found.invariant, found.message) == ("no exception", words)
+
+
+def test_where_a_program_waits_for_ever_is_told_of_its_main_and_of_its_first_tasks() -> None:
+    def scenario(world: World) -> None:
+        never = asyncio.Event()
+
+        async def inner() -> None:
+            await never.wait()
+
+        async def main() -> None:
+            await asyncio.gather(*(inner() for _ in range(5)))
+
+        world.process("bot", main)
+
+    found = explore(scenario, schedules=1).failure
+    assert found is not None and found.invariant == "ends"
+    line = scenario.__code__.co_firstlineno
+    places = [f"A{number} in inner, line {line + 4} > Event.wait, line " for number in (1, 2, 3)]
+    assert found.message.startswith(f"waits for what can no longer happen: bot in main, line {line + 7}; {places[0]}")
+    assert all(place in found.message for place in places) and "A4" not in found.message and found.message.endswith("; ...")
+
+
+def test_a_main_that_is_no_function_is_refused_by_what_it_should_be() -> None:
+    with pytest.raises(ScenarioError, match="this one made int: write `async def main\\(\\)`, pass `main`"):
+        explore(lambda world: world.process("bot", 5) and None)  # type: ignore[arg-type]
