@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple
 
 from sim.fuzz.processes import Process
@@ -58,6 +59,16 @@ class Order:
     filled: int = 0
 
 
+def _require_order(symbol: object, qty: object, side: object) -> None:
+    """Refuse what no broker could take for an order, where it is called and not where it would arrive."""
+    if not isinstance(symbol, str) or not symbol:
+        raise TypeError(f"place({symbol!r}, ...): a symbol is a text such as 'AAPL'")
+    if not isinstance(qty, Integral) or isinstance(qty, bool) or qty <= 0:
+        raise ValueError(f"place({symbol!r}, {qty!r}): a quantity is a whole number above 0; side=-1 sells")
+    if side not in (1, -1):
+        raise ValueError(f"place({symbol!r}, {qty!r}, side={side!r}): side is 1 (buy) or -1 (sell)")
+
+
 class Broker:
     """One account at a broker.
 
@@ -83,8 +94,9 @@ class Broker:
         """Send a market order; return its number when the broker acknowledges it.
 
         Raises:
-            Rejected: the broker says no.
+            Rejected: the broker says no. ValueError, TypeError: this is no order.
         """
+        _require_order(symbol, qty, side)
         sender = self.world.here()
 
         def arrive(fault: str = "") -> int:
@@ -97,6 +109,8 @@ class Broker:
         """Ask to cancel; say whether the order still worked."""
 
         def arrive() -> bool:
+            if not 0 <= number < len(self.orders):
+                raise Rejected(f"there is no order {number} to cancel")
             order = self.orders[number]
             worked = order.status == "working"
             order.status = "canceled" if worked else order.status
