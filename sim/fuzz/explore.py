@@ -14,14 +14,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
-from pathlib import Path
 from typing import NamedTuple
 
 from sim.fuzz.choices import Tape
 from sim.fuzz.fence import fenced, watched
 from sim.fuzz.plan import Sampler, draw_plan
 from sim.fuzz.policies import POLICIES, PORTFOLIO, Profile
-from sim.fuzz.processes import Lane, ScenarioError, Violation
+from sim.fuzz.processes import Lane, ScenarioError, Violation, line_of, said
 from sim.fuzz.world import World
 
 Scenario = Callable[[World], None]
@@ -113,11 +112,7 @@ def fill(scenario: Scenario, world: World) -> None:
     except ScenarioError:
         raise
     except Exception as error:
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        place = f"{Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}" if trace is not None else "the scenario"
-        raise ScenarioError(f"the scenario raised {type(error).__name__}: {error} ({place})") from error
+        raise ScenarioError(f"the scenario raised {said(error)} ({line_of(error)})") from error
 
 
 def schedule(scenario: Scenario, world: World, pick: Callable[[list[Lane]], int]) -> Violation | None:
@@ -162,6 +157,9 @@ def first_come(scenario: Scenario, dials: dict[str, int] | None = None, seed: in
     """
     with watched():
         first, _ = sample(scenario, seed, 0, Profile(), dials=dials)
+    known = {*first.dials, *(name[0] for name in first.dials)}
+    if unknown := [name for name in dials or {} if name not in known]:
+        raise ScenarioError(f"the scenario has no dial {unknown[0]!r}; it has {', '.join(first.dials) or 'none'}")
     again, _ = sample(scenario, seed, 0, Profile(), dials=dials)
     if (again.trace, again.tape.draws) != (first.trace, first.tape.draws):
         raise Unsteady(UNSTEADY)

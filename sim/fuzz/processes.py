@@ -13,9 +13,10 @@ from __future__ import annotations
 import string
 from asyncio import tasks
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from contextvars import Context, ContextVar
+from pathlib import PurePath
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -42,6 +43,53 @@ def said(error: BaseException) -> str:
         more = f" (and {len(error.exceptions) - 1} more)" if len(error.exceptions) > 1 else ""
         return f"{type(error).__name__} of {said(error.exceptions[0])}{more}"
     return f"{type(error).__name__}: {error}"
+
+
+def lost_exception(processes: list[Process], complaints: list[dict[str, Any]]) -> Violation | None:
+    """Return what asyncio would only have logged: a task of the living that failed unasked, or a complaint of the loop."""
+    for process in processes:
+        for lane in process.lanes if process.alive else ():
+            if lane.task._log_traceback:
+                error = lane.task.exception()
+                if isinstance(error, Violation):
+                    return error
+                name = f"{lane.name} ({lane.title.rpartition('.<locals>.')[2]})"
+                return Violation("no exception", f"task {name} ended with {said(error)}; nobody asked it")
+    for context in complaints:
+        return Violation("no exception", f"{context.get('message', 'asyncio complains')}: {context.get('exception')!r}")
+    return None
+
+
+def judge(name: str, found: object) -> None:
+    """Raise what a check of an invariant said, unless it holds."""
+    if found is False or (found and found is not True):
+        raise Violation(name, found if isinstance(found, str) else "it does not hold")
+
+
+def ask(checks: Iterable[tuple[str, Callable[[], object]]]) -> None:
+    """Ask all checks; raise for the first that does not hold."""
+    for name, check in checks:
+        try:
+            judge(name, check())
+        except Violation:
+            raise
+        except Exception as error:
+            raise of_check(name, error) from error
+
+
+def of_check(name: str, error: Exception) -> Exception:
+    """Return what an exception in a check means: an assertion does not hold, anything else is a fault of the check."""
+    if isinstance(error, AssertionError):
+        return Violation(name, str(error) or "its assertion does not hold")
+    return ScenarioError(f"the check {name!r} raised {said(error)} ({line_of(error)}); it returns True, False or a sentence")
+
+
+def line_of(error: BaseException) -> str:
+    """Return the file and line in which an exception was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{PurePath(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}" if trace is not None else "nowhere"
 
 
 class ScenarioError(ValueError):

@@ -26,7 +26,9 @@ from sim.fuzz.choices import Tape
 from sim.fuzz.faults import require
 from sim.fuzz.loop import Loop
 from sim.fuzz.moves import Moves
-from sim.fuzz.processes import LANE, Dead, Event, Lane, Main, Process, Program, ScenarioError, Violation, as_violation, said
+from sim.fuzz.processes import (
+    LANE, Dead, Event, Lane, Main, Process, Program, ScenarioError, Violation, as_violation, ask, judge, lost_exception, of_check, said,
+)  # fmt: skip
 
 Check = Callable[[], object]
 Pick = Callable[[list[Lane]], int]
@@ -214,8 +216,7 @@ class World(Moves):
         try:
             self._run(pick)
             self._require_no_lost_exception()
-            for name, check in self.ends:
-                self._judge(name, check())
+            ask(self.ends)
         except SystemExit as left:
             raise Violation("no exception", f"the program called sys.exit({left.code!r})") from left
         finally:
@@ -225,17 +226,9 @@ class World(Moves):
             events._set_running_loop(before)
 
     def _require_no_lost_exception(self) -> None:
-        """Judge what asyncio would only have logged: a task of the living that failed unasked."""
-        for process in self.processes:
-            for lane in process.lanes if process.alive else ():
-                if lane.task._log_traceback:
-                    error = lane.task.exception()
-                    if isinstance(error, Violation):
-                        raise error
-                    name = f"{lane.name} ({lane.title.rpartition('.<locals>.')[2]})"
-                    raise Violation("no exception", f"task {name} ended with {said(error)}; nobody asked it")
-        for context in self.loop.errors:
-            raise Violation("no exception", f"{context.get('message', 'asyncio complains')}: {context.get('exception')!r}")
+        found = lost_exception(self.processes, self.loop.errors)
+        if found is not None:
+            raise found
 
     def _let_go(self) -> None:
         """Break the circles of references, so that a schedule's memory is free before the next one begins."""
@@ -268,10 +261,15 @@ class World(Moves):
                             context.run(callback)
                     except Exception as error:
                         raise as_violation(callback, error) from error
-            for name, check in checks:
-                found = check()
-                if found is False or (found and found is not True):
-                    self._judge(name, found)
+            try:
+                for name, check in checks:
+                    found = check()
+                    if found is False or (found and found is not True):
+                        judge(name, found)
+            except Violation:
+                raise
+            except Exception as error:
+                raise of_check(name, error) from error
             if self.until is not None and self.until():
                 return
             if not pending:
@@ -309,10 +307,6 @@ class World(Moves):
             self.deliver(index)
         if len(self.trace) > length:
             self.trace[-1] += f"~{ran}"
-
-    def _judge(self, name: str, found: object) -> None:
-        if found is False or (found and found is not True):
-            raise Violation(name, found if isinstance(found, str) else "it does not hold")
 
     def deliver(self, index: int) -> None:
         """Let a pending lane move: its effect, or its answer."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sim.fuzz.choices import Draw, Tape
 from sim.fuzz.explore import Failure, Scenario
 from sim.fuzz.faults import parse
-from sim.fuzz.processes import Lane
+from sim.fuzz.processes import Lane, ScenarioError, line_of, said
 from sim.fuzz.replay import Script, perform
 from sim.fuzz.world import World
 
@@ -78,7 +78,11 @@ class _Recorder:
         self.moves.append((lane.name, kind, lane.label, fault, lane.resource))
 
     def state(self) -> dict[str, str]:
-        return {name: str(show()) for name, show in self.world.shown}
+        """Return what the scenario shows of its state."""
+        try:
+            return {name: str(show()) for name, show in self.world.shown}
+        except Exception as error:
+            raise ScenarioError(f"what world.show shows raised {said(error)} ({line_of(error)})") from error
 
 
 def lanes_of(scenario: Scenario, failure: Failure, strict: bool = True) -> Lanes:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine
 import pytest
 
 from sim.fuzz import ScenarioError, World, explore
+from sim.fuzz.search import exhaust
+from sim.fuzz.show.lanes import lanes_of
 
 
 @pytest.mark.parametrize("polls", [False, True])
@@ -86,3 +88,58 @@ def test_where_a_program_waits_for_ever_is_told_of_its_main_and_of_its_first_tas
 def test_a_main_that_is_no_function_is_refused_by_what_it_should_be() -> None:
     with pytest.raises(ScenarioError, match="this one made int: write `async def main\\(\\)`, pass `main`"):
         explore(lambda world: world.process("bot", 5) and None)  # type: ignore[arg-type]
+
+
+def once(world: World) -> None:
+    """Start a program of one event."""
+
+    async def main() -> None:
+        await world.io("work")
+
+    world.process("bot", main)
+
+
+@pytest.mark.parametrize("demand", [World.always, World.at_end])
+def test_a_check_that_asserts_is_an_invariant_and_one_that_stumbles_is_a_fault_of_the_scenario(demand: Callable[..., None]) -> None:
+    def asserts() -> None:
+        assert not sys.version_info, "five were held"
+
+    def scenario(world: World) -> None:
+        once(world)
+        demand(world, "at most four", asserts)
+
+    found = explore(scenario, schedules=1).failure
+    assert found is not None and found.invariant == "at most four" and found.message.startswith("five were held")
+
+    def stumbling(world: World) -> None:
+        once(world)
+        demand(world, "cash", lambda: 1 / 0)
+
+    with pytest.raises(ScenarioError, match=r"the check 'cash' raised ZeroDivisionError: division by zero \(test_endings.py, line \d+\)"):
+        explore(stumbling, schedules=1)
+
+
+def test_a_state_that_cannot_be_shown_is_a_fault_of_the_scenario() -> None:
+    def scenario(world: World) -> None:
+        once(world)
+        world.show("held", lambda: 1 / 0)
+        world.at_end("never", lambda: False)
+
+    found = explore(scenario, schedules=1).failure
+    assert found is not None
+    with pytest.raises(ScenarioError, match="what world.show shows raised ZeroDivisionError"):
+        lanes_of(scenario, found)
+
+
+@pytest.mark.parametrize("search", [explore, exhaust])
+def test_a_dial_that_the_scenario_does_not_have_is_refused_with_those_it_has(search: Callable[..., object]) -> None:
+    def scenario(world: World) -> None:
+        world.dial("signals", 2)
+        once(world)
+
+    search(scenario, dials={"signals": 3})
+    search(scenario, dials={"s": 3})
+    with pytest.raises(ScenarioError, match="the scenario has no dial 'signal'; it has signals"):
+        search(scenario, dials={"signal": 3})
+    with pytest.raises(ScenarioError, match="the scenario has no dial 'signals'; it has none"):
+        search(once, dials={"signals": 3})
