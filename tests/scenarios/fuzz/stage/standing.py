@@ -152,7 +152,10 @@ class Standing:
         return Stood(session, trader, Photograph(session, trader), Mark(session.id, session.book.seq, session._head), session._lock)
 
     def next_session(self, stands: bool) -> int:
-        """Free what the last schedule left, and return the number of an account: of one that stands ready, or of a fresh one."""
+        """Free what the last schedule left, and return the number of an account: of one that stands ready, or of a fresh one.
+
+        Asked here and not of the storage, so that the runners are made before the first account is given out.
+        """
         return self.storage.next_session(stands)
 
     def take(self, number: int, at: Callable[[str], None], clock: Callable[[], int]) -> Kept:
