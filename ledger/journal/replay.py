@@ -28,6 +28,7 @@ SESSION_COLUMNS = (
     "id", "kind", "scope", "exclusive", "parent", "started_ns", "pid", "host", "boot_id", "git_sha", "dirty",
     "source_hash", "config_hash", "config", "versions", "seed", "method", "book_version",
 )  # fmt: skip
+_NO_EVENTS = np.zeros((0, EVENT_WIDTH), np.int64)
 _PLAIN, _METHODS = frozenset((int, str)), frozenset(Method)
 _SESSION = (
     "SELECT id, kind, scope, exclusive, parent, started_ns, pid, host, boot_id, git_sha, dirty, source_hash, config_hash,"
@@ -47,16 +48,13 @@ class Break(NamedTuple):
     reason: str
 
 
-_NONE = np.zeros((0, EVENT_WIDTH), np.int64)
-
-
 class Replayed(NamedTuple):
     """A book, the hash of its last event, what was wrong with the rest, if anything, and the events that were read last."""
 
     book: Book
     head: bytes
     broken: Break | None
-    last: NDArray[np.int64] = _NONE
+    last: NDArray[np.int64] = _NO_EVENTS
 
 
 def room(events: int) -> Capacity | None:
@@ -116,7 +114,7 @@ def extend(
 
     A break leaves the book at the last event that was good.
     """
-    good = _NONE
+    good = _NO_EVENTS
     for table, stored in slices(connection, session_id, book.seq, upto):
         wrong = chain.first_break(head, table, stored) if verified else -1
         good = np.ascontiguousarray((table if wrong < 0 else table[:wrong])[:, -EVENT_WIDTH:])

@@ -49,9 +49,8 @@ _INT64, _ROW_SHAPE = np.dtype(np.int64), (EVENT_WIDTH,)
 _APPLIED, _AT_TARGET = Outcome.APPLIED, Outcome.AT_TARGET
 JOINED_MAX = 65_536
 """Characters of a message to which no further line is joined: joining copies it."""
-
-
 _open: weakref.WeakSet[Session] = weakref.WeakSet()
+"""The sessions of this process."""
 
 
 class Session:

@@ -51,8 +51,7 @@ class Transaction:
         """Whether there is anything to commit."""
 
     def __enter__(self) -> Self:
-        if self._session._stopped:
-            self._session._refuse()
+        self._session._require_alive()
         self._journal.at("record")
         self._journal.take_turn()
         try:

@@ -169,6 +169,7 @@ def test_a_text_that_is_no_reference_has_no_key(ref: str) -> None:
 
 @given(st.one_of(map(st.from_type, (OrderSeen, StatusSeen, ExecutionSeen, CommissionSeen, MessageSeen, PositionSeen))))
 def test_a_fact_is_written_as_json_writes_it(fact: Fact) -> None:
+    assert fact._fields[0] == "time_ns", "what is news is everything behind the time"
     said = {name: str(value) if isinstance(value, Decimal) else value for name, value in fact._asdict().items()}
     assert text(fact) == json.dumps({"fact": type(fact).__name__, **said}, separators=(",", ":"))
 

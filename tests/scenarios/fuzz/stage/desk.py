@@ -21,8 +21,8 @@ from live.broker.facts import Fact
 from live.pacer import Pacer
 from live.trader import Trader
 from sim.fuzz import Dead
-from tests.live.fakes import AAPL, ACCOUNT, CLIENT, MSFT, wish
-from tests.scenarios.fuzz.stage.standing import Kept, standing
+from tests.live.fakes import wish
+from tests.scenarios.fuzz.stage.standing import Kept, standing, started
 
 if TYPE_CHECKING:
     from tests.scenarios.fuzz.stage.broker import Connection
@@ -140,9 +140,7 @@ class Desk:
         session = self.opened.session
         burst.took_over(self, session)
         pacer = Pacer(2, burst.turns, self.world.now_ns())
-        self.trader = Trader(session, self.opened.tag(), CLIENT, ACCOUNT, (AAPL, MSFT), pacer, burst.said, self.world.now_ns)
-        self.trader.handles = {1: "AAPL", 2: "MSFT"}
-        self.trader.on_start()
+        self.trader = started(session, self.opened.tag(), pacer, burst.said, self.world.now_ns)
 
     async def _signal(self, number: int) -> None:
         """Let the strategy see a bar and want something."""

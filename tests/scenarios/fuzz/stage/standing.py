@@ -89,6 +89,23 @@ class Photograph:
             heap.update(some) if isinstance(heap, set) else heap.extend(some)
 
 
+def started(session: Session, tag: str, pacer: Pacer, say: Callable[[str], None], clock: Callable[[], int]) -> Trader:
+    """Return the trader of a process that has just taken an account over."""
+    trader = Trader(session, tag, CLIENT, ACCOUNT, (AAPL, MSFT), pacer, say, clock)
+    trader.handles = {1: "AAPL", 2: "MSFT"}
+    trader.on_start()
+    return trader
+
+
+def agreed(session: Session, tag: str) -> Trader:
+    """Return the trader of such a process once it has connected, and agreed with a broker that has nothing."""
+    trader = started(session, tag, Pacer(2, 1, EPOCH_NS), lambda line: None, lambda: EPOCH_NS)
+    trader.on_connected(FakeWire())
+    found = trader.look(Snapshot(EPOCH_NS, 1, (), (), (), (), ()))
+    assert found.agrees and not found.differences
+    return trader
+
+
 class Stood(NamedTuple):
     """One account whose runner stands ready: its parts, how they were, and what its high-water mark says."""
 
@@ -137,18 +154,13 @@ class Standing:
         self.journal = opened.journal
         sessions = [opened.session, *(storage.resume(self.journal, number) for number in range(2, STANDING + 1))]
         self.link = links.reconciled(links.connected(links.connecting(links.Link(), EPOCH_NS).link, EPOCH_NS).link, EPOCH_NS).link
-        self._stood = [self._started(session) for session in sessions]
+        self._stood = [self._stand(session) for session in sessions]
         storage.keep()
 
-    def _started(self, session: Session) -> Stood:
-        """Bring one account's trader up as a process does, connected to a broker that has nothing."""
-        tag, pacer = self.storage.tag(self.journal, session.id), Pacer(2, 1, EPOCH_NS)
-        trader = Trader(session, tag, CLIENT, ACCOUNT, (AAPL, MSFT), pacer, lambda line: None, lambda: EPOCH_NS)
-        trader.handles = {1: "AAPL", 2: "MSFT"}
-        trader.on_start()
-        trader.on_connected(FakeWire())
-        found = trader.look(Snapshot(EPOCH_NS, 1, (), (), (), (), ()))
-        assert found.agrees and not found.differences and session._lock is not None
+    def _stand(self, session: Session) -> Stood:
+        """Bring one account's trader up, and photograph it."""
+        trader = agreed(session, self.storage.tag(self.journal, session.id))
+        assert session._lock is not None
         return Stood(session, trader, Photograph(session, trader), Mark(session.id, session.book.seq, session._head), session._lock)
 
     def next_session(self, stands: bool) -> int:

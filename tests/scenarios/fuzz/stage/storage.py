@@ -2,10 +2,10 @@
 
 Theory of operation. One database with many sessions that have just been begun is made once; each
 schedule takes the next one over, and when they are used up the whole is copied anew. The first of them are for
-schedules whose runner is READY when they begin (`standing.py`). A process gets its connection from a pool, because a fresh connection parses the schema for a millisecond; a process that
-dies gives it back rolled back, which is what SQLite does with the file of a killed program, and its
-file locks are closed, which is what the system does. Locks, turns and marks are real files in a
-private folder.
+schedules whose runner is READY when they begin (`standing.py`). A process gets its connection from a pool, because a
+fresh connection parses the schema for a millisecond; a process that dies gives it back rolled back, which is what
+SQLite does with the file of a killed program, and its file locks are closed, which is what the system does. Locks,
+turns and marks are real files in a private folder.
 
 What is replaced, and only while a journal is opened: where a connection comes from, the making of a file that is
 none, and the hash of the source tree, which takes 50 ms and is the same all the time.

@@ -14,15 +14,12 @@ import pytest
 
 from ledger.journal import JournalLocked, Session
 from ledger.journal.store.mark import Mark, read_marks
-from live.broker.reconcile import Snapshot
-from live.pacer import Pacer
 from live.trader import Trader
 from sim.fuzz import Profile, World, explore, sample
 from sim.fuzz.loop import EPOCH_NS
-from tests.live.fakes import AAPL, ACCOUNT, CLIENT, MSFT, FakeWire
 from tests.scenarios.fuzz.runner import Burst, scenario
 from tests.scenarios.fuzz.stage.desk import Desk
-from tests.scenarios.fuzz.stage.standing import SHARED, Photograph, standing
+from tests.scenarios.fuzz.stage.standing import SHARED, Photograph, agreed, standing
 from tests.scenarios.fuzz.stage.storage import STANDING, storage
 
 
@@ -55,12 +52,7 @@ def plain(thing: Any, tag: str) -> Any:
 def cold() -> Trader:
     """Return the trader of a process that has just opened an account, connected, and agreed with a broker that has nothing."""
     opened = storage().take_over(storage().next_session(), nowhere, epoch)
-    trader = Trader(opened.session, opened.tag(), CLIENT, ACCOUNT, (AAPL, MSFT), Pacer(2, 1, EPOCH_NS), lambda line: None, epoch)
-    trader.handles = {1: "AAPL", 2: "MSFT"}
-    trader.on_start()
-    trader.on_connected(FakeWire())
-    assert trader.look(Snapshot(EPOCH_NS, 1, (), (), (), (), ())).agrees
-    return trader
+    return agreed(opened.session, opened.tag())
 
 
 def test_a_runner_that_was_put_back_is_what_one_that_has_just_started_is() -> None:
