@@ -7,12 +7,14 @@ when room runs out and goes on where it was, so growing is invisible in what it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ledger.book import S_ORDER, Book, doubled
+from ledger.kernels.gate import VALUE_MAX
 from ledger.vocabulary import Outcome
 from sim.engine import layout
 from sim.engine.account import Terms, with_room
@@ -29,8 +31,19 @@ class BacktestError(RuntimeError):
     """A run that had to stop: the message says at which moment and why."""
 
 
-_PROBLEMS = {
-    layout.APPLY_FAILED: lambda detail: f"the book refused an event of the run: {Outcome(detail).name}",
+_BEYOND = (
+    f"; a price, a quantity or a position is beyond what the book holds exactly (a position is worth at most {VALUE_MAX // 10**8:,}); "
+    "look for a split that the prices are not adjusted for, or begin with less cash"
+)
+
+
+def _refused(detail: int) -> str:
+    """Return which answer the book gave to an event of its own run, and what to do where the prices are to blame."""
+    return f"the book refused an event of the run: {Outcome(detail).name}{_BEYOND if detail == Outcome.OVERFLOW else ''}"
+
+
+_PROBLEMS: dict[int, Callable[[int], str]] = {
+    layout.APPLY_FAILED: _refused,
     layout.FILL_DISHONEST: lambda detail: f"the exchange made a dishonest fill: {Fill(detail).name}",
     layout.ORDER_TYPE: lambda detail: (
         f"the strategy asked for instrument {detail} with an order type or time in force that does not exist; there are "

@@ -12,12 +12,14 @@ from ledger.core import apply
 from ledger.vocabulary import EntryFlag, EventKind, Outcome
 from sim.api import Result
 from sim.data import Action
+from sim.engine.drive.machine import BacktestError
 from sim.parity.portfolio import PortfolioError, closes, frequency, orders_of, to_returns, to_vectorbt
 from sim.run import Setting, figures, simulate
 from tests.sim.backtest.tapes import FIRST_DAY, NoParams, Script, history, long_always, script, scripted, strategy
 
 pytestmark = pytest.mark.compiled
-PRICES = st.lists(st.integers(1000, 900_000), min_size=3, max_size=12)
+# Prices that triple eleven times stay below what a book holds exactly (11.5 billion): 100,000 becomes 0.9 billion at most.
+PRICES = st.lists(st.integers(300_000, 900_000), min_size=3, max_size=12)
 
 
 def assert_same_money(sim):
@@ -34,6 +36,13 @@ def test_cash_and_value_of_the_portfolio_are_the_books_at_every_bar(closing, dig
     sim = simulate([history(closing)], strategy(scripted, Script, short=True), script(digits), Setting(commission=commission))
     portfolio = assert_same_money(sim)
     assert len(portfolio.order_records) == int((sim.log[:, E_KIND] == EventKind.FILL).sum())
+
+
+def test_an_account_that_outgrows_what_a_book_holds_exactly_stops_in_words():
+    closing = [1000] * 6 + [697_142] + [1000] * 4 + [183_231]
+    digits = script([0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0])
+    with pytest.raises(BacktestError, match=r"at 1970-01-12T20:00:00: .*OVERFLOW; .*at most 11,529,215,046.*split"):
+        simulate([history(closing)], strategy(scripted, Script), digits, Setting(commission="zero"))
 
 
 @settings(max_examples=12, deadline=None)
