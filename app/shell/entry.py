@@ -46,7 +46,10 @@ def main() -> None:
             st.write(text.plain(sentence))
         st.stop()
     st.html(FOLDER / "look.css")
-    page = st.navigation({section: [_page(*row) for row in rows] for section, rows in PAGES.items()}, expanded=True)
+    pages = {section: [_page(*row) for row in rows] for section, rows in PAGES.items()}
+    # The first page answers at the bare address only, but people type, and keep, the address of its name.
+    pages[""].append(st.Page(FOLDER / "pages" / "compare.py", title="Compare", url_path="compare", visibility="hidden"))
+    page = st.navigation(pages, expanded=True)
     with st.sidebar:
         _choice()
     page.run()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from app.shell.entry import PAGES
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 BROWSER = os.environ.get("CHROMIUM") or next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 pytestmark = [
@@ -143,6 +145,14 @@ def test_the_main_story(served, tab):
     assert "fz2:zoo.no_lock" in tab.locator("code").first.inner_text()
     tab.locator('[data-testid="stVegaLiteChart"]').first.wait_for()
     assert not list(folder.glob("*.db-journal"))
+
+
+def test_every_page_has_an_address_of_its_name(served, tab):
+    address, _ = served
+    for title, name in [(title, name) for rows in PAGES.values() for name, title, _ in rows]:
+        tab.goto(f"{address}/{name}?book=onebook.db")
+        tab.get_by_role("heading", name=title, exact=True).first.wait_for()
+        assert tab.get_by_text("Page not found").count() == 0, name
 
 
 def test_a_running_search_is_cancelled_from_the_page(served, tab):
