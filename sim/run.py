@@ -275,6 +275,12 @@ def _interval(sim: Simulation) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def unrun(histories: Sequence[History], strategy: Strategy, params: Any, setting: Setting) -> Simulation:
+    """Return a run of which nothing has happened yet, to be asked for its `configuration`."""
+    none = np.empty((0, 0), np.int64)
+    return Simulation(Book(), none, none, tuple(histories), strategy, params, setting)
+
+
 def configuration(sim: Simulation, source: str, prices: str) -> dict[str, Any]:
     """Return what the session row keeps of a run's making; equal configurations give equal runs."""
     setting = {**sim.setting._asdict(), "method": sim.setting.method.name}

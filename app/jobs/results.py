@@ -102,6 +102,8 @@ def sweep(told: dict[str, Any], job: Job) -> None:
     st.write(
         f"{told.get('combinations', 0):,} combinations, {told.get('left_out', 0):,} left out by the strategy's own check."
     )
+    if lost := told.get("failures"):
+        st.warning(text.plain(f"{told['failed']:,} could not be run and are unknown; the first: {lost[0]['reason']}"))
     rows = _table(Path(str(told.get("files", {}).get("table", ""))))
     if rows is None:
         parts.empty("The sweep's table is not there any more; start the sweep again.")

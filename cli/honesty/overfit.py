@@ -96,7 +96,8 @@ def _contest(contest: Any) -> dict[str, Any]:
     if contest is None:
         return {"contest": None}
     named = {name: fields_of(getattr(contest, name)) for name in ("pbo", "beats_holding", "stability")}
-    return {"contest": {"candidates": contest.candidates, **named, "path_sharpes": list(contest.path_sharpes)}}
+    failures = [{**params, "reason": why} for params, why in contest.failures]
+    return {"contest": {"candidates": contest.candidates, **named, "path_sharpes": list(contest.path_sharpes), "failures": failures}}
 
 
 def _show(document: dict[str, Any]) -> None:
@@ -131,8 +132,10 @@ def _contest_answers(contest: dict[str, Any]) -> list[tuple[str, str | None, str
     pbo, holding, near = contest["pbo"], contest["beats_holding"], contest["stability"]
     ways = [value for value in contest["path_sharpes"] if value is not None]
     spread = f"{min(ways):.2f} to {max(ways):.2f}" if ways else None
+    lost = contest["failures"]
+    ran = f"run on the same bars; {len(lost):,} could not be: {lost[0]['reason']}" if lost else "run on the same bars"
     return [
-        ("Candidates", f"{contest['candidates']:,}", "run on the same bars"),
+        ("Candidates", f"{contest['candidates']:,}", ran),
         ("Probability of overfitting", percent(pbo and pbo["pbo"]), "the best of one half is below the median of the other"),
         ("Loss after choosing", percent(pbo and pbo["loss"]), "share of the splits in which the best then lost"),
         ("Reality check (p)", number(holding and holding["reality_check"], 3), "that the best beats holding only by luck"),

@@ -95,7 +95,8 @@ def _window(segment: Any) -> dict[str, Any]:
     days = {name: date.fromordinal(day).isoformat() for name, day in segment.window._asdict().items()}
     params = None if segment.params is None else segment.params._asdict()
     rest = {name: getattr(segment, name) for name in ("in_sample", "total_return", "sharpe", "undefined")}
-    return {**days, "params": params, **rest}
+    failures = [{**tried._asdict(), "reason": why} for tried, why in segment.failures]
+    return {**days, "params": params, **rest, "failures": failures}
 
 
 def _show(document: dict[str, Any]) -> None:
@@ -115,12 +116,23 @@ def _show(document: dict[str, Any]) -> None:
     title = f"{document['strategy']}: {document['candidates']} candidates, {kind}, chosen by {plan['figure']}"
     columns = ("learns from", "tests from", "chosen", plan["figure"], "test return", "test sharpe")
     speaker.show(table(title, columns, rows, numbers=columns[3:]))
+    _show_failures(document)
     whole: list[tuple[str, str | None]] = [(label(name), figure_text(name, document[name], "USD")) for name in SHOWN]
     whole += [("Efficiency", _number(document["efficiency"])), ("Winning windows", _percent(document["winning_windows"]))]
     whole += [("Trials of this family", f"{document['trials']:,}")]
     speaker.show(table("Out of sample, one account", ("figure", "value"), whole, numbers=("value",)))
     if not speaker.as_json:
         click.echo(f"stored as session {document['session']} in {document['book']}")
+
+
+def _show_failures(document: dict[str, Any]) -> None:
+    """Say how many candidates could not be run, and why the first could not."""
+    lost = [(window["learn_from"], one) for window in document["windows"] for one in window["failures"]]
+    if not lost or voice().as_json:
+        return
+    whole, (since, first) = document["candidates"] * len(document["windows"]), lost[0]
+    params = _words({name: value for name, value in first.items() if name != "reason"})
+    click.echo(f"! {len(lost):,} of {whole:,} candidates could not be run; the first, {params} from {since} on: {first['reason']}")
 
 
 def _words(params: dict[str, Any]) -> str:

@@ -19,7 +19,8 @@ from cli.common import StrategyName, leaf
 from cli.output import table, voice
 from cli.settings import Settings
 
-SHOWN = 10
+SHOWN, TOLD = 10, 3
+"""The best, and of what could not be run: how many the document has, how many are told."""
 FIGURES = ("total_return", "sharpe", "max_drawdown", "trades", "win_rate", "exposure", "final_equity_e8")
 READING = ("start", "end", "bar", "timezone", "calendar", "date_format")
 
@@ -98,10 +99,10 @@ def told(say: Callable[[str], None], began: float, clock: Callable[[], float]) -
 
 def _aim(by: str) -> str:
     """Return the column of a figure that is named as in the document; a wrong name must not cost a sweep first."""
-    from sim.sweep.work import COLUMNS
+    from sim.sweep.work import FIGURED
     from strategies.api import known_name
 
-    columns = {name.removesuffix("_e8"): name for name in COLUMNS if name != "kernel"}
+    columns = {name.removesuffix("_e8"): name for name in FIGURED}
     known_name("figure", by.removesuffix("_e8"), columns)
     return columns[by.removesuffix("_e8")]
 
@@ -130,22 +131,46 @@ def _drawn(found: Any, axes: tuple[str, ...], figure: str, folder: Path) -> dict
 def _shown(found: Any, best: list[dict[str, Any]], by: str, files: dict[str, Path], seconds: float) -> None:
     """Print the document or the table."""
     speaker = voice()
-    rows = [{name.removesuffix("_e8"): _exact(name, value) for name, value in row.items()} for row in best]
+    rows = [{name.removesuffix("_e8"): _exact(name, value) for name, value in row.items() if name != "failed"} for row in best]
+    lost = [_failure(found, row) for row in found.failures(SHOWN)]
     speaker.document(
         {
             "strategy": found.cases[0].strategy.name, "combinations": len(found), "left_out": found.refused, "by": by, "best": rows,
+            "failed": int(found.failed.sum()), "failures": lost,
             "digest": found.digest, "seconds": round(seconds, 3), "files": {kind: str(path) for kind, path in files.items()},
         }
     )
     if speaker.as_json:
         return
-    varied = [name for name in ("symbol", "commission", *found.names) if len(set(found.table[name].tolist())) > 1]
+    varied = _varied(found)
     columns = (*varied, *(name.removesuffix("_e8") for name in FIGURES))
     lines = [[*(row[name] for name in varied), *(_text(name, row[name]) for name in FIGURES)] for row in best]
     title = f"Best of {len(found):,} combinations by {by.replace('_', ' ')} ({found.refused:,} left out by the strategy's own check)"
     speaker.show(table(title, columns, lines, numbers=columns))
+    _tell_failures(found, lost, varied)
     for kind, path in files.items():
         click.echo(f"{kind}: {path}")
+
+
+def _tell_failures(found: Any, lost: list[dict[str, Any]], varied: list[str]) -> None:
+    """Say how many combinations could not be run, and of the first why."""
+    failed = int(found.failed.sum())
+    if failed:
+        click.echo(f"! {failed:,} of {len(found):,} combinations could not be run:")
+    for one in lost[:TOLD]:
+        click.echo(f"  {', '.join(f'{name}={one[name]}' for name in varied)}: {one['reason']}")
+    if failed > TOLD:
+        click.echo(f"  and {failed - TOLD:,} more: the column `failed` of the table says why")
+
+
+def _varied(found: Any) -> list[str]:
+    """Return what tells the combinations of a sweep apart."""
+    return [name for name in ("symbol", "commission", *found.names) if len(set(found.table[name].tolist())) > 1]
+
+
+def _failure(found: Any, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a combination that could not be run as a document: what it was, and why."""
+    return {name: row[name] for name in ("symbol", "commission", *found.names)} | {"reason": row["failed"]}
 
 
 def _exact(name: str, value: Any) -> Any:

@@ -59,6 +59,7 @@ class Contest(NamedTuple):
     beats_holding: Superiority | None
     stability: Stability | None
     path_sharpes: tuple[float | None, ...]
+    failures: tuple[tuple[dict[str, Any], str], ...] = ()  # (parameters, why) of candidates that could not be run
 
 
 def judge(run: Evidence, tried: TrialCount, dice: Generator, draws: int = DRAWS) -> Verdict:
@@ -89,10 +90,11 @@ class Candidates(NamedTuple):
     """What candidates returned on the same days, their figures and their trial hashes."""
 
     params: tuple[dict[str, Any], ...]
-    returns: Floats  # [T, N] daily; NaN where an account was ruined
+    returns: Floats  # [T, N] daily; NaN where an account was ruined, or a run had to stop
     sharpes: tuple[float | None, ...]  # annualised
     trials: dict[str, float | None]  # by hash: the ratio per day
     held: Floats | None  # [T] daily returns of holding their instruments
+    failures: tuple[tuple[dict[str, Any], str], ...] = ()  # (parameters, why) of those that could not be run
 
 
 def candidates_of(
@@ -102,26 +104,50 @@ def candidates_of(
     """Run each set of parameters on the same histories; `config` is the configuration of a run of the family.
 
     Raises:
-        sim.run.BacktestError: a run had to stop.
+        sim.run.BacktestError: not one of them could be run.
     """
-    columns, sharpes, tried, held = [], [], {}, None
+    ran: list[Candidate] = []
+    failed: list[tuple[int, str]] = []
     for number, values in enumerate(params, 1):
         progress(f"candidate {number} of {len(params)}")
-        sim = runs.simulate(histories, strategy, values, setting)
-        returns = metrics.daily_returns(sim.values[:, 2] + sim.values[:, 3], sim.values[:, 1], money(setting.cash))
-        known = None if returns is None else moments(returns)
-        sharpes.append(None if known is None else known.sharpe * YEAR)
-        tried[trial_hash({**config, "params": values._asdict()})] = None if known is None else known.sharpe
-        # A ruined account earns nothing more; its days would otherwise be missing from the comparison.
-        columns.append(np.full(len(np.unique(sim.values[:, 1])), np.nan) if returns is None else returns)
-        held = of_run(sim).held_returns() if held is None else held
-    return Candidates(tuple(values._asdict() for values in params), np.column_stack(columns), tuple(sharpes), tried, held)
+        try:
+            ran.append(_candidate(runs.simulate(histories, strategy, values, setting), held=not ran))
+        except runs.BacktestError as error:
+            failed.append((number - 1, str(error)))
+    if not ran:
+        raise runs.BacktestError(f"none of the {len(params):,} candidates could be run; the first: {failed[0][1]}")
+    held = ran[0].held
+    for place, _ in failed:  # in rising order, so that each place is right when its turn comes
+        ran.insert(place, Candidate(np.full(len(ran[0].returns), np.nan), None, None))
+    named = [values._asdict() for values in params]
+    tried = {trial_hash({**config, "params": one}): candidate.sharpe for one, candidate in zip(named, ran, strict=True)}
+    return Candidates(
+        tuple(named), np.column_stack([one.returns for one in ran]),
+        tuple(None if one.sharpe is None else one.sharpe * YEAR for one in ran), tried, held,
+        tuple((named[place], why) for place, why in failed),
+    )  # fmt: skip
+
+
+class Candidate(NamedTuple):
+    """One of the candidates: its daily returns, its ratio per day, and what holding returned, where that was asked for."""
+
+    returns: Floats
+    sharpe: float | None
+    held: Floats | None
+
+
+def _candidate(sim: runs.Simulation, held: bool) -> Candidate:
+    returns = metrics.daily_returns(sim.equity_e8, sim.values[:, 1], money(sim.setting.cash))
+    known = None if returns is None else moments(returns)
+    # A ruined account earns nothing more; its days would otherwise be missing from the comparison.
+    column = np.full(len(np.unique(sim.values[:, 1])), np.nan) if returns is None else returns
+    return Candidate(column, None if known is None else known.sharpe, of_run(sim).held_returns() if held else None)
 
 
 def contest(ran: Candidates, dice: Generator, draws: int = DRAWS) -> Contest:
     """Return what the choice among candidates was worth.
 
-    Candidates that were ruined on the way are left out of what compares returns.
+    Candidates that were ruined on the way, or could not be run, are left out of what compares returns.
     """
     returns = ran.returns[:, np.isfinite(ran.returns).all(axis=0)]
     days, several = returns.shape[0], returns.shape[1] > 1
@@ -130,4 +156,4 @@ def contest(ran: Candidates, dice: Generator, draws: int = DRAWS) -> Contest:
     beats = superior(returns, ran.held, dice, draws=draws) if several and ran.held is not None else None
     enough = several and days >= 2 * PATH_BLOCKS
     ways = chosen_paths(returns, PATH_BLOCKS, PATH_TESTS, embargo=int(days * EMBARGO_SHARE)) if enough else np.empty((0, days))
-    return Contest(len(ran.params), pbo, beats, stability(ran.params, ran.sharpes), tuple(path_sharpes(ways)))
+    return Contest(len(ran.params), pbo, beats, stability(ran.params, ran.sharpes), tuple(path_sharpes(ways)), ran.failures)

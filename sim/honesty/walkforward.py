@@ -8,7 +8,8 @@ cash, fees and sizes carry over as they would have, and its equity from the firs
 on is what somebody who chose like this would have had. Warm-up comes from the past alone.
 
 Every candidate of every window is a trial. A figure that is undefined is never chosen; a
-window in which all are undefined stays flat.
+window in which all are undefined stays flat. A candidate whose run has to stop has no figure and costs none of the others
+their window; when not one could be run in any window, that is an error.
 """
 
 from __future__ import annotations
@@ -58,6 +59,25 @@ class Segment(NamedTuple):
     total_return: float | None  # of the account over the test
     sharpe: float | None
     undefined: int  # candidates without a figure
+    failures: tuple[tuple[Any, str], ...] = ()  # of these, (parameters, why) of those that could not be run
+
+
+class Choice(NamedTuple):
+    """What a window chose: a Segment before it was traded."""
+
+    params: Any
+    in_sample: float | None
+    undefined: int
+    failures: tuple[tuple[Any, str], ...]
+
+
+class Judged(NamedTuple):
+    """A candidate over the days a window learns on."""
+
+    params: Any
+    figure: float | None
+    trial: str
+    failed: str  # why it could not be run, "" where it was
 
 
 @dataclass(frozen=True)
@@ -109,19 +129,18 @@ def walk_forward(
     _check(candidates, plan)
     found = windows(trading_days(histories), plan.learn, plan.test, anchored=plan.anchored)
     days, wishes = row_days(histories), silent(sum(history.end_ns.size for history in histories))
-    chosen: list[tuple[Any, float | None, int]] = []
+    chosen: list[Choice] = []
     seen: list[str] = []
     for number, window in enumerate(found, 1):
         progress(f"window {number} of {len(found)}: {len(candidates)} candidates until {date.fromordinal(window.test_from)}")
         known = cut(histories, window.test_from)
         judged = [_in_sample(known, strategy, params, setting, plan.figure, window, source) for params in candidates]
-        seen += [digest for _, digest in judged]
-        values = [value for value, _ in judged]
-        best = _best(values)
-        chosen.append((None if best is None else candidates[best], None if best is None else values[best], values.count(None)))
-        _write_test(wishes, days, histories, strategy, chosen[-1][0], window)
+        seen += [one.trial for one in judged]
+        chosen.append(_chosen(judged))
+        _write_test(wishes, days, histories, strategy, chosen[-1].params, window)
+    _require_one(chosen, len(candidates))
     simulation = _traded(histories, strategy, wishes, candidates, setting, found[0].test_from)
-    segments = tuple(_segment(simulation, window, *choice) for window, choice in zip(found, chosen, strict=True))
+    segments = tuple(_segment(simulation, window, choice) for window, choice in zip(found, chosen, strict=True))
     return WalkForward(plan, len(candidates), segments, simulation, runs.figures(simulation), seen)
 
 
@@ -132,33 +151,44 @@ def _check(candidates: Sequence[Any], plan: Plan) -> None:
         raise HonestyError(f"nothing can be chosen by {plan.figure!r}; choose by one of {', '.join(FIGURES)}")
 
 
-def _best(values: Sequence[float | None]) -> int | None:
-    """Return the first of the greatest known values."""
-    known = [index for index, value in enumerate(values) if value is not None]
-    return max(known, key=lambda index: values[index] or 0.0, default=None)
+def _chosen(judged: Sequence[Judged]) -> Choice:
+    """Return the first candidate of the greatest known figure, or none."""
+    known = [one for one in judged if one.figure is not None]
+    best = max(known, key=lambda one: one.figure or 0.0, default=None)
+    failures = tuple((one.params, one.failed) for one in judged if one.failed)
+    params, figure = (None, None) if best is None else (best.params, best.figure)
+    return Choice(params, figure, len(judged) - len(known), failures)
+
+
+def _require_one(chosen: Sequence[Choice], candidates: int) -> None:
+    """Raise a BacktestError when no candidate could be run in any window: to have stayed flat would be no result."""
+    if all(len(one.failures) == candidates for one in chosen):
+        raise runs.BacktestError(f"none of the {candidates:,} candidates could be run in any window; the first: {chosen[0].failures[0][1]}")
 
 
 def _in_sample(
     known: Sequence[History], strategy: Strategy, params: Any, setting: runs.Setting, figure: str, window: Window,
     source: tuple[str, str],
-) -> tuple[float | None, str]:  # fmt: skip
-    """Return (figure, trial hash) of a candidate over the days a window learns on.
+) -> Judged:  # fmt: skip
+    """Return what a candidate was worth over the days a window learns on.
 
     Bars before the window warm the strategy up; its wishes there are not traded.
     """
     days = row_days(known)
-    masked = window.learn_from > int(days.min())
+    masked, played = window.learn_from > int(days.min()), (strategy, params)
     if masked:
         asked, wishes = signals.wishes(strategy, known, params), silent(days.size)
         _keep(wishes, asked, known, days, window.learn_from, window.test_from)
         played = replayed(strategy, known, wishes, may_short(strategy, params))
-        simulation = _from(runs.simulate(known, *played, setting), window.learn_from)
-    else:
-        simulation = runs.simulate(known, strategy, params, setting)
-    told = {**runs.configuration(simulation, *source), "params": params._asdict()} | (
+    told = {**runs.configuration(runs.unrun(known, *played, setting), *source), "params": params._asdict()} | (
         {"learn_from": window.learn_from} if masked else {}
     )
-    return runs.figures(simulation)[figure], trials.trial_hash(told)
+    trial = trials.trial_hash(told)
+    try:
+        simulation = _from(runs.simulate(known, *played, setting), window.learn_from)
+    except runs.BacktestError as error:
+        return Judged(params, None, trial, str(error))
+    return Judged(params, runs.figures(simulation)[figure], trial, "")
 
 
 def _keep(wishes: Floats, asked: Floats, histories: Sequence[History], days: Ints, since: int, until: int) -> None:
@@ -203,7 +233,7 @@ def _returns(values: Ints, start_e8: int) -> Floats | None:
     return metrics.daily_returns(values[:, 2] + values[:, 3], values[:, 1], start_e8) if len(values) else None
 
 
-def _segment(simulation: runs.Simulation, window: Window, params: Any, in_sample: float | None, undefined: int) -> Segment:
+def _segment(simulation: runs.Simulation, window: Window, choice: Choice) -> Segment:
     """Return what came of a window: the account's own equity over its test."""
     values = simulation.values
     first, last = np.searchsorted(values[:, 1], (window.test_from, window.test_until))
@@ -213,7 +243,7 @@ def _segment(simulation: runs.Simulation, window: Window, params: Any, in_sample
     judged = None if returns is None else moments(returns)
     annual = None if judged is None else judged.sharpe * metrics.DAYS_PER_YEAR**0.5
     total = int(equity[last - 1]) / start - 1.0 if start > 0 and last > first else None
-    return Segment(window, params, in_sample, total, annual, undefined)
+    return Segment(window, choice.params, choice.in_sample, total, annual, choice.undefined, choice.failures)
 
 
 def configuration(walk: WalkForward, source: tuple[str, str]) -> dict[str, Any]:

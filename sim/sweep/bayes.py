@@ -18,7 +18,7 @@ import numpy as np
 from sim.sweep.grid import Combos, Grid
 from sim.sweep.result import LESS_IS_BETTER, SweepResult
 from sim.sweep.run import Way, compute, interrupted
-from sim.sweep.work import COLUMNS, Case
+from sim.sweep.work import FIGURED, Case
 from strategies.api import StrategyError, known_name
 
 ROUND = 16
@@ -49,7 +49,7 @@ class Search:
         fresh = list(new)[: trials - len(self.tried)]
         if fresh:
             found = compute(self.cases, Combos(fresh, 0), engine, way, source)
-            aims = found.table[self.aim].astype(np.float64).reshape(len(self.cases), len(fresh)).mean(axis=0)
+            aims = found.figure(self.aim).reshape(len(self.cases), len(fresh)).mean(axis=0)
             self.tried |= dict(zip(fresh, aims.tolist(), strict=True))
             self.rounds.append(found)
         for trial, params in asked:
@@ -68,7 +68,7 @@ def search(
         StrategyError: no such figure, optuna is not installed, or every combination is refused.
         SweepInterrupted: Ctrl-C; finished rounds are kept.
     """
-    known_name("figure", aim, [name for name in COLUMNS if name != "kernel"])
+    known_name("figure", aim, FIGURED)
     at, idle = Search(cases, wanted, seed, aim), 0
     quiet = way._replace(say=lambda done, whole: None)
     try:

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from sim.metrics import PERCENT
 from sim.output.export import whole_file
 from sim.sweep.result import LESS_IS_BETTER, axis
-from sim.sweep.work import COLUMNS
-from strategies.api import StrategyError, known_name
+from strategies.api import StrategyError
 
 if TYPE_CHECKING:
     from sim.sweep.result import SweepResult
@@ -52,7 +51,7 @@ def squares(result: SweepResult, x: str, y: str, figure: str, row: int) -> tuple
 
     Rows that differ from row `row` in anything but x and y (symbol, commission, other parameters) are left out.
     """
-    known_name("figure", figure, [name for name in COLUMNS if name != "kernel"])
+    worth = result.figure(figure)
     across, up = axis(result, x), axis(result, y)
     if x == y:
         raise StrategyError(f"a heat map needs two different parameters; both are {x}")
@@ -61,7 +60,7 @@ def squares(result: SweepResult, x: str, y: str, figure: str, row: int) -> tuple
         if name not in (x, y):
             alike &= result.table[name] == result.table[name][row]
     cells = np.full((up.size, across.size), np.nan)
-    cells[np.searchsorted(up, result.table[y][alike]), np.searchsorted(across, result.table[x][alike])] = result.table[figure][alike]
+    cells[np.searchsorted(up, result.table[y][alike]), np.searchsorted(across, result.table[x][alike])] = worth[alike]
     return across, up, cells
 
 

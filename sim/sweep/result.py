@@ -1,7 +1,8 @@
 """What a sweep found: a table with a row a combination, block moments, pictures, a file.
 
 Theory of operation. Reads only; every number was made by a kernel or by the book. A row's `hash` is the
-name its trial has in the trial ledger, and a later backtest of the same combination has the same one.
+name its trial has in the trial ledger, and a later backtest of the same combination has the same one. A combination
+that could not be run is a row, too, and a trial: it is told with its reason, ranked nowhere, and its figures are null.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.book import Book
 from sim import run as runs
 from sim.honesty import trials
-from sim.sweep.work import COLUMNS, Case, Figures
+from sim.sweep.work import FIGURED, UNKNOWN, Case, Figures
 from strategies.api import StrategyError, known_name
 
 if TYPE_CHECKING:
@@ -58,21 +58,40 @@ class SweepResult:
         """SHA-256 over every figure, bit for bit: equal digests, equal results."""
         sha = hashlib.sha256()
         for name, column in self.table.items():
+            if name == "failed":
+                continue  # A reason is words; that a row failed is told by its figures.
             sha.update(name.encode() + (column.tobytes() if column.dtype.kind in "if" else "\0".join(map(str, column)).encode()))
         sha.update(np.ascontiguousarray(self.blocks).tobytes())
         return sha.hexdigest()
 
+    @cached_property
+    def failed(self) -> NDArray[np.bool_]:
+        """Which rows could not be run."""
+        return np.asarray(self.table["failed"] != "", np.bool_)
+
+    def figure(self, name: str) -> NDArray[np.float64]:
+        """Return a figure of every row, NaN where it is unknown."""
+        known_name("figure", name, FIGURED)
+        return np.where(self.failed, np.nan, self.table[name])
+
     def best(self, by: str = "sharpe", count: int = 1) -> list[dict[str, Any]]:
-        """Return the best rows by a figure as dicts, the best first; unknown figures come last, ties in table order."""
-        known_name("figure", by, [name for name in COLUMNS if name != "kernel"])
-        column = self.table[by].astype(np.float64)
+        """Return the best rows by a figure as dicts, the best first; unknown figures come last, ties in table order.
+
+        What could not be run is not among them; `failures` has it.
+        """
+        column = self.figure(by)
         worth = np.where(np.isnan(column), np.inf, column if by in LESS_IS_BETTER else -column)
-        return [self.row(int(number)) for number in np.argsort(worth, kind="stable")[:count]]
+        ranked = [int(number) for number in np.argsort(worth, kind="stable") if not self.failed[number]]
+        return [self.row(number) for number in ranked[:count]]
+
+    def failures(self, count: int | None = None) -> list[dict[str, Any]]:
+        """Return the rows that could not be run, the first `count` in table order; `failed` says why."""
+        return [self.row(int(number)) for number in np.flatnonzero(self.failed)[:count]]
 
     def row(self, number: int) -> dict[str, Any]:
         """Return one row, unknown as None."""
-        values = {name: column[number].item() for name, column in self.table.items()}
-        return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in values.items()}
+        values = {name: np.asarray(column[number]).item() for name, column in self.table.items()}
+        return {name: None if value in (UNKNOWN, "") or value != value else value for name, value in values.items()}
 
     def to_parquet(self, path: Path | str) -> Path:
         """Write the table, the hashes and the block moments as one Parquet file; unknown is null."""
@@ -99,27 +118,39 @@ def hashes(case: Case, combos: Sequence[Any], source: tuple[str, str]) -> list[s
 
 def configuration(case: Case, params: Any, source: tuple[str, str]) -> dict[str, Any]:
     """Return the configuration that a backtest of these parameters would be stored with."""
-    none = np.empty((0, 0), np.int64)
-    return runs.configuration(runs.Simulation(Book(), none, none, case.histories, case.strategy, params, case.setting), *source)
+    return runs.configuration(runs.unrun(case.histories, case.strategy, params, case.setting), *source)
 
 
 def arrow(found: Figures) -> pa.Table:
-    """Return figures as a table; NaN is null, block moments are one list a row."""
+    """Return figures as a table; unknown is null, block moments are one list a row."""
     import pyarrow as pa
 
-    columns = {name: pa.array(column, from_pandas=column.dtype.kind == "f") for name, column in found.table.items()}
+    columns = {
+        name: pa.array(column, pa.string() if column.dtype.kind == "O" else None, mask=_unknown(column))
+        for name, column in found.table.items()
+    }
     flat = pa.array(np.ascontiguousarray(found.blocks).ravel())
     columns["blocks"] = pa.FixedSizeListArray.from_arrays(flat, int(np.prod(found.blocks.shape[1:])))
     return pa.table(columns)
 
 
+def _unknown(column: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where a column knows nothing: no number, UNKNOWN, or no reason to have failed."""
+    if column.dtype.kind == "f":
+        return np.asarray(np.isnan(column), np.bool_)
+    return np.asarray(column == (UNKNOWN if column.dtype.kind == "i" else ""), np.bool_)
+
+
 def figures_of(table: pa.Table) -> Figures:
     """Return the figures of a table that `arrow` made."""
+    nothing = {"i": UNKNOWN, "f": np.nan, "O": ""}
     columns = {}
     for name in table.column_names:
         if name != "blocks":
-            column = table[name].to_numpy()
-            columns[name] = column.astype(str) if column.dtype.kind == "O" else column
+            kind = np.dtype(table.schema.field(name).type.to_pandas_dtype()).kind
+            column = table[name].fill_null(nothing[kind]).to_numpy()
+            columns[name] = column.astype(str) if name == "kernel" else column
+    columns.setdefault("failed", np.full(table.num_rows, "", object))  # parts of before, when a failure kept nothing
     flat = table["blocks"].combine_chunks().flatten().to_numpy()
     return Figures(columns, flat.reshape(table.num_rows, -1, 3).copy())
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ledger.journal.provenance import canonical_json
 from sim.data import History
 from sim.honesty import trials as trial_ledger
-from sim.run import Setting
+from sim.run import BacktestError, Setting
 from sim.sweep.grid import Combos, Grid, combinations, grid
 from sim.sweep.result import SweepResult, arrow, configuration, figures_of, write
 from sim.sweep.work import Bench, Case, Figures, Over, over
@@ -108,6 +108,7 @@ def sweep(
     Raises:
         StrategyError, UnitError: what was asked for does not exist or is no number.
         SweepInterrupted: Ctrl-C; finished parts are kept.
+        BacktestError: not one combination could be run; where some could, the others are rows with a reason.
     """
     chosen = strategy if isinstance(strategy, Strategy) else get(strategy)
     wanted = values if isinstance(values, Grid) else grid(chosen, values)
@@ -126,6 +127,8 @@ def sweep(
         found = search(cases, wanted, trials or 1, seed, aim, engine, way, source)
     else:
         found = compute(cases, combinations(chosen, wanted, trials if method == "random" else None, seed), engine, way, source)
+    if found.failed.all():
+        raise BacktestError(f"none of the {len(found):,} combinations could be run; the first: {found.table['failed'][0]}")
     if book is not None:
         record(found, book)
     return found

@@ -4,7 +4,8 @@ Theory of operation. A Case is one history (or several traded together) under on
 combinations go through `by_words` when the strategy declares its wishes as columns, through
 `by_bars` when only its `on_bar` is compiled, and through `sim.run.simulate` when neither kernel can have the
 run; what a kernel gives up it hands on to `simulate`. The figures are the same whichever way they came,
-and tests hold the three against each other.
+and tests hold the three against each other. A combination whose run has to stop (its account outgrows the book) keeps a row: its
+figures are unknown and `failed` says why, so that it does not take the others with it.
 """
 
 from __future__ import annotations
@@ -44,11 +45,16 @@ GROUP_MIN = 32
 PART = 2048
 """Combinations that are computed, and kept, together."""
 WORDS, BARS, BOOK = "words", "bars", "book"
-COLUMNS = (
+FIGURED = (
     "total_return", "max_drawdown", "sharpe", "final_equity_e8", "fees_e8", "trades", "win_rate", "orders", "fills", "refused",
-    "exposure", "kernel",
+    "exposure",
 )  # fmt: skip
 """Figures of a combination; definitions as in `sim.metrics`, NaN where one is undefined."""
+WHOLE = ("final_equity_e8", "fees_e8", "trades", "orders", "fills", "refused")
+"""Of these: whole numbers, which know no NaN; where a run failed they are UNKNOWN."""
+COLUMNS = (*FIGURED, "kernel", "failed")
+"""`kernel`: which way a row came. `failed`: why it could not be run, "" where it was."""
+UNKNOWN = np.iinfo(np.int64).min
 
 
 class Case(NamedTuple):
@@ -251,7 +257,7 @@ def _figures(accounts: Accounts, where: Market, numbers: Sequence[Deal], case: C
             "win_rate": np.where(trades > 0, s[:, S_WINS] / trades, np.nan),
             "orders": s[:, S_ORDERS].copy(), "fills": s[:, S_FILLS].copy(), "refused": s[:, S_REFUSED].copy(),
             "exposure": s[:, S_HELD] / where.close.size,
-            "kernel": np.full(len(s), kernel, "U5"),
+            "kernel": np.full(len(s), kernel, "U5"), "failed": np.full(len(s), "", object),
         }  # fmt: skip
     return Figures(table, accounts.blocks)
 
@@ -271,22 +277,33 @@ def sharpe(blocks: Floats, yearly: float) -> Floats:
 
 def _by_book(case: Case, params: Any) -> Figures:
     """Return the figures of one combination by the whole engine: any order type, any account, many instruments."""
-    sim = runs.simulate(case.histories, case.strategy, params, case.setting)
+    try:
+        sim = runs.simulate(case.histories, case.strategy, params, case.setting)
+    except runs.BacktestError as error:
+        return _failed(case, str(error))
     found, book = runs.figures(sim), sim.book
-    known = {name: found.get(name) for name in ("total_return", "max_drawdown", "sharpe", "win_rate", "exposure")}
-    table: dict[str, NDArray[Any]] = {
-        name: np.array([np.nan if value is None else value], np.float64) for name, value in known.items()
-    }
+    known = {name: found.get(name) for name in FIGURED}
     blocks = moments_of(sim.values, case)
     if case.period != "day":
-        table["sharpe"] = sharpe(blocks, per_year(case))
-    whole = {
-        "final_equity_e8": found["final_equity"], "fees_e8": found["fees"], "trades": found["trades"], "orders": found["orders"],
-        "fills": found["fills"], "refused": book.refusals().sum(),
-    }  # fmt: skip
-    table |= {name: np.array([value], np.int64) for name, value in whole.items()}
-    table["kernel"] = np.array([BOOK], "U5")
-    return Figures({name: table[name] for name in COLUMNS}, blocks)
+        known["sharpe"] = float(sharpe(blocks, per_year(case))[0])
+    known |= {"final_equity_e8": found["final_equity"], "fees_e8": found["fees"], "refused": int(book.refusals().sum())}
+    return Figures(_row(known, ""), blocks)
+
+
+def _failed(case: Case, why: str) -> Figures:
+    """Return the row of a combination that could not be run: nothing is known of it but why."""
+    return Figures(_row(dict.fromkeys(FIGURED), why), np.full((1, case.blocks, 3), np.nan))
+
+
+def _row(known: dict[str, Any], failed: str) -> dict[str, NDArray[Any]]:
+    """Return the table of one combination that the book was asked about."""
+    table: dict[str, NDArray[Any]] = {
+        name: np.array([UNKNOWN if value is None else value], np.int64)
+        if name in WHOLE
+        else np.array([np.nan if value is None else value], np.float64)
+        for name, value in known.items()
+    }
+    return table | {"kernel": np.array([BOOK], "U5"), "failed": np.array([failed], object)}
 
 
 def moments_of(values: Ints, case: Case) -> Floats:

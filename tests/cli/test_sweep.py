@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 from pathlib import Path
 
 from sim.sweep import run as sweeps
@@ -62,3 +63,20 @@ def test_an_interrupted_bayesian_search_goes_on_to_the_same_document(monkeypatch
     monkeypatch.undo()
     resumed = document(*words, "--out", tmp_path / "cut", "--resume")
     assert (resumed["digest"], resumed["best"], resumed["by"]) == (whole["digest"], whole["best"], "final_equity")
+
+
+def test_what_could_not_be_run_is_told_with_its_reason_and_the_rest_is_ranked(tmp_path: Path) -> None:
+    prices = [0.1] * 30 + [0.1 + day / 1000 for day in range(10)] + [100_000.0] * 20
+    lines = [f"{date(2020, 1, 1) + timedelta(day)},{price:.4f},{price:.4f},{price:.4f},{price:.4f},1000" for day, price in enumerate(prices)]
+    (tmp_path / "jump.csv").write_text("\n".join(["date,open,high,low,close,volume", *lines, ""]))
+    words = ("sweep", "sma_cross", "-p", "fast=2", "-p", "slow=5,7,9,12,900", "--data", "jump.csv", "--calendar", "none")
+    words = (*words, "--repair", "allow-jumps", "--book", tmp_path / "b.db", "--heatmap", "fast,slow", "--jobs", 1)
+    told = document(*words)
+    section = DOC[DOC.index("## Sweeps") : DOC.index("## Is it luck?")]
+    assert set(told["failures"][0]) - {"fast", "slow", "allow_short"} <= set(re.findall(r"`(\w+)`", section))
+    assert (told["combinations"], told["failed"], [row["slow"] for row in told["best"]]) == (5, 4, [900])
+    assert [row["slow"] for row in told["failures"]] == [5, 7, 9, 12] and all("OVERFLOW" in row["reason"] for row in told["failures"])
+    shown = invoke(*words).output
+    assert "4 of 5 combinations could not be run:" in shown and "slow=5: at 2020-" in shown and "and 1 more" in shown
+    nothing = invoke(*words[:5], "slow=5,7", *words[6:])
+    assert nothing.exit_code == 1 and "none of the 2 combinations could be run" in nothing.output

@@ -23,6 +23,8 @@ from sim.honesty.windows import HonestyError
 from strategies import get
 from strategies.api import StrategyError
 
+from tests.sim.sweep.markets import jump
+
 SMA = get("sma_cross")
 WORDS = ("fast=3:9:3", "slow=12,20,40")
 
@@ -87,6 +89,17 @@ def test_one_candidate_is_no_contest_and_ruined_ones_are_left_out(ran):
     assert overfit.contest(ran._replace(returns=broken), dice(1), 100).pbo.strategies == 8
     short = ran._replace(returns=ran.returns[100:111], held=ran.held[100:111])
     assert overfit.contest(short, dice(1), 100).pbo.blocks == 4
+
+
+def test_candidates_that_cannot_be_run_are_told_and_the_others_compete(run):
+    history, setting = jump(), runs.Setting(commission="zero")
+    several = [SMA.params(2, slow) for slow in (5, 60, 9, 70)]
+    found = overfit.candidates_of([history], SMA, several, setting, run.config)
+    assert [params["slow"] for params, why in found.failures if "OVERFLOW" in why] == [5, 9] and len(found.trials) == 4
+    assert np.isfinite(found.returns).all(axis=0).tolist() == [False, True, False, True] and found.held.size == len(found.returns)
+    assert found.sharpes[0] is None and overfit.contest(found, dice(1), 100).failures == found.failures
+    with pytest.raises(runs.BacktestError, match="none of the 1 candidates could be run; the first: at "):
+        overfit.candidates_of([history], SMA, several[:1], setting, run.config)
 
 
 def test_whoever_chooses_with_skill_in_sight_finds_it_along_every_path():

@@ -20,6 +20,8 @@ from sim.honesty.replayed import WISH, replayed, silent, standing
 from sim.honesty.windows import HonestyError, cut, trading_days, windows
 from strategies import get
 
+from tests.sim.sweep.markets import jump
+
 SMA = get("sma_cross")
 CANDIDATES = [SMA.params(fast, slow) for fast in (5, 20) for slow in (30, 60)]
 PLAN = wf.Plan(250, 100, False, "sharpe")
@@ -154,6 +156,18 @@ def test_the_best_known_figure_is_chosen_and_undefined_ones_never(prices):
     assert all(segment.params is None and segment.in_sample is None for segment in flat.segments)
     assert flat.figures["total_return"] == 0.0 and flat.figures["sharpe"] is None and flat.efficiency is None
     assert [s.sharpe for s in flat.segments] == [None] * len(flat.segments) and flat.winning_windows == 0.0
+
+
+def test_a_candidate_that_cannot_be_run_is_told_and_another_is_chosen():
+    history = jump()
+    setting, plan = runs.Setting(commission="zero"), wf.Plan(50, 15, True, "max_drawdown")
+    never, held = SMA.params(2, 900), SMA.params(2, 5)
+    walked = wf.walk_forward([history], SMA, [held, never], plan, setting)
+    assert all(segment.params == never and segment.undefined == 1 for segment in walked.segments)
+    assert all(params == held and "OVERFLOW" in why for segment in walked.segments for params, why in segment.failures)
+    assert [len(segment.failures) for segment in walked.segments] == [1] * len(walked.segments) and len(walked.trials) == 2 * len(walked.segments)
+    with pytest.raises(runs.BacktestError, match=r"none of the 1 candidates could be run in any window; the first: at .*OVERFLOW"):
+        wf.walk_forward([history], SMA, [held], plan, setting)
 
 
 def test_in_sample_figures_are_those_of_a_run_of_the_window_alone(prices):

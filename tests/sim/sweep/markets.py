@@ -31,6 +31,15 @@ def walk(bars: int, seed: int = 0, exp: int = 4, step: float = 0.02, hours: int 
     )  # fmt: skip
 
 
+def jump(bars: int = 90) -> History:
+    """Return prices that rise a little and then, once, a million times: a position of 95,000 would be worth 95 billion."""
+    close = np.where(np.arange(bars) < 40, 1000 + np.arange(bars), 10**9).astype(np.int64)
+    first = np.concatenate([close[:1], close[:-1]])
+    return walk(bars, hours=1)._replace(
+        open_ticks=first, high_ticks=np.maximum(first, close), low_ticks=np.minimum(first, close), close_ticks=close
+    )
+
+
 def scripted(targets: np.ndarray, short: bool = True) -> Strategy:
     """Return a strategy that wishes these targets bar by bar (NaN: no opinion), declared as columns, too."""
     values = np.ascontiguousarray(targets, np.float64)
