@@ -16,6 +16,7 @@ from app.shell.options import faults
 from ledger.journal import SessionInfo
 
 FOLDER = Path(app.__file__).parent
+FIRST = "compare"
 PAGES: dict[str, list[tuple[str, str, str]]] = {
     "": [("compare", "Compare", ":material/balance:"), ("overview", "Overview", ":material/monitor_heart:")],
     "One session": [
@@ -34,7 +35,7 @@ PAGES: dict[str, list[tuple[str, str, str]]] = {
         ("audit", "Audit", ":material/fact_check:"),
     ],
 }
-"""Every page: its file, its name, its icon."""
+"""Every page: its file, its name, its icon. The first of all is FIRST."""
 
 
 def main() -> None:
@@ -48,7 +49,7 @@ def main() -> None:
     st.html(FOLDER / "look.css")
     pages = {section: [_page(*row) for row in rows] for section, rows in PAGES.items()}
     # The first page answers at the bare address only, but people type, and keep, the address of its name.
-    pages[""].append(st.Page(FOLDER / "pages" / "compare.py", title="Compare", url_path="compare", visibility="hidden"))
+    pages[""].append(st.Page(FOLDER / "pages" / f"{FIRST}.py", title="Compare", url_path=FIRST, visibility="hidden"))
     page = st.navigation(pages, expanded=True)
     with st.sidebar:
         _choice()
@@ -68,7 +69,8 @@ def _has_log_in() -> bool:
 
 
 def _page(name: str, title: str, icon: str) -> st.Page:
-    return st.Page(FOLDER / "pages" / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "compare")
+    first = name == FIRST
+    return st.Page(FOLDER / "pages" / f"{name}.py", title=title, icon=icon, url_path="start" if first else name, default=first)
 
 
 def _choice() -> None:
