@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger import core
-from ledger.book import EVENT_COLUMNS, EVENT_WIDTH, Book, Capacity, Row
+from ledger.book import EVENT_COLUMNS, EVENT_WIDTH, S_INSTRUMENT, Book, Capacity, Row, used
 from ledger.core import Decision
 from ledger.journal import projection, replay, snapshots
 from ledger.journal.days import zone_of
@@ -65,7 +65,8 @@ class Session:
         self._book, self._head = replayed.book, replayed.head
         self._names = Names(self.id, genesis)
         self._names.load(journal.connection)
-        self._tables = Tables(self.id, _symbols(journal.connection, self.id, self._names), zone_of(json.loads(row["config"])))
+        symbols = _symbols(journal.connection, self.id, self._names, used(self._book.arena, S_INSTRUMENT) - 1)
+        self._tables = Tables(self.id, symbols, zone_of(json.loads(row["config"])))
         self._raw: list[tuple[int, str, str]] = []
         self._messages = -1
         """Messages that are stored, -1 before anybody asked."""
@@ -353,9 +354,13 @@ class Session:
             self._tables.symbols.setdefault(instrument, self._names.text(number))
 
 
-def _symbols(connection: sqlite3.Connection, session_id: int, names: Names) -> dict[int, str]:
-    sql = "SELECT instrument, ref FROM event WHERE session_id = ? AND kind = 1 AND ref > 0"
-    return {number: names.text(ref) for number, ref in connection.execute(sql, (session_id,)).fetchall()}
+def _symbols(connection: sqlite3.Connection, session_id: int, names: Names, instruments: int) -> dict[int, str]:
+    """Return the symbols of so many instruments.
+
+    An instrument is defined once, so reading ends with the last definition: a book of a million events has them among its first.
+    """
+    sql = "SELECT instrument, ref FROM event WHERE session_id = ? AND kind = 1 AND ref > 0 ORDER BY seq LIMIT ?"
+    return {number: names.text(ref) for number, ref in connection.execute(sql, (session_id, instruments)).fetchall()}
 
 
 def _require_event(event: Row) -> None:

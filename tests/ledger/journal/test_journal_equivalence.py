@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tests.ledger.journal.journal_streams import opening, proposals, signal, stream
 
 from ledger import core
-from ledger.book import Book, event
+from ledger.book import E_INSTRUMENT, Book, event
 from ledger.journal import Journal, JournalError, JournalHalted, source_hash
+from ledger.journal.session import _symbols
 from ledger.vocabulary import EventKind, Method, Outcome
 
 TABLES = ("instrument", '"order"', "execution", "lot", "alloc", "alloc_fee", "unmatched", "account")
@@ -157,6 +158,23 @@ def test_an_owner_stores_a_new_name_with_the_first_event_that_can_use_it(journal
     assert journal.connection.execute("SELECT number, text FROM name").fetchall() == [(1, "AAPL")]
     session.project()
     assert journal.connection.execute("SELECT symbol FROM instrument").fetchall() == [("AAPL",)]
+
+
+def test_a_session_that_is_opened_again_knows_its_symbols_and_reads_no_event_behind_the_last_definition(journal: Journal) -> None:
+    session, steps = journal.begin("backtest", "x", config={}), []
+    first, _, _, *rest = opening()
+    late = first.copy()
+    first[-1], late[-1], late[E_INSTRUMENT] = session.name("AAPL"), session.name("MSFT"), 2
+    session.record_all(np.array([first, *rest]))
+    journal.connection.set_progress_handler(lambda: steps.append(1) and None, 100)
+    for batch in range(2):
+        marks = [event(EventKind.MARK, instrument=1, price_ticks=100 * (1 + n % 9), time_ns=10**18 + batch * 10**6 + n) for n in range(20_000)]
+        session.record_all(np.array(marks))
+        del steps[:]
+        assert _symbols(journal.connection, session.id, session._names, 1) == {1: "AAPL"} and len(steps) < 20
+    session.record(late)
+    with Journal.open(journal.path) as again:
+        assert again.resume(session.id)._tables.symbols == {1: "AAPL", 2: "MSFT"}
 
 
 def test_two_processes_on_one_session_catch_up_with_each_other(tmp_path: Path) -> None:
