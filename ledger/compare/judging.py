@@ -212,6 +212,8 @@ def _same_basis(pair: Pair, scale: Scale, mine: Filled, theirs: Filled, fixed: l
     if adjusted <= missed:
         return mine
     units = half_even(ours * theirs.units, others)
+    if units * mine.units <= 0:  # shares that came and went around a split have no basis to speak of
+        return mine
     fixed.append((Cause.CORPORATE_ACTION, scale.worth(units) - scale.worth(mine.units)))
     return Filled(units, mine.cost_e8)
 

@@ -249,6 +249,14 @@ def test_a_missed_split_is_a_corporate_action(tmp_path):
     assert parts(found) == {"corporate action": "-3300.00"}
 
 
+def test_shares_that_came_and_went_around_a_split_at_one_moment_are_compared(tmp_path):
+    def adjusted(told: Told, side: int, lots: int) -> Told:
+        return told.add(K.ADJUST_POSITION, 5, instrument=1, side=side, qty_lots=lots, price_ticks=10_000, ref=3)
+
+    one, two = adjusted(Told(), 1, 1), adjusted(Told(), 1, 10_001).add(K.SPLIT, 5, instrument=1, qty_lots=1, price_ticks=3)
+    assert "adjustment" in parts(compared(tmp_path, one.end("2"), adjusted(two, -1, 3_333).end("2")))
+
+
 def test_a_split_in_both_is_no_difference_and_later_sizes_count_in_new_shares(tmp_path):
     one = split(Told().trade("10", "10", "400")).trade("36", "-4", "110", at=200).end("120")
     two = split(Told().trade("10", "10", "400")).trade("32", "-8", "110", at=200).end("120")
