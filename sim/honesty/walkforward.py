@@ -14,6 +14,7 @@ their window; when not one could be run in any window, that is an error.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -95,10 +96,10 @@ class WalkForward:
     def efficiency(self) -> float | None:
         """The figure out of sample over its mean in sample; None for a figure that grows with time, or when not above 0."""
         seen = [segment.in_sample for segment in self.segments if segment.in_sample is not None]
-        value = self.figures[self.plan.figure]
-        if self.plan.figure not in RATES or value is None or not seen or sum(seen) <= 0:
+        value, whole = self.figures[self.plan.figure], math.fsum(seen)
+        if self.plan.figure not in RATES or value is None or whole <= 0:
             return None
-        return value / (sum(seen) / len(seen))
+        return value / (whole / len(seen))
 
     @property
     def winning_windows(self) -> float | None:

@@ -52,7 +52,10 @@ class Series:
     def _wander(self, day: int) -> float:
         """Return the logarithm of the model's close, unshifted."""
         daily = self.contract.volatility / 15.87
-        return sum(daily * 1.6 * math.sqrt(span) * noise(self.key, day, span) for span in SPANS)
+        whole = 0.0
+        for span in SPANS:  # not `sum`, which rounds otherwise since Python 3.12: prices are the same under every Python
+            whole += daily * 1.6 * math.sqrt(span) * noise(self.key, day, span)
+        return whole
 
     def _model_close(self, day: int) -> int:
         step = self.contract.step
