@@ -21,7 +21,8 @@ from cli.settings import Settings
 def replay(settings: Settings, token: str, lenient: bool, old: str) -> None:
     """Run the schedule of a TOKEN again: exit code 3 when it still fails, 0 when it passes.
 
-    It fails loudly (exit code 1) at the first move that cannot happen any more, because the code or the scenario changed.
+    It fails loudly (exit code 1) at the first move that cannot happen any more, because the code, the scenario or the
+    Python changed.
     """
     speaker = voice()
     with speaker.progress() as say:

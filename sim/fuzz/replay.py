@@ -1,8 +1,8 @@
 """Replaying the moves of a schedule: strictly for tokens, leniently for the shrinker.
 
 Theory of operation. A strict replay makes exactly the listed moves and fails loudly at
-the first that is not possible, saying what is possible instead: the code or the
-scenario changed. A lenient replay skips such moves. Where the list ends, and where it only counts moves
+the first that is not possible, saying what is possible instead: the code, the
+scenario or the Python changed. A lenient replay skips such moves. Where the list ends, and where it only counts moves
 (`Onward`), both go on with the lane that moved last, and then with the oldest, so that a
 token need not say what comes by itself: `told` leaves that out of a schedule.
 """
@@ -62,8 +62,8 @@ class Script:
             if self._strict:
                 names = ", ".join([lane.name for lane in [*self._world.pending, *self._world.held]])
                 raise Diverged(
-                    f"move {self._at} of {len(self._steps)} is {step!r} and cannot happen: what can move is {names}. The code or the "
-                    "scenario changed since the token was made; find the failure again with `onebook fuzz run`"
+                    f"move {self._at} of {len(self._steps)} is {step!r} and cannot happen: what can move is {names}. The code, the "
+                    "scenario or the Python changed since the token was made; find the failure again with `onebook fuzz run`"
                 )
         self._waits -= self._waits > 0
         return self._go_on(pending)

@@ -51,6 +51,8 @@ _DEED = re.compile(r"\*(\d+)|((?:!\w+)?(?:~\d+)?)(?:\^(\d+))?")
 _MARKS = {ord(mark): f"%{ord(mark):02X}" for mark in "%-*:!~ "}
 """What a lane may not be called in a token, and how it is written instead."""
 _ROOT = Path(__file__).resolve().parents[2]
+WAITS_ITSELF = 312
+"""Since this Python `asyncio.wait_for` makes no task of its own, so the tasks of a bot that calls it have other numbers."""
 
 
 class TokenError(ValueError):
@@ -282,4 +284,11 @@ def other_code(token: Token, scenario: Scenario) -> str:
         return ""
     beside = f" beside the old build {token.old or '(none)'}; here that is {old or '(none)'}" if token.old != old else ""
     words = f"the token was made with Python {made[0]} and code {made[1]}; this is {now[0]} and {now[1]}"
-    return f"{words}: the moves may no longer fit{beside}"
+    return f"{words}: the moves may no longer fit{beside}{_numbered_otherwise(token.python)}"
+
+
+def _numbered_otherwise(made: str) -> str:
+    """Return why tasks may have other numbers here than in a token of another Python."""
+    if not made.isdigit() or (int(made) < WAITS_ITSELF) == (int(python_version()) < WAITS_ITSELF):
+        return ""
+    return "; `asyncio.wait_for` makes a task of its own before Python 3.12, so the tasks of a bot that calls it have other numbers there"

@@ -168,7 +168,7 @@ def orders_in_tasks_of_their_own(world: World) -> None:
 
         async def work() -> None:
             while symbol := await queue.get():
-                await asyncio.wait_for(desk.broker.place(symbol, 100), timeout=5)
+                await asyncio.create_task(desk.broker.place(symbol, 100))
 
         worker = asyncio.create_task(work())
         await desk.burst(queue.put, ["AAPL"] * world.dial("signals", 8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from statistics import median
 
@@ -110,6 +111,27 @@ def test_the_table_shows_bugs_found_and_the_real_guard_standing():
     assert [row.guard for row in rows] == ["no_lock", "send_then_record", "real"]
     assert [row.found for row in rows] == [2, 2, 0]
     assert rows[0].token.startswith("fz2:zoo.no_lock:") and rows[-1].intact and rows[-1].schedules == 400
+
+
+@pytest.mark.parametrize(("made", "here", "otherwise"), [("311", "313", True), ("312", "311", True), ("312", "313", False), ("311", "311", False)])
+def test_a_token_of_a_python_in_which_wait_for_makes_other_tasks_says_so(made, here, otherwise, monkeypatch):
+    monkeypatch.setattr(tokens, "python_version", lambda: here)
+    said = tokens.read("fz1:zoo.retry_after_reject:311.a055:s3:A*2-A3-A3!reject-A3*4-A1*2:eb19")._replace(python=made)
+    assert ("`asyncio.wait_for` makes a task of its own before" in tokens.other_code(said, SCENARIOS["retry_after_reject"])) is otherwise
+
+
+def test_wait_for_makes_a_task_of_its_own_in_the_pythons_that_tokens_name():
+    def scenario(world):
+        async def ask():
+            await world.io("ask")
+
+        async def main():
+            await asyncio.wait_for(ask(), timeout=5)
+
+        world.process("bot", main)
+
+    world, _ = replay(scenario, ["A1" if int(tokens.python_version()) < tokens.WAITS_ITSELF else "A"])
+    assert len(world.trace) == 1
 
 
 def test_a_token_that_was_mistyped_is_refused_and_other_code_is_told():
