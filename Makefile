@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
-setup: ## make .venv from requirements.lock (the other targets do this by themselves)
+setup: ## make .venv from requirements.lock, as every target does by itself; PYTHON=python3.13 picks the Python
 	@.ci/setup $(MAKECMDGOALS)
 
 demo: setup ## a backtest on real prices, a simulated paper day, a fuzz campaign, and why paper differed
