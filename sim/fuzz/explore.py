@@ -17,7 +17,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from sim.fuzz.choices import Tape
-from sim.fuzz.fence import fenced, watched
+from sim.fuzz.fence import fenced, spins, watched
 from sim.fuzz.plan import Sampler, draw_plan
 from sim.fuzz.policies import POLICIES, PORTFOLIO, Profile
 from sim.fuzz.processes import Lane, ScenarioError, Violation, line_of, said
@@ -156,7 +156,9 @@ def first_come(scenario: Scenario, dials: dict[str, int] | None = None, seed: in
         ScenarioError: it asks the real clock or real chance. Unsteady: it took another way the second time.
     """
     with watched():
-        first, _ = sample(scenario, seed, 0, Profile(), dials=dials)
+        first, found = sample(scenario, seed, 0, Profile(), dials=dials)
+    if found is not None and found.name == spins.INVARIANT:
+        return first  # the search will meet it again, and how often it moved before it was caught says nothing
     known = {*first.dials, *(name[0] for name in first.dials)}
     if unknown := [name for name in dials or {} if name not in known]:
         raise ScenarioError(f"the scenario has no dial {unknown[0]!r}; it has {', '.join(first.dials) or 'none'}")

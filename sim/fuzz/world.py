@@ -24,6 +24,7 @@ from typing import Any
 
 from sim.fuzz.choices import Tape
 from sim.fuzz.faults import require
+from sim.fuzz.fence.spins import WATCH, ended_by
 from sim.fuzz.loop import Loop
 from sim.fuzz.moves import Moves
 from sim.fuzz.processes import (
@@ -62,6 +63,7 @@ class World(Moves):
         self.pending: list[Lane] = []
         self.held: list[Lane] = []
         self.trace: list[str] = []
+        WATCH.trace = self.trace
         self.processes: list[Process] = []
         self.allowed: dict[str, int] = {}
         self.dials: dict[str, int] = {}
@@ -215,15 +217,19 @@ class World(Moves):
         events._set_running_loop(self.loop)
         try:
             self._run(pick)
+            if WATCH.verdict is not None:
+                raise WATCH.verdict
             self._require_no_lost_exception()
             ask(self.ends)
         except SystemExit as left:
-            raise Violation("no exception", f"the program called sys.exit({left.code!r})") from left
+            raise ended_by(left) from left
         finally:
-            for process in self.processes:
-                process.bury()
-            self._let_go()
-            events._set_running_loop(before)
+            try:
+                for process in self.processes:
+                    process.bury()
+            finally:
+                self._let_go()
+                events._set_running_loop(before)
 
     def _require_no_lost_exception(self) -> None:
         found = lost_exception(self.processes, self.loop.errors)

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from sim.fuzz.choices import Draw, LabelledTape, Tape
 from sim.fuzz.explore import Failure, Scenario, failure_of
 from sim.fuzz.faults import parse
+from sim.fuzz.fence import spins
 from sim.fuzz.shrink.orders import (
     Steps, as_one_life, chunks, fault_of, first_task, gathered, heirs, joined, lane_of, moves_of, renumbered, without_tasks,
 )  # fmt: skip
@@ -32,6 +33,8 @@ from sim.fuzz.replay import Script, perform, told
 from sim.fuzz.world import World
 
 RERUNS_MAX = 100
+RERUNS_SPINNING = 10
+"""Re-runs of a failure that takes its time: code that never lets go is known by how long it takes."""
 FEW = 3
 """Sizes that a dial is turned down to at once."""
 
@@ -113,7 +116,8 @@ def by_label(draws: Iterable[Draw]) -> dict[str, tuple[int, ...]]:
 
 def shrink(scenario: Scenario, failure: Failure, reruns: int = RERUNS_MAX) -> Shrunk:
     """Make a failure small within a number of re-runs; the invariant that breaks stays the same."""
-    return _Shrinker(scenario, failure, reruns).run()
+    most = min(reruns, RERUNS_SPINNING) if failure.invariant == spins.INVARIANT else reruns
+    return _Shrinker(scenario, failure, most).run()
 
 
 class _Hints(Script):

@@ -93,6 +93,19 @@ def test_a_strangers_module_in_the_current_folder_is_searched(elsewhere):
     assert invoke("fuzz", "replay", found["failures"][0]["token"]).exit_code == 3
 
 
+def test_a_bot_that_spins_is_a_finding_with_its_line_and_a_token_that_spins_again(elsewhere, monkeypatch):
+    from sim.fuzz.fence import spins
+
+    for name, value in (("TICK", 0.01), ("OWN", 0.15), ("AGAIN", 0.05)):
+        monkeypatch.setattr(spins, name, value)
+    (elsewhere / "my_spinning_bot.py").write_text(BOT.replace("held.add(symbol)", "while True: pass"))
+    result = invoke("fuzz", "run", "my_spinning_bot:scenario", "--no-store", "--json")
+    assert result.exit_code == 3, result.output
+    (found,) = json.loads(result.stdout)["failures"]
+    assert found["invariant"] == "lets others run" and "runs on in handle (my_spinning_bot.py, line 14)" in found["message"]
+    assert found["reruns"] <= 10 and invoke("fuzz", "replay", found["token"]).exit_code == 3
+
+
 def test_faults_and_dials_can_be_named():
     found = document("fuzz", "run", "zoo.send_then_record", "--fault", "none", "--schedules", 50, "--no-store")
     assert found["verdict"] == "cut" and found["failures"] == [] and found["schedules"] == 50

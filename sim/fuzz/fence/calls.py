@@ -24,6 +24,8 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from sim.fuzz.fence.places import OURS as OUR_FILES
+from sim.fuzz.fence.spins import patient
 from sim.fuzz.loop import Escaped
 from sim.fuzz.processes import LANE, ScenarioError
 
@@ -45,8 +47,6 @@ FENCED: dict[str, tuple[tuple[str, ...], str]] = {
 }
 """Module -> functions, and what to use instead."""
 MEMORY = "desk.database, or what the scenario function makes in memory, such as sqlite3.connect(':memory:')"
-OUR_FILES = tuple(str(Path(__file__).resolve().parents[2] / folder) for folder in ("ledger", "live", "sim", "tests/scenarios"))
-"""Code that may keep files: its journals are made anew for each schedule."""
 
 
 def _is_on_disk(database: Any = ":memory:", *_args: Any, **_options: Any) -> bool:
@@ -122,7 +122,8 @@ def fenced() -> Iterator[None]:
             if not hasattr(before, "fence"):
                 put_back.append((holder, name, before))
                 setattr(holder, name, _keeps_nothing(title, before, keeps))
-        yield
+        with patient():
+            yield
     finally:
         for module, name, real in reversed(put_back):
             setattr(module, name, real)

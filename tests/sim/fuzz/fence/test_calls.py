@@ -67,7 +67,7 @@ def test_a_clock_or_chance_that_was_imported_by_name_is_refused_with_its_line(ca
 
         world.process("bot", main)
 
-    with pytest.raises(ScenarioError, match=re.escape(f"{word}() in a simulated process could not be replayed (test_fence.py, line {line})")):
+    with pytest.raises(ScenarioError, match=re.escape(f"{word}() in a simulated process could not be replayed (test_calls.py, line {line})")):
         search(scenario)
     assert sys.getprofile() is None
 

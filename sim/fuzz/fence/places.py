@@ -1,0 +1,55 @@
+"""Whose code runs: the person's own, a library's, onebook's, or the fuzzer's.
+
+Theory of operation. A stack is read from its innermost frame outward, and ends where the fuzzer begins: what lies beyond
+called the search and is no part of a schedule. Python's own modules and what is installed are libraries. Everything
+else is somebody's own, where it is not onebook's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from types import CodeType, FrameType
+
+ROOT = Path(__file__).parents[3]
+FUZZ = ROOT / "sim" / "fuzz"
+OURS = tuple(str(ROOT / folder) for folder in ("ledger", "live", "sim", "tests/scenarios"))
+"""Code that may keep files: its journals are made anew for each schedule."""
+ENGINE = tuple(str(FUZZ / part) for part in ("explore.py", "replay.py", "search", "shrink", "campaign"))
+"""Where a stack ends: what called this is no part of a schedule."""
+WORLD = str(FUZZ / "world.py")
+INSTALLED = ("site-packages", "dist-packages")
+
+
+def is_own(frame: FrameType) -> bool:
+    """Say whether code is neither Python's nor that of an installed package; onebook's counts as own."""
+    module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return module not in sys.stdlib_module_names and not any(word in frame.f_code.co_filename for word in INSTALLED)
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Say whether code is onebook's, this build's or an old one's."""
+    return frame.f_code.co_filename.startswith(OURS) or str(frame.f_globals.get("__name__", "")).startswith("onebook_")
+
+
+def is_library(frame: FrameType) -> bool:
+    """Say whether code is not the person's own."""
+    return is_ours(frame) or not is_own(frame)
+
+
+def is_the_world(frame: FrameType) -> bool:
+    """Say whether this is the loop of a schedule."""
+    return frame.f_code.co_name == "_run" and frame.f_code.co_filename == WORLD
+
+
+def own_part(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield the frames of a schedule that are not the fuzzer's, innermost first."""
+    while frame is not None and not is_the_world(frame) and not frame.f_code.co_filename.startswith(ENGINE):
+        yield frame
+        frame = frame.f_back
+
+
+def file_of(code: CodeType) -> str:
+    """Return the name of a file without its folders."""
+    return PurePath(code.co_filename).name
