@@ -17,7 +17,7 @@ import asyncio
 import heapq
 from asyncio import events
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -62,6 +62,7 @@ class Timer(Handle):
         return self.due
 
 
+Runs = Coroutine[Any, Any, Any] | Generator[Any, None, Any]
 _lane_now, _be_on = LANE.get, LANE.set
 _new_task = asyncio.Task.__new__
 _begin_task: Callable[..., None] = asyncio.Task.__init__
@@ -154,8 +155,8 @@ class Loop(asyncio.AbstractEventLoop):
         future.number = self._made
         return future
 
-    def create_task(self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Context | None = None) -> Task:  # type: ignore[override]
-        """Schedule a coroutine as a task of the process that asks."""
+    def create_task(self, coro: Runs, *, name: str | None = None, context: Context | None = None, **more: Any) -> Task:
+        """Schedule a coroutine as a task of the process that asks; `more` is what else a task of this Python takes."""
         parent = _lane_now(None) if context is None else context.get(LANE)
         if parent is None or parent.process is None:
             coro.close()
@@ -166,7 +167,7 @@ class Loop(asyncio.AbstractEventLoop):
         self._made += 1
         task = lane.task = _new_task(Task)
         task.number = self._made
-        _begin_task(task, coro, loop=self, name=name or lane.name, context=context)
+        _begin_task(task, coro, loop=self, name=name or lane.name, context=context, **more)
         return task
 
     # Time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
@@ -105,6 +106,26 @@ def test_a_timeout_can_win_against_an_answer_only_where_the_clock_may_jump():
     assert explore(scenario, schedules=50).kind is FINE
     verdict = explore(scenario, schedules=50, faults={"clock": 1})
     assert verdict.kind is BROKEN and "TimeoutError" in verdict.failure.message and verdict.failure.steps[0] == "clock"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks take `eager_start` since Python 3.12")
+def test_an_eager_task_runs_at_once_on_a_lane_of_its_own():
+    seen: list[str] = []
+
+    def scenario(world: World) -> None:
+        async def eager() -> None:
+            seen.append("began")
+            await world.io("ask")
+
+        async def main() -> None:
+            task = asyncio.get_running_loop().create_task(eager(), eager_start=True)
+            seen.append("made")
+            await task
+
+        world.process("bot", main)
+
+    world, found = replay(scenario, ["A1"])
+    assert found is None and world.trace == ["A1"] and seen == ["began", "made"]
 
 
 def test_an_effect_happens_before_its_answer_and_others_may_come_between():
