@@ -28,8 +28,9 @@ def test_a_page_says_a_sentence_about_a_book_that_is_none(tmp_path, show, page, 
         path.write_bytes(b"not a database at all" * 100)
     elif state == "foreign":
         import sqlite3
+        from contextlib import closing
 
-        with sqlite3.connect(path) as other:
+        with closing(sqlite3.connect(path)) as other:
             other.execute("CREATE TABLE trades (id INTEGER, pnl REAL)")
     elif state == "half-written":
         path.write_bytes(b"SQLite format 3\0" + b"\0" * 500)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -63,13 +64,18 @@ def test_what_cannot_be_is_refused_before_anything_listens(words, told):
 
 def test_a_state_file_of_another_account_is_refused(tmp_path):
     from sim.gateway.core.config import Config
-    from sim.gateway.core.store import FileStore
+    from sim.gateway.core.store import FileStore, StoreError
 
     store = FileStore(tmp_path / "state.db")
     Gateway(Config(account="DU2"), store=store)
     store.close()
     result = invoke("gateway", "--port", "0", "--state", tmp_path / "state.db")
     assert result.exit_code == Code.USAGE and "kept with account DU2" in result.stderr
+    refused = FileStore(tmp_path / "state.db")
+    with pytest.raises(StoreError, match="use the same, or another file"):
+        Gateway(Config(account="DU1"), store=refused)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        refused.load(Gateway(Config()))
 
 
 def test_a_journal_is_shown_with_the_keys_that_are_documented(tmp_path):

@@ -119,13 +119,14 @@ class FileStore:
         """Book the executions again and put the open orders back.
 
         Raises:
-            StoreError: the file is another account's.
+            StoreError: the file is another account's; it is closed.
         """
         config, desk = gateway.config, gateway.desk
         mine = {"account": config.account, "cash": config.cash, "currency": config.currency}
         kept = dict(self._connection.execute("SELECT name, value FROM account"))
         for name, value in mine.items():
             if kept.get(name, value) != value:
+                self.close()
                 raise StoreError(f"{self.path}: kept with {name} {kept[name]}, asked for {value}; use the same, or another file")
         self._connection.executemany("INSERT OR REPLACE INTO account VALUES (?, ?)", list(mine.items()))
         gateway.next_ids.update(self._connection.execute("SELECT client_id, next_id FROM client"))

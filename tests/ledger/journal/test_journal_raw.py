@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,5 +57,5 @@ def test_a_kept_message_is_never_changed(tmp_path: Path, statement: str) -> None
         session = journal.begin("paper", "DU1", config={})
         session.keep("s", "b")
         session.record(event(EventKind.DEPOSIT, cash_e8=5))
-    with sqlite3.connect(tmp_path / "a.db") as other, pytest.raises(sqlite3.IntegrityError):
+    with closing(sqlite3.connect(tmp_path / "a.db")) as other, pytest.raises(sqlite3.IntegrityError):
         other.execute(statement)

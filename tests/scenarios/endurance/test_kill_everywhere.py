@@ -158,9 +158,11 @@ class Mortal(Wired):
                 pass
             await self.die()
             self.kill_at = 0
-            await self.live(first=False)
-            self.judge()
-            await self.die()
+            try:
+                await self.live(first=False)
+                self.judge()
+            finally:
+                await self.die()
 
         try:
             self.world.loop.run_until_complete(story())

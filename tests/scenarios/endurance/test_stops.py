@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,8 @@ def test_a_runner_ends_whatever_it_waits_for(fails: bool, tmp_path: Path, monkey
     assert not came[0] and came[-1]
 
 
-def test_without_heeding_a_forgotten_cancel_a_runner_that_connects_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_wait_for_forgets_a_cancel_a_runner_that_does_not_heed_it_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`asyncio.wait_for` forgot one in Python 3.11; since 3.12 it makes no task of its own, and nothing hangs."""
     monkeypatch.setattr("live.ib.heed_cancel", lambda: None)
     hung = []
     for turns in TURNS[:5]:
@@ -60,4 +62,4 @@ def test_without_heeding_a_forgotten_cancel_a_runner_that_connects_does_not_end(
             Stopped(monkeypatch, tmp_path / str(turns)).after(turns, fails=False)
         except AssertionError:
             hung.append(turns)
-    assert hung
+    assert bool(hung) == (sys.version_info < (3, 12)), hung
