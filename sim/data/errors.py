@@ -116,10 +116,16 @@ def base_name(source: str) -> str:
     return PurePath(source).name or source
 
 
+def option_hint(name: str, *values: object) -> str:
+    """Return the fix sentence of an option, as it is said on the command line and in Python."""
+    told = " or ".join(f"--{name.replace('_', '-')} {value}" for value in values)
+    return f"pass {told} (in Python {name}='{values[0]}')"
+
+
 def repair_hint(name: str, otherwise: str = "") -> str:
     """Return the fix sentence of one named repair."""
     lead = f"{otherwise}, or " if otherwise else ""
-    return f"{lead}pass repairs=['{name}'] to {REPAIRS[name]}"
+    return f"{lead}pass --repair {name} (in Python repairs=['{name}']): {REPAIRS[name]}"
 
 
 def check_repairs(repairs: Iterable[str]) -> frozenset[str]:

@@ -79,12 +79,12 @@ class Collector(Gate):
         self.findings: list[Finding] = []
         self.total = 0
 
-    def allows(self, name: str, count: int, first_row: int, rule: str = "", values: Sequence[str] = ()) -> bool:
+    def allows(self, name: str, count: int, first_row: int, rule: str, values: Sequence[str] = ()) -> bool:
         """Remember what a repair would have to let pass, unless it was asked for."""
         if name not in self.accepted:
             self.total += count
             for value in (values or [""])[:LISTED_MAX]:
-                self._add(first_row, "", value, rule or f"this needs: {REPAIRS[name]}", name, "")
+                self._add(first_row, "", value, rule, name, "")
         return True
 
     def judge(

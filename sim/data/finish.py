@@ -156,9 +156,9 @@ def in_range(day: Int64Array, request: Request, gate: Gate) -> NDArray[np.bool_]
         )
         if out
     ]
-    if short and not gate.allows("allow-partial-range", 1, 0):
+    if short and not gate.allows("allow-partial-range", 1, 0, rule := f"the data does not reach {short[0]}"):
         raise DataError(
-            f"the data does not reach {short[0]}",
+            rule,
             file=base_name(gate.file),
             column=short[0],
             value=_iso(request.start_day if short[0] == "start" else request.end_day),

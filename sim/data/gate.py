@@ -32,7 +32,7 @@ class Gate:
             count, first_row = count + before.count, min(first_row, before.first_row)
         self._made[name] = Repair(name, int(count), int(first_row))
 
-    def allows(self, name: str, count: int, first_row: int, rule: str = "", values: Sequence[str] = ()) -> bool:
+    def allows(self, name: str, count: int, first_row: int, rule: str, values: Sequence[str] = ()) -> bool:
         """Return whether the repair was asked for; when it was, it is counted.
 
         Args:
@@ -64,7 +64,7 @@ class Gate:
         if not count:
             return False
         at = int(np.argmax(wrong))
-        if repair and self.allows(repair, count, int(row[at])):
+        if repair and self.allows(repair, count, int(row[at]), rule):
             return True
         many = f" ({count} rows)" if count > 1 else ""
         raise DataError(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.data.errors import DataError, moment
+from sim.data.errors import DataError, moment, option_hint
 from sim.data.gate import Gate
 from sim.data.history import Int64Array
 from sim.data.sessions import NEW_YORK, NONE, Sessions, calendar_of, sessions_of, zone_of_calendar
@@ -125,7 +125,7 @@ def _placed(times: Times, timezone: str | None, gate: Gate, row: Int64Array, col
                 file=gate.file,
                 row=int(row[0]),
                 column=column,
-                fix="pass timezone='America/New_York' (or the zone of the file)",
+                fix=f"{option_hint('timezone', 'America/New_York')}, or the zone of the file",
             )
         return Placed(_to_utc(times, timezone, gate, row, column), False, timezone, NONE)
     if timezone is None:
@@ -136,7 +136,7 @@ def _placed(times: Times, timezone: str | None, gate: Gate, row: Int64Array, col
                 file=gate.file,
                 row=int(row[0]),
                 column=column,
-                fix="pass timezone='America/New_York' (or the zone of the exchange)",
+                fix=f"{option_hint('timezone', 'America/New_York')}, or the zone of the exchange",
             )
         timezone = "UTC"
     return _place_instants(times, timezone, gate, row, column)

@@ -176,7 +176,8 @@ def _volume(table: Table, gate: Gate) -> Int64Array:
 def _no_volume(table: Table, gate: Gate) -> Int64Array:
     """Return zeros where the file has no volume column and that was asked for."""
     count = len(table.row)
-    if not gate.allows("no-volume", count, int(table.row[0]) if count else 1):
+    rule = "the column volume is missing"
+    if not gate.allows("no-volume", count, int(table.row[0]) if count else 1, rule):
         fix = repair_hint("no-volume", "add the column")
-        raise DataError("the column volume is missing", file=table.file, row=1, column="volume", fix=fix)
+        raise DataError(rule, file=table.file, row=1, column="volume", fix=fix)
     return np.zeros(count, np.int64)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.data.errors import DataError
+from sim.data.errors import DataError, option_hint
 from sim.data.history import Action, History, Int64Array, Repair, frozen
 from sim.data.place import bar_called, bar_ns, session_ns, sessions_for
 from sim.data.sessions import NONE, calendar_of
@@ -66,7 +66,7 @@ def check_length(history: History, bar: str) -> None:
     if want < have:
         raise DataError(
             f"the bars are {history.bar}, asked for were {bar}; bars are made longer, never shorter",
-            file=history.symbol, column="bar", value=bar, fix=f"pass bar='{history.bar}' or leave it out",
+            file=history.symbol, column="bar", value=bar, fix=f"{option_hint('bar', history.bar)}, or leave it out",
         )  # fmt: skip
     if (bar not in SESSIONS and (want % have or DAY_NS % want)) or (bar == MONTH and history.bar == WEEK):
         raise DataError(
@@ -229,7 +229,7 @@ def _check_actions(history: History, bar: str, first: Int64Array, last: Int64Arr
         day = int(history.day[last[int(np.argmax(inside))]]) - EPOCH_ORDINAL
         raise DataError(
             f"a split or dividend lies inside a bar of {bar}: raw prices cannot be put together over it",
-            file=history.symbol, column="bar", value=str(np.datetime64(day, "D")), fix="pass prices='adjusted'",
+            file=history.symbol, column="bar", value=str(np.datetime64(day, "D")), fix=option_hint("prices", "adjusted"),
         )  # fmt: skip
 
 

@@ -109,9 +109,10 @@ def enough(count: int, row: int, gate: Gate) -> None:
         raise DataError(
             "no bars are left", file=gate.file, fix="choose a file, a range or repairs that leave bars"
         )
-    if count == 1 and not gate.allows("allow-one-bar", 1, row):
+    rule = "there is only one bar"
+    if count == 1 and not gate.allows("allow-one-bar", 1, row, rule):
         raise DataError(
-            "there is only one bar",
+            rule,
             file=gate.file,
             row=row,
             fix=repair_hint("allow-one-bar", "choose a longer history"),

@@ -23,6 +23,7 @@ from sim.data.text.decimals import scale_exact
 
 ADJUSTED_EXP = 8
 REFERENCE_ERROR = Fraction(1, 100)  # references are rounded to a cent
+FOREIGN = "the reference price of the factor file is not the close of its day: bars and factors belong to different instruments"
 
 
 def signal_factor(factors: Sequence[Factor], day: Int64Array) -> Float64Array:
@@ -48,10 +49,9 @@ def check_references(raw: History, factors: Sequence[Factor], gate: Gate) -> Non
         if raw.bar == "1m" or at == len(days) or days[at] != row.day:
             continue
         close = Fraction(int(closes[at]), 10**raw.price_exp)
-        if abs(close - row.reference) > REFERENCE_ERROR and not gate.allows("allow-reference", 1, 0):
+        if abs(close - row.reference) > REFERENCE_ERROR and not gate.allows("allow-reference", 1, 0, FOREIGN):
             raise DataError(
-                "the reference price of the factor file is not the close of its day: bars and factors"
-                " belong to different instruments",
+                FOREIGN,
                 file=gate.file,
                 column="close",
                 value=f"{date.fromordinal(row.day)}: {float(close)} and {float(row.reference)}",

@@ -16,7 +16,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from sim.data.errors import DataError, base_name, refuse_symbol, repair_hint
+from sim.data.errors import DataError, base_name, option_hint, refuse_symbol, repair_hint
 from sim.data.finish import Request
 from sim.data.gate import Gate
 from sim.data.history import Int64Array
@@ -132,9 +132,9 @@ def _refuse_segment(lean: Lean, segment: Segment) -> None:
         return  # the rule about gaps counts the sessions
     days = f"{date.fromordinal(segment.first)}..{date.fromordinal(segment.last)}"
     fix = (
-        f"pass start='{date.fromordinal(segment.last + 1)}'"
+        option_hint("start", date.fromordinal(segment.last + 1))
         if segment.last < ALIVE
-        else f"pass end='{date.fromordinal(segment.first - 1)}'"
+        else option_hint("end", date.fromordinal(segment.first - 1))
     )
     raise DataError(
         f"{lean.symbol} traded as {segment.ticker} in {days}; those bars are not in the data",

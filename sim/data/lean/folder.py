@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from sim.data.errors import DataError, base_name, repair_hint
+from sim.data.errors import DataError, base_name, option_hint, repair_hint
 from sim.data.finish import Extra, Request, finish
 from sim.data.history import Action, History
 from sim.data.lean.adjust import adjusted, check_references, signal_factor, with_actions
@@ -109,17 +109,18 @@ def _segments(lean: Lean) -> list[Segment]:
             )
         return [Segment(lean.symbol, 1, FOREVER)]
     last, request = segments[-1].last, lean.request
+    rule = f"the symbol was delisted on {date.fromordinal(last)}"
     if (
         last < ALIVE
         and (not request.end_day or request.end_day > last)
-        and not lean.gate.allows("allow-delisted", 1, 0)
+        and not lean.gate.allows("allow-delisted", 1, 0, rule)
     ):
         raise DataError(
-            f"the symbol was delisted on {date.fromordinal(last)}",
+            rule,
             file=base_name(request.source),
             column="symbol",
             value=lean.symbol,
-            fix=repair_hint("allow-delisted", f"pass end='{date.fromordinal(last)}' or earlier"),
+            fix=repair_hint("allow-delisted", f"{option_hint('end', date.fromordinal(last))} or earlier"),
         )
     first_day, last_day = request.start_day or 1, request.end_day or FOREVER
     inside = [segment for segment in segments if segment.last >= first_day and segment.first <= last_day]
@@ -134,12 +135,13 @@ def _factors(lean: Lean) -> list[Factor]:
         rows = parse_factors(lean.parts[-1], path.name)
         if rows:
             return rows
-    if lean.request.prices == "adjusted" and not lean.gate.allows("allow-no-factors", 1, 0):
+    rule = "there is no factor file to adjust prices with"
+    if lean.request.prices == "adjusted" and not lean.gate.allows("allow-no-factors", 1, 0, rule):
         raise DataError(
-            "there is no factor file to adjust prices with",
+            rule,
             file=f"factor_files/{path.name}",
             column="symbol",
             value=lean.symbol,
-            fix=repair_hint("allow-no-factors", "pass prices='raw'"),
+            fix=repair_hint("allow-no-factors", option_hint("prices", "raw")),
         )
     return []

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sim.data.errors import REPAIRS, DataError, base_name, near
+from sim.data.errors import REPAIRS, DataError, base_name, near, option_hint
 from sim.data.finish import Request, in_range
 from sim.data.gaps import check_gaps
 from sim.data.gate import Gate
@@ -188,7 +188,7 @@ class Store:
 
     def _hint(self) -> str:
         kinds = sorted({entry.prices for entry in self.entries()})
-        return f"pass prices='{kinds[0]}'" if kinds else "import a file first"
+        return option_hint("prices", kinds[0]) if kinds else "import a file first"
 
     def _load_one(self, symbol: str, found: list[Entry], request: Request) -> History:
         mine = [entry for entry in found if entry.symbol == symbol]
@@ -209,7 +209,7 @@ def _longest(entries: list[Entry], bar: str | None) -> Entry:
     if bar is None:
         if len(entries) > 1:
             have = ", ".join(entry.bar for entry in entries)
-            raise DataError("the store has bars of several lengths", column="bar", value=have, fix="pass bar=, or --bar")
+            raise DataError("the store has bars of several lengths", column="bar", value=have, fix="say which with --bar (in Python bar=)")
         return entries[0]
     want = bar_ns(bar)
     fitting = [entry for entry in entries if want % bar_ns(entry.bar) == 0]

@@ -115,6 +115,8 @@ def read_csv(data: bytes, file: str, header: Sequence[str] | None = None) -> Tab
     body = data + b"\n" if unfinished else data
     if not body.strip():
         raise DataError("the file is empty", file=file, fix="write a header line and at least two bars")
+    if header is None:
+        _check_separator(body[: body.index(b"\n")].decode("utf-8"), file)
     if b'"' in body:
         names, columns, row = _quoted(body, file, header)
     else:
@@ -162,15 +164,22 @@ def assign_roles(names: Sequence[str], file: str) -> dict[str, int]:
             row=1,
             column=missing[0],
             value=",".join(names),
-            fix=_missing_hint(plain, missing[0]),
+            fix=f"name a column {' or '.join(ROLES[missing[0]])}; columns are found by name, not by position",
         )
     return roles
 
 
-def _missing_hint(names: Sequence[str], role: str) -> str:
-    if len(names) == 1 and any(mark in names[0] for mark in (";", "\t", "|")):
-        return "separate the fields with commas: this file uses another separator (semicolon, tab or bar)"
-    return f"name a column {' or '.join(ROLES[role])}; columns are found by name, not by position"
+def _check_separator(line: str, file: str) -> None:
+    """Refuse a header without a comma in it; where decimals have commas, the lines below would seem to be at fault."""
+    other = [word for mark, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")) if mark in line]
+    if other and "," not in line:
+        raise DataError(
+            f"the fields are separated by {other[0]}",
+            file=file,
+            row=1,
+            value=line,
+            fix="separate the fields with commas and write decimals with a point, 100.5",
+        )
 
 
 def _check_bytes(data: bytes, file: str) -> bytes:
@@ -309,11 +318,12 @@ def check_width(column: Column, row: Int64Array, file: str, name: str) -> int:
     return width
 
 
-def check_last_line(table: Table, allow: Callable[[str, int, int], bool]) -> None:
+def check_last_line(table: Table, allow: Callable[[str, int, int, str], bool]) -> None:
     """Refuse a file that stops in the middle of a line; `allow` counts the opt-in repair."""
-    if table.unfinished and not allow("allow-unfinished-last-line", 1, int(table.row[-1])):
+    rule = "the last line has no newline: the file may be truncated"
+    if table.unfinished and not allow("allow-unfinished-last-line", 1, int(table.row[-1]), rule):
         raise DataError(
-            "the last line has no newline: the file may be truncated",
+            rule,
             file=table.file,
             row=int(table.row[-1]),
             fix=repair_hint("allow-unfinished-last-line", "copy the file again"),

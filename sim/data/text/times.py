@@ -17,7 +17,7 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.data.errors import DataError
+from sim.data.errors import DataError, option_hint
 from sim.data.history import Int64Array
 from sim.data.text.table import Column, column_of
 
@@ -155,7 +155,7 @@ def _epoch(value: Int64Array, digits: NDArray[np.int8], where: _Context, date_fo
         where.refuse(
             digits > 0,
             "epoch numbers have no declared unit",
-            f"pass date_format='{guess}'"
+            f"{option_hint('date_format', guess)}"
             f" if the values are {guess.removeprefix('epoch-')} since 1970 (the size looks like it)",
         )
     unit = EPOCH_NS[date_format]
@@ -208,12 +208,12 @@ def _order(
         month_first, day_first = bool((value[0] <= 12).all()), bool((value[1] <= 12).all())
         if month_first and day_first:
             where.refuse(
-                short | True, "ambiguous date: day or month first", "pass date_format='d/m/y' or 'm/d/y'"
+                short | True, "ambiguous date: day or month first", option_hint("date_format", "d/m/y", "m/d/y")
             )
         date_format = "m/d/y" if month_first else "d/m/y"
     if date_format == "iso":
         where.refuse(
-            short | True, "the dates are not written year first", "pass date_format='d/m/y' or 'm/d/y'"
+            short | True, "the dates are not written year first", option_hint("date_format", "d/m/y", "m/d/y")
         )
     return (value[2], value[0], value[1]) if date_format == "m/d/y" else (value[2], value[1], value[0])
 

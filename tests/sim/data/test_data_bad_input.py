@@ -15,6 +15,7 @@ from tests.sim.data import data_samples as samples
 import pytest
 
 from sim.data import REPAIRS, DataError, load
+from sim.data.findings import check
 
 NOW = int(datetime(2026, 1, 2, tzinfo=UTC).timestamp()) * 10**9
 NEW_YORK = "America/New_York"
@@ -266,6 +267,13 @@ CSV = [
         "semicolons",
         lambda: samples.text(samples.rows()).replace(",", ";"),
         "separate the fields with commas",
+        row=1,
+    ),
+    Bad(
+        "semicolons_and_decimal_commas",
+        lambda: samples.text(samples.rows()).replace(",", ";").replace(".", ","),
+        "the fields are separated by semicolons",
+        row=1,
     ),
     Bad(
         "mixed_offsets",
@@ -350,7 +358,9 @@ def test_every_bad_input_is_refused_in_words_that_name_it(bad: Bad, written: Cal
     assert bad.words in str(error) and error.fix and error.rule in str(error)
     assert error.file in ("bars.csv", "") and str(Path(path).parent) not in str(error)
     assert not bad.row or error.row == bad.row
-    assert not bad.repair or bad.repair in str(error)
+    assert not bad.repair or f"--repair {bad.repair} (in Python repairs=['{bad.repair}'])" in str(error)
+    found = check(path, now_ns=NOW, **bad.options).findings
+    assert found and not any(one.repair and REPAIRS[one.repair] in one.rule for one in found), "a check says what is wrong, too"
 
 
 @pytest.mark.parametrize("bad", [bad for bad in [*BARS, *CSV] if bad.repair], ids=lambda bad: bad.id)
