@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from cli.common import StrategyName, leaf
+from cli.common import StrategyName, leaf, symbols_of
 from cli.output import voice
 from cli.settings import Settings
 
@@ -83,11 +83,13 @@ def run(
     speaker = voice()
     with speaker.progress() as say:
         say("loading")
-        from cli.stored import require_journal
+        from cli.stored import require_folder, require_journal
         from sim import run as sim_run
 
         require_journal(Path(settings("book")))
-        wanted = [symbol.strip() for text in symbols for symbol in text.split(",") if symbol.strip()]
+        if settings("picture"):
+            require_folder(Path(settings("out")))
+        wanted = symbols_of(symbols)
         reading = {
             key: flags[key] for key in ("start", "end", "bar", "timezone", "calendar", "date_format") if flags[key] is not None
         }
@@ -106,7 +108,7 @@ def run(
         )
         sheet: Any = sim_run.sheet(done.simulation, done.figures)
         if settings("picture"):
-            say("drawing")
+            say(f"drawing; stored as session {done.session}")
         files = draw(sheet, Path(settings("out")), done.session) if settings("picture") else {}
     speaker.document({**done.document(), "files": {kind: str(path) for kind, path in files.items()}})
     if not speaker.as_json:

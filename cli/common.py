@@ -9,7 +9,7 @@ the value came from.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -67,6 +67,18 @@ def stored(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def symbols_of(texts: Sequence[str]) -> list[str]:
+    """Return the instruments that --symbol names, in several words or behind commas; none was said: none.
+
+    Raises:
+        click.UsageError: it was said, and named nothing; an unset variable of a script must not mean every instrument there is.
+    """
+    wanted = [symbol.strip() for text in texts for symbol in text.split(",") if symbol.strip()]
+    if texts and not wanted:
+        raise click.UsageError("--symbol names no instrument; write --symbol AAPL,MSFT or leave it out")
+    return wanted
 
 
 class StrategyName(click.ParamType[str]):

@@ -7,6 +7,7 @@ would import the rooms; an exception that is raised has brought its class along.
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 
@@ -65,3 +66,26 @@ def code_of(error: BaseException) -> Code | None:
         if (name := f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}") in CODES:
             return CODES[name]
     return None
+
+
+ADVICE: dict[int, str] = {
+    errno.ENOSPC: "make room there and run it again",
+    errno.EDQUOT: "make room there and run it again",
+    errno.EACCES: "name a place that you may use",
+    errno.EPERM: "name a place that you may use",
+    errno.EROFS: "name a place that can be written to",
+    errno.EEXIST: "a file stands where a folder is needed; name another",
+    errno.ENOTDIR: "a file stands where a folder is needed; name another",
+    errno.EISDIR: "a folder stands where a file is needed; name another",
+    errno.ENAMETOOLONG: "name a shorter one",
+}
+"""What to do about what an operating system refuses."""
+
+
+def sentence(error: Exception) -> str:
+    """Return what an exception says; what the operating system refused is said with the place, and what to do."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    place = f"{error.filename}: " if error.filename else ""
+    advice = ADVICE.get(error.errno or 0, "")
+    return f"{place}{error.strerror[:1].lower()}{error.strerror[1:]}{f'; {advice}' if advice else ''}"

@@ -21,7 +21,7 @@ from cli.common import leaf
 from cli.compare import compare
 from cli.data import data
 from cli.demo import demo
-from cli.exits import Code, code_of
+from cli.exits import Code, code_of, sentence
 from cli.fuzz import fuzz
 from cli.gateway import gateway
 from cli.honesty import overfit, walkforward
@@ -44,7 +44,11 @@ class Commands(click.Group):
         """Run the command; end every exception here."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except click.ClickException as error:
+            # What a command itself finds wrong (no such session) has --json behind it; a wrong option came before.
+            _document(ctx, error.format_message(), Code(error.exit_code))
+            raise
+        except (click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt as stop:
             _report(ctx, str(stop) or "interrupted; nothing was left half-written", Code.INTERRUPTED)
@@ -59,15 +63,20 @@ class Commands(click.Group):
             if code is None:
                 kind = type(error).__name__
                 _report(ctx, f"{kind}: {error} (this is a bug; ONEBOOK_DEBUG=1 shows where)", Code.FAILED)
-            _report(ctx, str(error), code or Code.FAILED)
+            _report(ctx, sentence(error), code or Code.FAILED)
 
 
 def _report(ctx: click.Context, message: str, code: Code) -> None:
     """Say what went wrong and leave."""
-    speaker = ctx.find_object(Voice) or Voice()
     click.echo(f"error: {message}" if code != Code.INTERRUPTED else message, err=True)
-    speaker.document({"error": {"code": code.name.lower(), "exit_code": int(code), "message": message}})
+    _document(ctx, message, code)
     raise click.exceptions.Exit(int(code))
+
+
+def _document(ctx: click.Context, message: str, code: Code) -> None:
+    """Print an error as the one document, if a document was asked for."""
+    speaker = ctx.find_object(Voice) or Voice()
+    speaker.document({"error": {"code": code.name.lower(), "exit_code": int(code), "message": message}})
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

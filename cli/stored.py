@@ -63,6 +63,13 @@ def require_journal(path: Path) -> None:
             raise
 
 
+def require_folder(path: Path) -> None:
+    """Refuse a place for pictures that is no folder, before a run is stored whose pictures cannot be."""
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise click.UsageError(f"{there} is a file; name a folder with --out, or pass --no-picture")
+
+
 def session_of(journal: Any, session_id: int | None) -> Any:
     """Return the wanted session, or the last one.
 

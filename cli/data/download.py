@@ -15,8 +15,8 @@ from typing import Any
 
 import click
 
-from cli.common import leaf
-from cli.data.store import _document, _entries_table, _names, data
+from cli.common import leaf, symbols_of
+from cli.data.store import _document, _entries_table, data
 from cli.exits import Code
 from cli.output import voice
 from cli.settings import Settings
@@ -58,7 +58,7 @@ def download(settings: Settings, symbols: tuple[str, ...], start: str, end: str 
         say("connecting" if options["origin"] == "ib" else "asking Yahoo")
         gateway = open_until_done.enter_context(_gateway(options)) if options["origin"] == "ib" else None
         job = _Job(Path(settings("store")), options, gateway, say)
-        kept = [job.run(symbol, first, last) for symbol in _names(symbols)]
+        kept = [job.run(symbol, first, last) for symbol in symbols_of(symbols)]
     speaker.document({"store": settings("store"), "kept": kept})
     if have := [one for one in kept if "bars" in one]:
         speaker.show(_entries_table(f"kept in {settings('store')}", have, ("done", "questions")))

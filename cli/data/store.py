@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cli.common import leaf
+from cli.common import leaf, symbols_of
 from cli.exits import Code
 from cli.output import moment, table, voice
 from cli.settings import Settings
@@ -46,10 +46,6 @@ def reading(function: F) -> F:
     return function
 
 
-def _names(symbols: Sequence[str]) -> list[str]:
-    return [symbol.strip() for text in symbols for symbol in text.split(",") if symbol.strip()]
-
-
 def _options(settings: Settings, repairs: Sequence[str], flags: dict[str, Any]) -> dict[str, Any]:
     """Return what `sim.data.load` is told."""
     given = {key: flags[key] for key in READING if flags[key] is not None}
@@ -78,7 +74,7 @@ def import_files(
         store, options = Store(settings("store")), _options(settings, repairs, flags)
         for source in sources:
             say(f"reading {source}")
-            kept += [_keep(store, history, options, replace) for history in load(source, _names(symbols), **options)]
+            kept += [_keep(store, history, options, replace) for history in load(source, symbols_of(symbols), **options)]
     speaker.document({"store": settings("store"), "kept": kept})
     speaker.show(_entries_table(f"kept in {settings('store')}", kept, ("done",)))
 
@@ -133,7 +129,7 @@ def check_sources(settings: Settings, sources: tuple[str, ...], symbols: tuple[s
     """
     from sim.data import findings
 
-    speaker, options, names = voice(), _options(settings, repairs, flags), _names(symbols)
+    speaker, options, names = voice(), _options(settings, repairs, flags), symbols_of(symbols)
     reports = [findings.check(source, names, **options) for source in sources]
     if not sources:
         wanted = {key: value for key, value in options.items() if key not in ("bar", "prices")}

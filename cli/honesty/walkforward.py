@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cli.backtest import TRADING, run
-from cli.common import StrategyName, leaf
+from cli.common import StrategyName, leaf, symbols_of
 from cli.output import table, voice
 from cli.settings import Settings
 
@@ -47,7 +47,7 @@ def walkforward(
         require_journal(book)
         chosen, source = get(strategy), (settings("data"), settings("prices"))
         candidates = grid(chosen, params)
-        wanted = [symbol.strip() for text in symbols for symbol in text.split(",") if symbol.strip()]
+        wanted = symbols_of(symbols)
         say("reading data")
         reading = {key: flags[key] for key in READING if flags[key] is not None} | {"repairs": repairs}
         histories = load(source[0], wanted, prices=source[1], **reading)

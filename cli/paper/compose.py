@@ -41,7 +41,7 @@ def configured(path: str | None, book: str | None, flags: dict[str, Any]) -> Pap
     plain = ("strategy", "bar", "host", "port", "client_id", "accept_changes")
     told = {name: flags[name] for name in plain if flags.get(name) is not None}
     told |= {key: flags[flag] for key, flag in (("size", "size_rule"), ("account", "paper_account")) if flags.get(flag) is not None}
-    if flags.get("symbols"):
+    if flags.get("symbols") is not None:
         told["symbols"] = tuple(symbol.strip().upper() for symbol in flags["symbols"].split(",") if symbol.strip())
     if flags.get("params"):
         told["params"] = {**config.params, **dict(_number(text) for text in flags["params"])}

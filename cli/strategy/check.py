@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from cli.backtest import run
-from cli.common import StrategyName, leaf
+from cli.common import StrategyName, leaf, symbols_of
 from cli.exits import Code
 from cli.output import UNKNOWN, moment, table, voice
 from cli.settings import Settings
@@ -48,7 +48,7 @@ def check(
 
         chosen = get(strategy)
         values = parse_params(chosen, params)
-        wanted = [symbol.strip() for text in symbols for symbol in text.split(",") if symbol.strip()]
+        wanted = symbols_of(symbols)
         reading = {key: flags[key] for key in READING if flags[key] is not None} | {"repairs": repairs}
         names, universe = _universe(settings, chosen, wanted, bars, reading)
         say(f"running {chosen.name} on {cuts + starts} parts of the history")

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from cli.backtest import TRADING, run
-from cli.common import StrategyName, leaf
+from cli.common import StrategyName, leaf, symbols_of
 from cli.output import table, voice
 from cli.settings import Settings
 
@@ -66,7 +66,7 @@ def sweep(
         require_journal(Path(settings("book")))
         chosen = get(strategy)
         aim, axes = _aim(by), _axes(heatmap, chosen)
-        wanted = [symbol.strip() for text in symbols for symbol in text.split(",") if symbol.strip()]
+        wanted = symbols_of(symbols)
         reading = {key: flags[key] for key in READING if flags[key] is not None}
         histories = load(settings("data"), wanted, prices=settings("prices"), repairs=repairs, **reading)
         folder = Path(settings("out")) / f"sweep-{chosen.name}"

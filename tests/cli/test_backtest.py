@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.exits import sentence
 from tests.cli.conftest import document, hear_interrupts, invoke
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -113,6 +115,9 @@ WRONG = [
     (["sma_cross", "--size", "percent:0"], 2, ["percent:0"]),
     (["sma_cross", "--commission", "free"], 2, ["free", "ibkr-fixed"]),
     (["sma_cross", "--commission", "bps:x"], 2, ["x"]),
+    (["sma_cross", "--out", "notes.txt/pictures"], 2, ["notes.txt is a file", "--no-picture"]),
+    (["sma_cross", "--symbol", ""], 2, ["--symbol names no instrument"]),
+    (["sma_cross", "--symbol", " , "], 2, ["--symbol names no instrument"]),
     (["sma_cross", "--nonsense"], 2, ["--nonsense"]),
     ([], 2, ["STRATEGY"]),
 ]
@@ -178,6 +183,23 @@ def test_a_wrong_name_of_a_file_a_strategy_or_a_limit_is_a_usage_error_with_the_
         (elsewhere / name).write_text(bars_at(50.0))
     result = invoke("backtest", "run", *words, "--start", "2016-01-04" if "--data" not in words else "2024-03-01", "--no-picture")
     assert result.exit_code == 2 and says in result.stderr, result.output
+
+
+@pytest.mark.parametrize("words", [("backtest", "show", 99), ("backtest", "compare", 1), ("overfit", 99), ("book", "status", "--session", 99),
+    ("sweep", "sma_cross", "--trials", 5), ("book", "explain", "end", "start")])  # fmt: skip
+def test_what_a_command_itself_finds_wrong_is_one_document_too(stored, words):
+    result = invoke(*words, *(("--book", stored.book) if words[0] != "sweep" else ()), "--json")
+    assert result.exit_code == 2 and json.loads(result.stdout)["error"]["code"] == "usage"
+    assert json.loads(result.stdout)["error"]["message"] in " ".join(result.stderr.split()), "both say the same"
+
+
+@pytest.mark.parametrize(("error", "said"), [
+    (OSError(errno.ENOSPC, "No space left on device"), "no space left on device; make room there and run it again"),
+    (NotADirectoryError(errno.ENOTDIR, "Not a directory", "a.csv/b"), "a.csv/b: not a directory; a file stands where a folder is needed; name another"),
+    (OSError(errno.EMFILE, "Too many open files", "x"), "x: too many open files"), (OSError("odd"), "odd"), (ValueError("as it is"), "as it is"),
+])  # fmt: skip
+def test_what_the_system_refuses_is_said_with_the_place_and_what_to_do(error, said):
+    assert sentence(error) == said
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

@@ -47,7 +47,7 @@ def test_a_plain_csv_is_read_by_the_usual_names_of_its_columns(tmp_path):
 def test_columns_of_other_names_are_declared_and_a_missing_one_is_named(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("what,how_many,at_what,when\nJD,100,29.6,2026-01-05T15:00:00Z\nJD,-40,30.1,2026-01-06T15:00:00Z\n")
-    with pytest.raises(RescueError, match="--column symbol=NAME"):
+    with pytest.raises(RescueError, match="it has what, how_many, at_what, when. Declare it: --column symbol=NAME"):
         audited(path)
     columns = {"symbol": "what", "qty": "how_many", "price": "at_what", "time": "when"}
     result = audited(path, form="trades-csv", columns=columns)

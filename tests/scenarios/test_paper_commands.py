@@ -37,7 +37,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 REFUSED = [
     (("--port", 7496), "REAL MONEY"), (("--host", "localhost", "--port", 4001), "REAL MONEY"), (("--port", 80), "not known to be a paper port"),
     (("--account", "U1234567"), "U1234567 is not a paper account"), (("--client-id", 0), "client_id 0"), (("--bar", "7s"), "bar '7s' is not known"),
-    (("--bar", "12h"), "IBKR has no bars of 43200 s"), (("--symbols", ",,"), "name at least one"), (("--symbols", "A,A"), "each once"),
+    (("--bar", "12h"), "IBKR has no bars of 43200 s"), (("--symbols", ",,"), "name at least one"), (("--symbols", ""), "name at least one"), (("--symbols", "A,A"), "each once"),
     (("--strategy", "nope"), "unknown strategy 'nope'"), (("-p", "nope=3"), "unknown parameter"), (("--size", "banana"), "size 'banana'"),
 ]  # fmt: skip
 

@@ -75,8 +75,9 @@ def read(source: RawFile, found: str, options: Options, say: Progress | None) ->
     place = {field: _place(table, field, options) for field in NAMES}
     lost = [field for field in ("symbol", "qty", "price") if place[field] is None]
     if lost:
+        header = ", ".join(name for name in table.columns if not name.startswith("#"))  # what a row has beyond it is no name
         raise RescueError(
-            f"{source.path} has no column for {', '.join(lost)}; it has {', '.join(table.columns)}. "
+            f"{source.path} has no column for {', '.join(lost)}; it has {header}. "
             f"Declare it: --column {lost[0]}=NAME"
         )
     # An id of a row is no order id: the same column is not read twice.
