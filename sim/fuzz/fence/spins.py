@@ -15,7 +15,8 @@ everything is struck again and again at odd moments, until one falls between its
 end it either, it is told on the terminal. A place that was convicted once is known, and has a bound of moments: so a failure of
 this kind can be shrunk and drawn. Alarms that somebody else uses are left alone, and with them threads other than the main one.
 
-Nothing here keeps a frame: what a schedule made must be free when the schedule says so, not when the alarm rings.
+Nothing here keeps a frame, or asks one for its variables before it is under suspicion: what a schedule made must be free
+when the schedule says so, not when the alarm rings.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ IDLE = 0.02
 STRUCK, TOLD_AFTER = 1e-6, 100_000
 """The shortest time between two strikes at code that catches everything, and after how many of them it is told."""
 INVARIANT = "lets others run"
+RUNS = "runs on in {} and awaits nothing, so nothing else can happen; let it await what it waits for"
+STANDS = "stands still in {}: it waits for a real lock, queue, thread or key, and nothing else can happen; use asyncio's"
 DEBUGGERS = {"bdb", "pdb", "IPython", "ipdb", "debugpy", "pydevd", "_pydevd_bundle"}
 ALARMS = (("SIGALRM", "ITIMER_REAL"), ("SIGPROF", "ITIMER_PROF"), ("SIGVTALRM", "ITIMER_VIRTUAL"))
 
@@ -117,6 +120,7 @@ class Watch:
         self._known: set[CodeType] = set()
         self._looks: list[Look] = []
         self._moves: tuple[Any, ...] = ()
+        self._ran: list[int | None] = []
         self._strikes = self._came = 0
         self._is_looking = False
 
@@ -135,13 +139,17 @@ class Watch:
 
     def _watch(self, frame: FrameType | None) -> None:
         """Compare what runs with what the looks before saw, and judge it."""
-        moves, look = self._progress(frame), self._look(frame)
+        moves, look = self._progress(), self._look(frame)
         if look is None or not self._same(moves):
-            self._looks = [] if look is None else [look]
-            self._moves = moves
+            self._begin(look, moves)
             return
         self._looks.append(look)
-        if words := self._judged():
+        words, part = self._judged()
+        if part >= 0.5 and not self._ran:
+            self._ran = [_handles(frame)]
+        if part >= 1.0 and self._ran != [_handles(frame)]:
+            self._begin(look, moves)
+        elif part >= 1.0:
             place = _where(self._looks)
             if place is not None:
                 self._known.add(place[0])
@@ -149,14 +157,18 @@ class Watch:
             who = lane.process.title if lane is not None and lane.process is not None else "the scenario"
             self.verdict, self._came = Spins(f"{who} {words.format(_words(place))}", lane is not None), len(self.trace)
 
+    def _begin(self, look: Look | None, moves: tuple[Any, ...]) -> None:
+        """Begin to count anew: something moved."""
+        self._looks, self._moves, self._ran = [] if look is None else [look], moves, []
+
     def _same(self, moves: tuple[Any, ...]) -> bool:
         before = self._moves
         return bool(before) and before[0] is moves[0] and before[1:] == moves[1:]
 
-    def _progress(self, frame: FrameType | None) -> tuple[Any, ...]:
+    def _progress(self) -> tuple[Any, ...]:
         """Return what is otherwise as soon as anything moves."""
         loop: Any = events._get_running_loop()
-        return self.trace, len(self.trace), getattr(loop, "now", None), getattr(loop, "_made", None), _handles(frame)
+        return self.trace, len(self.trace), getattr(loop, "now", None), getattr(loop, "_made", None)
 
     def _look(self, frame: FrameType | None) -> Look | None:
         """Look at the code under way; None where it is the fuzzer's own, or a debugger waits in it."""
@@ -175,20 +187,17 @@ class Watch:
         moved = bool(self._looks) and [spot[::3] for spot in path] != [spot[::3] for spot in self._looks[-1].spots]
         return Look(path, bool(is_own) or moved, time.thread_time(), time.process_time())
 
-    def _judged(self) -> str:
-        """Return what the step is guilty of, if anything."""
+    def _judged(self) -> tuple[str, float]:
+        """Return what the step does, and which part of what it may do that is."""
         looks = self._looks
         spent = [min(after.cpu - before.cpu, 2 * TICK) for before, after in zip(looks, looks[1:], strict=False)]
         own = sum(seconds for seconds, look in zip(spent, looks[1:], strict=True) if look.is_own)
-        place = _where(looks)
-        most = (AGAIN,) * 3 if place is not None and place[0] in self._known else (OWN, ANY, STILL)
-        if own >= most[0] or sum(spent) >= most[1]:
-            return "runs on in {} and awaits nothing, so nothing else can happen; let it await what it waits for"
         pairs = zip(reversed(looks[:-1]), reversed(looks), strict=False)
         idle = sum(1 for _ in takewhile(lambda pair: pair[1].all_cpu - pair[0].all_cpu < IDLE * TICK, pairs))
-        if idle * TICK >= most[2]:
-            return "stands still in {}: it waits for a real lock, queue, thread or key, and nothing else can happen; use asyncio's"
-        return ""
+        place = _where(looks)
+        most = (AGAIN,) * 3 if place is not None and place[0] in self._known else (OWN, ANY, STILL)
+        runs, stands = max(own / most[0], sum(spent) / most[1]), idle * TICK / most[2]
+        return (RUNS, runs) if runs >= stands else (STANDS, stands)
 
     # The verdict.
 
@@ -216,7 +225,8 @@ class Watch:
         return Violation(INVARIANT, str(verdict)) if verdict.is_finding else ScenarioError(str(verdict))
 
     def _forget(self) -> None:
-        self.verdict, self._strikes, self._looks, self._moves = None, 0, [], ()
+        self.verdict, self._strikes = None, 0
+        self._begin(None, ())
 
     # On and off.
 
@@ -246,14 +256,11 @@ def _run_frame(frame: FrameType | None) -> FrameType | None:
 
 
 def _handles(frame: FrameType | None) -> int | None:
-    """Return how many handles have run since the last move."""
+    """Return how many handles have run since the last move; asked under suspicion only, for the answer keeps alive what it saw."""
     run = _run_frame(frame)
     if run is None:
         return None
-    seen = run.f_locals
-    ran = seen.get("ran")
-    if isinstance(seen, dict):
-        seen.clear()  # before Python 3.13 this is a copy that would live as long as the frame
+    ran: int | None = run.f_locals.get("ran")
     return ran
 
 

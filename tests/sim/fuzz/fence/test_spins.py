@@ -310,6 +310,13 @@ def test_an_alarm_at_any_moment_changes_no_schedule(monkeypatch: pytest.MonkeyPa
     assert rung == calm
 
 
+def test_an_alarm_at_any_moment_of_the_schedule_that_is_watched_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    calm = explore(recovering, schedules=1)
+    monkeypatch.setattr(spins, "TICK", 0.0001)
+    for _ in range(100):
+        assert explore(recovering, schedules=1) == calm
+
+
 def recovering(world: World) -> None:
     """Keep things that say when they are let go."""
     tokens.resolve("zoo.no_lock")(world)
