@@ -40,6 +40,7 @@ SHELVES = {
     "example": "sim.fuzz.examples.bot",
     "mutant": "tests.scenarios.fuzz.unguarded",
     "runner": "tests.scenarios.fuzz.runner",
+    "hands": "tests.scenarios.fuzz.hands",
     "wire": "tests.scenarios.fuzz.wire",
 }
 """Short names of modules with scenarios."""

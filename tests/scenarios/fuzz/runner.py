@@ -188,7 +188,7 @@ class Burst:
     def _closed_early(self, book: Book) -> Any:
         """Every order that the broker works is live in the book, or its instrument is closed."""
         for order in self.broker.orders:
-            if order.works:
+            if order.works and order.ticket.order_ref:
                 place = find_order(book, order.ticket.key)
                 if place < 0:
                     return f"{order.ticket.order_ref} works at the broker and is unknown to the book"
@@ -219,17 +219,19 @@ class Burst:
         orders = book.orders.tolist()
         for contract in (AAPL, MSFT):
             row = book.instruments[contract.number].tolist()
-            held = self.broker.held(contract.symbol) * 10_000
-            if row[I_POSITION] != held:
-                return f"{contract.symbol}: book {row[I_POSITION]}, broker {held} lots"
+            traded = self.broker.traded(contract.symbol) * 10_000
+            if row[I_POSITION] != traded:
+                return f"{contract.symbol}: book {row[I_POSITION]}, broker {traded} lots"
+            if self.broker.meddled_with(contract.symbol) and not row[I_GATES] & BLOCKED:
+                return f"{contract.symbol}: a person's shares came or went, and entries are open"
             most = max([0, *(shares * 10_000 for number, shares, _ in self.wishes if number == contract.number)])
             # An entry is sized with the exits that work; what they did not sell in the end was bought on top of it.
             most += sum(o[O_QTY] - o[O_FILLED] for o in orders if o[O_INSTRUMENT] == contract.number and o[O_SIDE] < 0)
             if not 0 <= row[I_POSITION] + row[I_WORKING] <= most and not row[I_GATES] & BLOCKED:
                 return f"{contract.symbol}: {row[I_POSITION]} lots and {row[I_WORKING]} working, wished for {most} at most"
-        traded = sum(int(f.shares * f.price) * (1 if f.side == "BOT" else -1) for _, f in self.broker.executions.values())
-        if book.arena[H_CASH] + traded * 10**8 + book.arena[H_FEES] != DEPOSIT_E8:
-            return f"cash {book.arena[H_CASH]} is not the deposit less executions worth {traded} and fees {book.arena[H_FEES]}"
+        spent = sum(int(f.shares * f.price) * (1 if f.side == "BOT" else -1) for _, f in self.broker.executions.values())
+        if book.arena[H_CASH] + spent * 10**8 + book.arena[H_FEES] != DEPOSIT_E8:
+            return f"cash {book.arena[H_CASH]} is not the deposit less executions worth {spent} and fees {book.arena[H_FEES]}"
         left = [key for key in desk.trader.live_orders() if not self._is_for_a_person(desk, key)]
         if left:
             return f"orders {left} are open in the book and nowhere else"
@@ -245,6 +247,11 @@ def find_order(book: Book, key: int) -> int:
 
 def scenario(world: World) -> None:
     """Fill a world with one account, its broker and its runner."""
+    begin(world)
+
+
+def begin(world: World) -> Burst:
+    """Fill a world, and return what is demanded of it."""
     burst = Burst(world)
     world.crashed.append(lambda process, how: _die(burst, process))
     world.allow(*FAULTS)
@@ -263,6 +270,7 @@ def scenario(world: World) -> None:
     if world.draw("owner's lock vanishes", 8) == 7:
         world.post("lock", "lock vanishes", burst.lose_lock, resource="db")
     world.process("runner", lambda: Desk(burst).live())
+    return burst
 
 
 def _die(burst: Burst, process: Any) -> None:

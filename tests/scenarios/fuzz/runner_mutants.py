@@ -26,11 +26,13 @@ from ledger.port import Absent, Submit
 from ledger.vocabulary import EventKind, Gate, OrderStatus
 from live import trader
 from live.broker.facts import ExecutionSeen
+from live.broker.fold import Fold
 from live.broker.reconcile import APART_NS, unlisted
 from live.outbox import Outbox
 from live.trader import Trader
 from sim.fuzz import Kind, explore
-from tests.scenarios.fuzz.runner import scenario
+from sim.fuzz.explore import Scenario
+from tests.scenarios.fuzz import hands, runner
 from tests.scenarios.fuzz.stage.standing import standing
 from tests.scenarios.fuzz.stage.storage import replaced
 
@@ -44,6 +46,8 @@ class RunnerMutant(NamedTuple):
     values: dict[str, Any]
     faults: dict[str, int] | None = None
     """The faults to search with, where all kinds together show it once in 1,500 schedules only."""
+    scenario: Scenario = runner.scenario
+    """What shows it: a guard against what people do by hand needs a person."""
 
 
 def submit_of(manager: OrderManager, key: int) -> Submit:
@@ -138,6 +142,10 @@ def _heard_once(self: Trader, now: Any, look: Any = Trader.look) -> Any:
         self._heard = dict(self._heard)
 
 
+def _ours_alone(self: Fold, fact: ExecutionSeen, on_execution: Any = Fold._on_execution) -> Any:
+    return on_execution(self, fact) if self._key(fact.order_ref, fact.order_id, fact.client_id, fact.perm_id) else []
+
+
 def _claims_kept(self: OrderManager, kind: Any, key: int, time_ns: int, evidence: str = "", record: Any = OrderManager._record) -> Any:
     return None if kind == EventKind.RELEASED and not evidence else record(self, kind, key, time_ns, evidence)
 
@@ -170,6 +178,8 @@ MUTANTS = (
     RunnerMutant("claims kept", "a claim that was never sent is released at the start", OrderManager, {"_record": _claims_kept}),
     RunnerMutant("order ids forgotten", "a restart knows the order ids of the process before it", Trader, {"_recall": lambda *_: None}),
     RunnerMutant("heard once", "while book and broker differ, everything is heard anew", Trader, {"look": _heard_once}, {"reorder": 6}),
+    RunnerMutant("differences stay open", "a position that differs closes its instrument", Trader, {"_close": lambda *_: None}, None, hands.scenario),
+    RunnerMutant("foreign fills left out", "what a person executed is booked", Fold, {"_on_execution": _ours_alone}, None, hands.scenario),
 )
 
 
@@ -187,5 +197,6 @@ def found_after(mutant: RunnerMutant | None, seed: int, budget: int) -> tuple[in
     with ExitStack() as life:
         if mutant is not None:
             life.enter_context(without_guard(mutant))
-        found = explore(scenario, seed=seed, schedules=budget, faults=mutant.faults if mutant else None)
+        shown = mutant.scenario if mutant else hands.scenario
+        found = explore(shown, seed=seed, schedules=budget, faults=mutant.faults if mutant else None)
     return (found.schedules, f"{found.failure.invariant}: {found.failure.message}") if found.kind is Kind.FAILED and found.failure else (0, "")

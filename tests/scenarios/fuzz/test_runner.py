@@ -21,7 +21,7 @@ from ledger.vocabulary import EventKind, Outcome
 from sim.fuzz import Kind, Profile, explore, sample, tokens
 from sim.fuzz.replay import replay
 from tests.live.fakes import opening
-from tests.scenarios.fuzz import campaign, runner
+from tests.scenarios.fuzz import campaign, hands, runner
 from tests.scenarios.fuzz.stage.desk import Desk
 from tests.scenarios.fuzz.runner import Burst, first_broken, scenario
 from tests.scenarios.fuzz.runner_mutants import MUTANTS, without_guard
@@ -35,6 +35,26 @@ TOTALS = range(H_CASH, H_REBOOKS + 1)
 def test_no_schedule_makes_a_second_order_loses_a_fill_or_leaves_a_wish_without_an_answer(seed: int) -> None:
     found = explore(scenario, seed=seed, schedules=250)
     assert found.kind is Kind.CUT, f"{found.bound}: {found.failure}"
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_a_person_does_by_hand_is_booked_or_closes_its_instrument(seed: int) -> None:
+    found = explore(hands.scenario, seed=seed, schedules=150)
+    assert found.kind is Kind.CUT, f"{found.bound}: {found.failure}"
+
+
+def test_a_person_is_met_while_orders_work_and_while_lists_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    met: set[tuple[str, ...]] = set()
+
+    def meddle(burst: Burst, deed: str, symbol: str) -> None:
+        works = any(order.works and order.ticket.symbol == symbol for order in burst.broker.orders)
+        met.add((deed, "while one works" if works else "", "while lists come" if burst.broker.world.pending else ""))
+        original(burst, deed, symbol)
+
+    original = hands._meddle
+    monkeypatch.setattr(hands, "_meddle", meddle)
+    explore(hands.scenario, seed=2, schedules=200)
+    assert {(deed, "while one works", "while lists come") for deed in hands.DEEDS[1:]} <= met
 
 
 # Schedules in which the judge, or the runner, was wrong once: moves that were chosen, what was drawn, signals.
@@ -68,6 +88,12 @@ def test_a_schedule_that_was_judged_wrongly_once_holds(moves: str, draws: tuple[
 @pytest.mark.soak
 def test_a_million_schedules_of_the_real_parts_hold() -> None:
     found = explore(scenario, seed=int(os.environ.get("ONEBOOK_SEED", "100")), schedules=SOAK)
+    assert found.kind is Kind.CUT, f"{found.bound}: {found.failure}"
+
+
+@pytest.mark.soak
+def test_a_hundred_thousand_schedules_with_a_person_hold() -> None:
+    found = explore(hands.scenario, seed=int(os.environ.get("ONEBOOK_SEED", "100")), schedules=SOAK // 10)
     assert found.kind is Kind.CUT, f"{found.bound}: {found.failure}"
 
 

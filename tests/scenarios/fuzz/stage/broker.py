@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextvars import Context
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from live.broker.facts import CommissionSeen, ExecutionSeen, Fact, MessageSeen, OrderSeen, PositionSeen, StatusSeen
 from live.broker.reconcile import Snapshot
@@ -21,6 +21,8 @@ from sim.fuzz import World
 from tests.live.fakes import AAPL, ACCOUNT, CLIENT, MSFT
 
 CONTRACTS = {"AAPL": AAPL, "MSFT": MSFT}
+NOBODY = 0
+"""The client id of orders that people make by hand."""
 PRICE = Decimal(230)
 TO_BROKER = ("late",)
 """A connection loses no request but by breaking."""
@@ -44,7 +46,7 @@ class Order:
     def fact(self, time_ns: int, completed: bool = False) -> OrderSeen:
         t = self.ticket
         con_id = CONTRACTS[t.symbol].con_id
-        client, number = (-1, 0) if completed else (CLIENT, t.order_id)
+        client, number = (-1, 0) if completed else (t.client, t.order_id)
         return OrderSeen(
             time_ns, t.order_ref, number, client, self.perm, ACCOUNT, con_id, t.symbol, t.action, t.quantity, t.order_type, self.status,
             self.filled, completed,
@@ -54,9 +56,23 @@ class Order:
 class Sent:
     """A ticket as the broker got it."""
 
+    client = CLIENT
+
     def __init__(self, ticket: Any, contract: str) -> None:
         self.order_id, self.order_ref, self.action = ticket.order_id, ticket.order_ref, ticket.action
         self.quantity, self.order_type, self.symbol = ticket.quantity, ticket.order_type, contract
+
+
+class ByHand(NamedTuple):
+    """An order that a person typed in: it has no reference, and no program is told of it."""
+
+    symbol: str
+    action: str
+    quantity: Decimal
+    client: int = NOBODY
+    order_id: int = 0
+    order_ref: str = ""
+    order_type: str = "MKT"
 
 
 class Connection:
@@ -155,6 +171,8 @@ class Broker:
         self.by_ref: Counter[str] = Counter()
         self.executions: dict[str, tuple[int, ExecutionSeen]] = {}
         """By id without its revision: the latest one."""
+        self.came: Counter[str] = Counter()
+        """Shares that came, or went, without an execution."""
         self.connections: list[Connection] = []
         self.next_order_id, self.doubled = 1, ""
         self.broke_under_an_order = False
@@ -234,10 +252,9 @@ class Broker:
         elif way in ("correct", "bust"):
             steps.append((way, lambda: self.correct(order, bust=way == "bust")))
         for label, act in steps:
-            self.coming += 1
-            self.world.post(f"venue.{order.perm}", label, lambda act=act: self._happen(act), resource="broker")
+            self.happens(f"venue.{order.perm}", label, act)
 
-    def _happen(self, act: Callable[[], None]) -> None:
+    def _happen(self, act: Callable[[], Any]) -> None:
         self.coming -= 1
         act()
 
@@ -253,20 +270,38 @@ class Broker:
         """Execute a part of an order."""
         if not order.works or shares <= 0:
             return
-        order.filled += shares
-        base = f"0000e.{order.perm}.{len(self.executions) + 1}"
-        contract = CONTRACTS[order.ticket.symbol]
-        fact = ExecutionSeen(
-            self.world.now_ns(), f"{base}.01", order.ticket.order_ref, order.ticket.order_id, CLIENT, order.perm, ACCOUNT,
-            contract.con_id, contract.symbol, "BOT" if order.ticket.action == "BUY" else "SLD", shares, PRICE, order.filled,
-        )  # fmt: skip
-        self.executions[base] = 1, fact
-        if order.filled >= order.ticket.quantity:
-            order.status = "Filled"
-            self.changes += 1
+        fact = self._execute(order, shares)
         self._say("execution", fact)
         self._say("commission", CommissionSeen(self.world.now_ns(), fact.exec_id, Decimal(1), "USD"))
         self._say("status", StatusSeen(self.world.now_ns(), order.ticket.order_id, CLIENT, order.perm, order.status, order.filled))
+
+    def _execute(self, order: Order, shares: Decimal) -> ExecutionSeen:
+        order.filled += shares
+        base, t = f"0000e.{order.perm}.{len(self.executions) + 1}", order.ticket
+        contract = CONTRACTS[t.symbol]
+        fact = ExecutionSeen(
+            self.world.now_ns(), f"{base}.01", t.order_ref, t.order_id, t.client, order.perm, ACCOUNT, contract.con_id, contract.symbol,
+            "BOT" if t.action == "BUY" else "SLD", shares, PRICE, order.filled,
+        )  # fmt: skip
+        self.executions[base] = 1, fact
+        if order.filled >= t.quantity:
+            order.status = "Filled"
+            self.changes += 1
+        return fact
+
+    # What people do.
+
+    def order_by_hand(self, ticket: ByHand) -> None:
+        """Take an order that a person typed in, and execute it a while later; the lists alone say so."""
+        self._perm += 1
+        order = Order(ticket, self._perm)
+        self.orders.append(order)
+        self.happens(f"venue.{order.perm}", "fill by hand", lambda: self._execute(order, ticket.quantity))
+
+    def happens(self, lane: str, label: str, act: Callable[[], Any]) -> None:
+        """Let something happen at the broker without anybody's asking."""
+        self.coming += 1
+        self.world.post(lane, label, lambda: self._happen(act), resource="broker")
 
     def correct(self, order: Order, bust: bool) -> None:
         """Correct the price of an order's last execution, or take it back."""
@@ -299,9 +334,18 @@ class Broker:
         """Return every execution in its latest revision."""
         return tuple(fact for _, fact in self.executions.values())
 
-    def held(self, symbol: str) -> int:
-        """Return the shares held: the sum of all executions."""
+    def traded(self, symbol: str) -> int:
+        """Return the shares that all executions together leave."""
         return sum(int(fact.shares) * (1 if fact.side == "BOT" else -1) for _, fact in self.executions.values() if fact.symbol == symbol)
+
+    def meddled_with(self, symbol: str) -> bool:
+        """Say whether a person changed what is held; what went and came back is no change."""
+        by_hand = any(fact.client_id == NOBODY and fact.symbol == symbol for _, fact in self.executions.values())
+        return by_hand or self.came[symbol] != 0
+
+    def held(self, symbol: str) -> int:
+        """Return the shares held: what was traded, and what came without a trade."""
+        return self.traded(symbol) + self.came[symbol]
 
     def positions(self) -> tuple[PositionSeen, ...]:
         """Return what is held."""
