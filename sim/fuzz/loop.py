@@ -27,13 +27,17 @@ EPOCH_NS = 1_767_623_400_000_000_000
 """Where virtual time begins: 2026-01-05 14:30 UTC, a Monday's opening in New York."""
 
 
+COMPLAINTS_MAX = 100
+"""Complaints of one schedule that are kept: a program that tries again for ever makes millions, and the first one convicts it."""
+
+
 class Escaped(RuntimeError):
     """Code of a schedule reached for the real world. It is a finding also where that code catches it, so the loop is told."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         loop = events._get_running_loop()
-        if isinstance(loop, Loop):
+        if isinstance(loop, Loop) and len(loop.errors) < COMPLAINTS_MAX:
             loop.errors.append({"message": "caught by the program", "exception": self})
 
 

@@ -180,7 +180,8 @@ class World(Moves):
 
     def inline(self, function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         """Run a function as an executor would: one event runs it, another brings its result."""
-        return self.io(getattr(function, "__name__", "executor"), lambda: function(*args), resource="executor")
+        context = copy_context()  # the function is the program's as well, and behind the fence
+        return self.io(getattr(function, "__name__", "executor"), lambda: context.run(function, *args), resource="executor")
 
     def post(
         self, lane: str, label: str, act: Callable[[], Any], *, to: Process | None = None, faults: tuple[str, ...] = (), resource: str = ""

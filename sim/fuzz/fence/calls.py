@@ -1,30 +1,30 @@
-"""The fence: code under test that asks the real clock, real chance, a socket, a thread or the disk fails at once, by name.
+"""Calls of the real clock, of chance, of sockets, threads and programs: each fails at once in simulated code, by name.
 
 Theory of operation. While a search runs, the functions below are wrapped. A call from a
 simulated process's own code raises Escaped and says what to use instead; calls from the
 world, the standard library and installed packages pass (logging may stamp its lines). A
-schedule that depends on such a call could not be replayed. A file or a database on the disk would be found by the
-next schedule as this one left it, and nothing would happen in that any more: those are refused as well.
+schedule that depends on such a call could not be replayed. What leads out of the world for good (a socket, a thread, a program, a
+sleep that stops everything) is refused where a library does it for the program as well, unless that is the library's own affair.
 
 What was imported by name before (`from time import time`) and what is no function of a module (`datetime.now`) pass the
-fence. So the first schedule of a search is watched as well: Python reports each call of it, and one that asks for
+wrappers. So the first schedule of a search is watched as well: Python reports each call of it, and one that asks for
 the time or for chance ends the search with its file and line. Where another tool listens to Python's calls already, a
 profiler for example, it is not watched; then its being run twice may tell.
 """
 
 from __future__ import annotations
 
-import builtins
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import partial
 from importlib import import_module
-from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from sim.fuzz.fence.places import OURS as OUR_FILES
+from sim.fuzz.fence.keeps import KEEPING, keeps_nothing
+from sim.fuzz.fence.places import blamed, caller_blamed, is_own, line_in
 from sim.fuzz.fence.spins import patient
 from sim.fuzz.loop import Escaped
 from sim.fuzz.processes import LANE, ScenarioError
@@ -33,74 +33,67 @@ TODAY = ("now", "utcnow", "today")
 CLOCK = "a clock that is handed in: world.now_ns here, time.time_ns in the real program"
 INSTEAD = "asyncio.get_running_loop().time(), or world.now_ns()"
 PORT = "a port of the world: await world.io(label, effect)"
+NETWORK = "the world's ports, or world.loop.connect"
+TASKS = "asyncio tasks, or await asyncio.to_thread(function): an executor's function runs inline"
+SLEEP = "await asyncio.sleep(): this one stops every task"
 FENCED: dict[str, tuple[tuple[str, ...], str]] = {
     "time": (("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"), INSTEAD),
-    "time:blocking": (("sleep",), "await asyncio.sleep(): this one stops every task"),
     "random": (("random", "randint", "randrange", "choice", "choices", "shuffle", "sample", "uniform", "getrandbits"), "world.draw()"),
     "uuid": (("uuid1", "uuid4"), "an id that follows from what it names"),
     "os": (("urandom",), "an id that follows from what it names"),
     "os:programs": (("system", "popen"), PORT),
     "subprocess": (("run", "call", "check_call", "check_output", "getoutput"), PORT),
     "secrets": (("token_hex", "token_bytes", "token_urlsafe", "randbelow", "choice"), "an id that follows from what it names"),
-    "socket": (("socket", "create_connection"), "the world's ports, or world.loop.connect"),
-    "threading": (("Thread",), "asyncio tasks; an executor's function runs inline"),
+    "socket": (("create_connection",), NETWORK),
+    "threading": (("Thread",), TASKS),
 }
-"""Module -> functions, and what to use instead."""
-MEMORY = "desk.database, or what the scenario function makes in memory, such as sqlite3.connect(':memory:')"
+"""Module -> functions that a program may not call itself, and what to use instead."""
+OUT: dict[str, tuple[tuple[str, ...], str]] = {
+    "time": (("sleep",), SLEEP),
+    "socket": (("socket",), NETWORK),
+    "subprocess": (("Popen",), PORT),
+    "os": (("fork",), PORT),
+    "threading": (("Thread.start",), TASKS),
+}
+"""Module -> functions that nobody may call for it either."""
 
 
-def _is_on_disk(database: Any = ":memory:", *_args: Any, **_options: Any) -> bool:
-    """Say whether a database outlives the schedule."""
-    return str(database) not in ("", ":memory:") and not any(word in str(database) for word in ("mode=memory", "vfs=memdb"))
-
-
-def _writes(_file: Any, mode: str = "r", *_args: Any, **_options: Any) -> bool:
-    """Say whether a file is opened to write to it."""
-    return any(letter in mode for letter in "wax+")
-
-
-def _always(*_args: Any, **_options: Any) -> bool:
-    return True
-
-
-def _keeping() -> list[tuple[Any, str, str, Callable[..., bool]]]:
-    """Return (holder, name, what people call it, when) of the functions by which a schedule leaves something to the next one."""
-    files = [(builtins, "open", "open", _writes), (Path, "open", "Path.open", _writes)]
-    written = [(Path, name, f"Path.{name}", _always) for name in ("write_text", "write_bytes")]
-    # A program that has no database is not made to load one.
-    database = [(sys.modules["sqlite3"], "connect", "sqlite3.connect", _is_on_disk)] if "sqlite3" in sys.modules else []
-    return [*files, *written, *database]
-
-
-def _guard(name: str, real: Callable[..., Any], instead: str) -> Callable[..., Any]:
+def _guard(name: str, instead: str, for_libraries: bool, real: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(*args: Any, **options: Any) -> Any:
-        if LANE.get(None) is not None and _own_code(sys._getframe(1)):
-            raise Escaped(f"{name}() in a simulated process could not be replayed; use {instead}")
+        if LANE.get(None) is not None:
+            caller = sys._getframe(1)
+            found = caller_blamed(caller) or (blamed(caller) if for_libraries else None)
+            if found is not None:
+                raise Escaped(f"{name}() in a simulated process could not be replayed ({found.place}); use {instead}")
         return real(*args, **options)
 
-    guarded.fence = True  # type: ignore[attr-defined]
     return guarded
 
 
-def _keeps_nothing(name: str, real: Callable[..., Any], keeps: Callable[..., bool]) -> Callable[..., Any]:
-    def guarded(*args: Any, **options: Any) -> Any:
-        caller = sys._getframe(1)
-        if LANE.get(None) is not None and keeps(*args, **options) and _own_code(caller) and not _is_ours(caller):
-            raise Escaped(f"{name}() in a simulated process leaves something to the next schedule; use {MEMORY}")
-        return real(*args, **options)
-
-    guarded.fence = True  # type: ignore[attr-defined]
-    return guarded
-
-
-def _is_ours(frame: Any) -> bool:
-    """Say whether code is onebook's, this build's or an old one's."""
-    return frame.f_code.co_filename.startswith(OUR_FILES) or str(frame.f_globals.get("__name__", "")).startswith("onebook_")
+def _functions(table: dict[str, tuple[tuple[str, ...], str]]) -> Iterator[tuple[Any, str, str, str]]:
+    """Yield (holder, attribute, what people call it, what to use instead) of what a table names and this Python has."""
+    for place, (names, instead) in table.items():
+        module = import_module(place.partition(":")[0])
+        for name in names:
+            inside, _, attribute = name.rpartition(".")
+            holder = getattr(module, inside) if inside else module
+            real = getattr(holder, attribute, None)
+            if real is not None:
+                title = f"{module.__name__}.{name}"
+                yield (real, "__init__", title, instead) if isinstance(real, type) else (holder, attribute, title, instead)
 
 
-def _own_code(frame: Any) -> bool:
-    module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return module not in sys.stdlib_module_names and "site-packages" not in frame.f_code.co_filename
+def _wrappers() -> Iterator[tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]]]:
+    """Yield every function that is fenced, and what wraps it."""
+    for table, for_libraries in ((FENCED, False), (OUT, True)):
+        for holder, name, title, instead in _functions(table):
+            yield holder, name, partial(_guard, title, instead, for_libraries)
+    for holder, name, changes in KEEPING:
+        if hasattr(holder, name):
+            yield holder, name, partial(keeps_nothing, holder, name, changes)
+
+
+WRAPPERS = tuple(_wrappers())
 
 
 @contextmanager
@@ -108,40 +101,33 @@ def fenced() -> Iterator[None]:
     """Keep simulated code from the real world; a search within a search is behind the fence already."""
     put_back: list[tuple[Any, str, Any]] = []
     try:
-        for place, (names, instead) in FENCED.items():
-            module = import_module(place.partition(":")[0])
-            for name in names:
-                real = getattr(module, name)
-                holder, attribute = (real, "__init__") if isinstance(real, type) else (module, name)
-                before = getattr(holder, attribute)
-                if not hasattr(before, "fence"):
-                    put_back.append((holder, attribute, before))
-                    setattr(holder, attribute, _guard(f"{module.__name__}.{name}", before, instead))
-        for holder, name, title, keeps in _keeping():
+        for holder, name, wrap in WRAPPERS:
             before = getattr(holder, name)
             if not hasattr(before, "fence"):
                 put_back.append((holder, name, before))
-                setattr(holder, name, _keeps_nothing(title, before, keeps))
+                wrapper = wrap(before)
+                wrapper.fence = True  # type: ignore[attr-defined]
+                setattr(holder, name, wrapper)
         with patient():
             yield
     finally:
-        for module, name, real in reversed(put_back):
-            setattr(module, name, real)
+        for holder, name, real in reversed(put_back):
+            setattr(holder, name, real)
 
 
 def _instead() -> tuple[dict[Any, tuple[str, str]], dict[CodeType, tuple[str, str]]]:
     """Return the name of each fenced function and what to use instead: of those written in C, and by the code of the others."""
     compiled: dict[Any, tuple[str, str]] = {}
     written: dict[CodeType, tuple[str, str]] = {}
-    for place, (names, instead) in FENCED.items():
-        module = import_module(place.partition(":")[0])
-        for name in names:
-            real = getattr(module, name)
-            said = f"{module.__name__}.{name}", instead
+    for table in (FENCED, OUT):
+        for holder, attribute, title, instead in _functions(table):
+            real = getattr(holder, attribute)
+            if attribute == "__init__":
+                continue
             if hasattr(real, "__code__"):
-                written.setdefault(real.__code__, said)
-            elif not isinstance(real, type):
-                compiled[real] = said
+                written.setdefault(real.__code__, (title, instead))
+            else:
+                compiled[real] = title, instead
     return compiled, written
 
 
@@ -174,9 +160,8 @@ def watched() -> Iterator[None]:
         caller = frame.f_back if event == "call" else frame
         if said is None or found or caller is None or LANE.get(None) is None:
             return
-        if caller.f_globals is not globals() and _own_code(caller):
-            place = f"{Path(caller.f_code.co_filename).name}, line {caller.f_lineno}"
-            found.append(f"{said[0]}() in a simulated process could not be replayed ({place}); use {said[1]}")
+        if caller.f_globals is not globals() and is_own(caller):
+            found.append(f"{said[0]}() in a simulated process could not be replayed ({line_in(caller)}); use {said[1]}")
 
     if sys.getprofile() is not None:
         yield

@@ -2,7 +2,8 @@
 
 Theory of operation. A stack is read from its innermost frame outward, and ends where the fuzzer begins: what lies beyond
 called the search and is no part of a schedule. Python's own modules and what is installed are libraries. Everything
-else is somebody's own, where it is not onebook's.
+else is somebody's own, where it is not onebook's. What a library does is blamed on the code that called it, and on
+nobody where it is the library's own affair: an import writes its bytecode, a compiler its cache, a log its lines.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 from types import CodeType, FrameType
+from typing import NamedTuple
+
+from sim.fuzz.processes import LANE, place_of
 
 ROOT = Path(__file__).parents[3]
 FUZZ = ROOT / "sim" / "fuzz"
@@ -19,23 +23,38 @@ OURS = tuple(str(ROOT / folder) for folder in ("ledger", "live", "sim", "tests/s
 ENGINE = tuple(str(FUZZ / part) for part in ("explore.py", "replay.py", "search", "shrink", "campaign"))
 """Where a stack ends: what called this is no part of a schedule."""
 WORLD = str(FUZZ / "world.py")
+PLUMBING = tuple(str(FUZZ / part) for part in ("world.py", "loop.py", "moves.py", "processes.py", "fence"))
+"""What lies between a program's code and what it calls; it does nothing by itself."""
 INSTALLED = ("site-packages", "dist-packages")
+TRUSTED = {"numba", "llvmlite", "tempfile", "tqdm"}
+"""Libraries whose files and threads are their own affair: no schedule finds them, or all find the same in them."""
+LOGS = ("emit", "handle")
+
+
+def name_of(frame: FrameType) -> str:
+    """Return the name of the module that code belongs to."""
+    return str(frame.f_globals.get("__name__", ""))
 
 
 def is_own(frame: FrameType) -> bool:
     """Say whether code is neither Python's nor that of an installed package; onebook's counts as own."""
-    module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    module = name_of(frame).partition(".")[0]
     return module not in sys.stdlib_module_names and not any(word in frame.f_code.co_filename for word in INSTALLED)
 
 
 def is_ours(frame: FrameType) -> bool:
     """Say whether code is onebook's, this build's or an old one's."""
-    return frame.f_code.co_filename.startswith(OURS) or str(frame.f_globals.get("__name__", "")).startswith("onebook_")
+    return frame.f_code.co_filename.startswith(OURS) or name_of(frame).startswith("onebook_")
 
 
 def is_library(frame: FrameType) -> bool:
     """Say whether code is not the person's own."""
     return is_ours(frame) or not is_own(frame)
+
+
+def is_plumbing(frame: FrameType) -> bool:
+    """Say whether code only hands a call on."""
+    return frame.f_code.co_filename.startswith(PLUMBING)
 
 
 def is_the_world(frame: FrameType) -> bool:
@@ -53,3 +72,45 @@ def own_part(frame: FrameType | None) -> Iterator[FrameType]:
 def file_of(code: CodeType) -> str:
     """Return the name of a file without its folders."""
     return PurePath(code.co_filename).name
+
+
+def line_in(frame: FrameType) -> str:
+    """Return the file and line that code has come to."""
+    return f"{file_of(frame.f_code)}, line {frame.f_lineno}"
+
+
+class Blame(NamedTuple):
+    """The place in a person's code that did something, and the library's function through which it did, "" for none."""
+
+    place: str
+    through: str = ""
+
+
+def _is_its_own_affair(frame: FrameType) -> bool:
+    module = name_of(frame)
+    if module.partition(".")[0] in TRUSTED or frame.f_code.co_filename.startswith("<frozen importlib"):
+        return True
+    return module.partition(".")[0] == "logging" and frame.f_code.co_name in LOGS
+
+
+def blamed(frame: FrameType) -> Blame | None:
+    """Return who is to blame for what code at a frame does, whichever libraries it came through; None for nobody."""
+    through = ""
+    for found in own_part(frame):
+        if is_plumbing(found):
+            continue
+        if is_own(found):
+            return None if is_ours(found) else Blame(line_in(found), through)
+        if _is_its_own_affair(found):
+            return None
+        through = found.f_code.co_qualname.rpartition(".<locals>.")[2]
+    lane = LANE.get(None)
+    task = lane.task if lane is not None else None
+    return Blame(place_of(task) if task is not None else "in a callback", through)
+
+
+def caller_blamed(frame: FrameType) -> Blame | None:
+    """Return whom to blame for a call where libraries may make it: the code that makes it itself, onebook's too."""
+    if is_plumbing(frame):
+        return blamed(frame)
+    return Blame(line_in(frame)) if is_own(frame) else None

@@ -46,8 +46,9 @@ IDLE = 0.02
 STRUCK, TOLD_AFTER = 1e-6, 100_000
 """The shortest time between two strikes at code that catches everything, and after how many of them it is told."""
 INVARIANT = "lets others run"
-RUNS = "runs on in {} and awaits nothing, so nothing else can happen; let it await what it waits for"
-STANDS = "stands still in {}: it waits for a real lock, queue, thread or key, and nothing else can happen; use asyncio's"
+INLINE = "World.inline."
+RUNS, STANDS = "runs on in {} and awaits nothing", "stands still in {}"
+CURES = {RUNS: "let it await what it waits for", STANDS: "a real lock, queue or thread has one of asyncio's in its place"}
 DEBUGGERS = {"bdb", "pdb", "IPython", "ipdb", "debugpy", "pydevd", "_pydevd_bundle"}
 ALARMS = (("SIGALRM", "ITIMER_REAL"), ("SIGPROF", "ITIMER_PROF"), ("SIGVTALRM", "ITIMER_VIRTUAL"))
 
@@ -106,6 +107,16 @@ def _words(place: tuple[CodeType, set[int]] | None) -> str:
     return f"{code.co_qualname.rpartition('.<locals>.')[2]} ({file_of(code)}, {among})"
 
 
+def _verdict(does: str, place: str, frame: FrameType | None) -> Spins:
+    """Return what is raised: a finding of the program's, a fault of the scenario, or what an executor here cannot do."""
+    lane = LANE.get(None)
+    who = lane.process.title if lane is not None and lane.process is not None else "the scenario"
+    words = does.format(place)
+    if any(found.f_code.co_qualname.startswith(INLINE) for found in own_part(frame)):
+        return Spins(f"{who} {words}, in an executor's function: it runs inline here and cannot wait for anybody; let it return", False)
+    return Spins(f"{who} {words}, so nothing else can happen; {CURES[does]}", lane is not None)
+
+
 class Watch:
     """What the alarm has seen of the step that is under way.
 
@@ -144,7 +155,7 @@ class Watch:
             self._begin(look, moves)
             return
         self._looks.append(look)
-        words, part = self._judged()
+        does, part = self._judged()
         if part >= 0.5 and not self._ran:
             self._ran = [_handles(frame)]
         if part >= 1.0 and self._ran != [_handles(frame)]:
@@ -153,9 +164,7 @@ class Watch:
             place = _where(self._looks)
             if place is not None:
                 self._known.add(place[0])
-            lane = LANE.get(None)
-            who = lane.process.title if lane is not None and lane.process is not None else "the scenario"
-            self.verdict, self._came = Spins(f"{who} {words.format(_words(place))}", lane is not None), len(self.trace)
+            self.verdict, self._came = _verdict(does, _words(place), frame), len(self.trace)
 
     def _begin(self, look: Look | None, moves: tuple[Any, ...]) -> None:
         """Begin to count anew: something moved."""

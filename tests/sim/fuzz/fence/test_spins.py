@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -191,7 +192,23 @@ def test_a_wait_for_what_only_a_thread_could_bring_is_a_finding_that_says_where(
     monkeypatch.setattr(spins, "IDLE", 0.2)
     found = explore(spinning(function)).failure
     assert found is not None and found.invariant == "lets others run"
-    assert found.message.startswith("bot stands still in ") and "(test_spins.py, line" in found.message and "use asyncio's" in found.message
+    assert found.message.startswith("bot stands still in ") and "(test_spins.py, line" in found.message and "one of asyncio's" in found.message
+
+
+def test_an_executors_function_that_waits_for_the_loop_is_told_that_it_cannot_do_so_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spins, "IDLE", 0.2)
+
+    def waits() -> None:
+        Future[int]().result()
+
+    def scenario(world: World) -> None:
+        async def main() -> None:
+            await asyncio.to_thread(waits)
+
+        world.process("bot", main)
+
+    with pytest.raises(ScenarioError, match=r"stands still in waits \(test_spins.py, line \d+\), in an executor's function: it runs inline"):
+        explore(scenario)
 
 
 @pytest.mark.parametrize("demand", [World.always, World.at_end])
