@@ -170,6 +170,15 @@ def test_an_order_in_no_list_stays_unknown_when_the_gateway_has_seen_its_id(tmp_
         assert d.status == OrderStatus.UNKNOWN
 
 
+def test_what_the_gateway_said_before_an_order_proves_nothing_of_it(tmp_path: Path) -> None:
+    with desk(tmp_path) as d:
+        d.buy(10)
+        d.pump()
+        for _ in range(2):  # the number was said when the connection began, so it is not above the order's id
+            assert d.trader.look(lists(d)).doubtful == (d.key,) and d.status == OrderStatus.UNKNOWN
+            d.clock.ns += APART_NS
+
+
 def test_a_position_the_broker_has_and_the_book_has_not_closes_that_instrument_alone(tmp_path: Path) -> None:
     with desk(tmp_path) as d:
         found = d.trader.look(lists(d, positions=(position(7),)))

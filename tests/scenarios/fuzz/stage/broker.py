@@ -85,6 +85,7 @@ class Connection:
         """Orders on the wire."""
         self._net, self._facts, self._queue = f"net.{self.number}", f"facts.{self.number}", f"queue.{process.letter}"
         self._next = self.first = broker.next_order_id
+        """What the gateway says at the start is all it says: later looks carry the same number."""
 
     def reserve_order_id(self) -> int:
         self._next += 1
@@ -155,7 +156,7 @@ class Connection:
         executions = await self.ask("executions", broker.execution_list)
         completed = await self.ask("completed orders", lambda: (broker.completed(), broker.positions()))
         done, held = completed if completed else (None, None)
-        return Snapshot(broker.world.now_ns(), self._next, held, own, own, executions, done)
+        return Snapshot(broker.world.now_ns(), self.first, held, own, own, executions, done)
 
 
 class Broker:
