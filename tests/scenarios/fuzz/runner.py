@@ -19,16 +19,17 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from ledger.book import (
-    H_CASH, H_FEES, H_RESERVED, H_SEQ, I_GATES, I_POSITION, I_WORKING, O_FILLED, O_INSTRUMENT, O_QTY, O_SIDE, O_STATUS, S_KEYS, S_ORDER, Arena,
-    Book, find,
+    H_CASH, H_FEES, H_RESERVED, H_SEQ, I_GATES, I_POSITION, I_WORKING, O_FILLED, O_INSTRUMENT, O_QTY, O_SIDE, O_STATUS, Arena, Book,
+    Row,
 )  # fmt: skip
 from ledger.invariants import Invariant, check_arena
 from ledger.kernel import jit
-from ledger.vocabulary import Gate, OrderStatus, Outcome
+from ledger.vocabulary import OrderStatus, Outcome
 from live import link as links
 from live.broker.refs import key_of
 from sim.fuzz import Dead, World
 from tests.live.fakes import AAPL, MSFT
+from tests.scenarios.fuzz.stage.answers import BLOCKED, find_order, untrue
 from tests.scenarios.fuzz.stage.broker import Broker
 from tests.scenarios.fuzz.stage.desk import Desk
 from tests.scenarios.fuzz.stage.standing import standing
@@ -50,8 +51,8 @@ DELAYS_S = (0.0, 12.0, 12.0, 13.0)
 DEPOSIT_E8 = 10**14
 LATER = (Outcome.NOT_RECONCILED, Outcome.DISCONNECTED)
 """Answers that say "not now": a strategy wishes again with its next answer."""
-# Plain integers: looking a member of an enum up costs more than comparing with it.
-UNKNOWN, BLOCKED = int(OrderStatus.UNKNOWN), int(Gate.BLOCKED)
+# A plain integer: looking a member of an enum up costs more than comparing with it.
+UNKNOWN = int(OrderStatus.UNKNOWN)
 
 
 @jit
@@ -137,8 +138,10 @@ class Burst:
         if self._passes == self._busy_at:
             raise sqlite3.OperationalError("database is locked")
 
-    def answered(self, desk: Desk, number: int, outcome: Outcome) -> None:
-        """Keep the answer to a wish; one that says `not now` is none."""
+    def answered(self, desk: Desk, number: int, wish: Row, outcome: Outcome) -> None:
+        """Keep the answer to a wish, which must be true; one that says `not now` is none."""
+        if against := untrue(desk.trader.session.book, wish, outcome):
+            self.convict(f"wish {number} was answered {outcome.name}, and {against}")
         if outcome == Outcome.APPLIED and desk.link.state is not links.State.READY:
             self.convict(f"wish {number} was claimed while the link was {desk.link.state.value}")
         if outcome not in LATER and (number not in self.answers or outcome == Outcome.APPLIED):
@@ -238,11 +241,6 @@ class Burst:
         if desk.trader.live_orders():
             return None
         return f"{book.arena[H_RESERVED]} is reserved for nothing" if book.arena[H_RESERVED] else None
-
-
-def find_order(book: Book, key: int) -> int:
-    """Return the row of an order, or -1."""
-    return int(find(book.arena, S_KEYS, key, S_ORDER))
 
 
 def scenario(world: World) -> None:

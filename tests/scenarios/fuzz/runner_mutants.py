@@ -178,6 +178,7 @@ MUTANTS = (
     RunnerMutant("claims kept", "a claim that was never sent is released at the start", OrderManager, {"_record": _claims_kept}),
     RunnerMutant("order ids forgotten", "a restart knows the order ids of the process before it", Trader, {"_recall": lambda *_: None}),
     RunnerMutant("heard once", "while book and broker differ, everything is heard anew", Trader, {"look": _heard_once}, {"reorder": 6}),
+    RunnerMutant("wishes are dropped", "what is answered is true of the book", Trader, {"on_wish": lambda self, _: self._oms.answered}),
     RunnerMutant("differences stay open", "a position that differs closes its instrument", Trader, {"_close": lambda *_: None}, None, hands.scenario),
     RunnerMutant("foreign fills left out", "what a person executed is booked", Fold, {"_on_execution": _ours_alone}, None, hands.scenario),
 )

@@ -39,6 +39,7 @@ from sim.gateway.core.config import Config
 from sim.gateway.faults.plan import plan
 from tests.live.fakes import ACCOUNT, CLIENT, wish
 from tests.scenarios.fuzz.runner import PASSES, POINTS, SHARES, first_broken
+from tests.scenarios.fuzz.stage.answers import untrue
 from tests.scenarios.fuzz.stage.storage import storage
 from tests.sim.gateway.world import PORT, World
 
@@ -123,7 +124,9 @@ class Life:
 
     def _handle(self, item: Any) -> None:
         if isinstance(item, int):
-            self.s.answered(item, self.trader.on_wish(wish(*self.s.wishes[item])))
+            wished = wish(*self.s.wishes[item])
+            outcome = self.trader.on_wish(wished)
+            self.s.answered(item, outcome, untrue(self.trader.session.book, wished, outcome))
         else:
             self.trader.on_fact(item)
         self.s.judge(self.trader.session)
@@ -178,7 +181,9 @@ class Schedule:
         if session.book.seq < self._acked:
             self.convict(f"event {self._acked} was acknowledged, the journal ends at {session.book.seq}")
 
-    def answered(self, number: int, outcome: Outcome) -> None:
+    def answered(self, number: int, outcome: Outcome, against: str) -> None:
+        if against:
+            self.convict(f"wish {number} was answered {outcome.name}, and {against}")
         if outcome not in LATER and (number not in self.answers or outcome == Outcome.APPLIED):
             self.answers[number] = outcome
 

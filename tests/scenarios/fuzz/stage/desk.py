@@ -230,8 +230,8 @@ class Desk:
                 self._change(links.closed(self.link, self.world.now_ns()))
         elif isinstance(item, Wish):
             self._asked.add(item.number)
-            instrument, shares, bar = self.burst.wishes[item.number]
-            self.burst.answered(self, item.number, self.trader.on_wish(wish(instrument, shares, bar)))
+            wished = wish(*self.burst.wishes[item.number])
+            self.burst.answered(self, item.number, wished, self.trader.on_wish(wished))
         elif not isinstance(item, Tick):
             self.trader.on_fact(item)
         self.burst.acked(self)
