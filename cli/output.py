@@ -71,7 +71,8 @@ class Voice:
     def document(self, content: Any) -> None:
         """Print the one JSON document; nothing when tables were asked for."""
         if self.as_json:
-            click.echo(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+            plain = not (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+            click.echo(json.dumps(content, indent=2, ensure_ascii=plain, allow_nan=False))
 
 
 def voice() -> Voice:

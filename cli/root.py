@@ -8,8 +8,10 @@ ONEBOOK_DEBUG is set. With --json the error is also the one document on standard
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -74,9 +76,10 @@ def _report(ctx: click.Context, message: str, code: Code) -> None:
 
 
 def _document(ctx: click.Context, message: str, code: Code) -> None:
-    """Print an error as the one document, if a document was asked for."""
+    """Print an error as the one document, if a document was asked for and standard output can still be written to."""
     speaker = ctx.find_object(Voice) or Voice()
-    speaker.document({"error": {"code": code.name.lower(), "exit_code": int(code), "message": message}})
+    with suppress(OSError):
+        speaker.document({"error": {"code": code.name.lower(), "exit_code": int(code), "message": message}})
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -144,6 +147,9 @@ def completion(shell: str) -> None:
 
 def main() -> int:
     """Run the command line and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # A sign that a terminal does not know is a ?, and no reason to stop.
     try:
         return int(root.main(prog_name="onebook", standalone_mode=True) or 0)
     except SystemExit as leaving:

@@ -144,3 +144,24 @@ def test_strategies_are_listed_with_their_parameters():
     names = {entry["name"]: entry for entry in json.loads(result.stdout)["strategies"]}
     assert names["sma_cross"]["parameters"]["fast"] == {"default": 10, "range": [1, 100_000]}
     assert "sma_cross" in invoke("strategies").stdout
+
+
+def run_words(*words: str, stdout: object = subprocess.PIPE, **environment: str) -> subprocess.CompletedProcess:
+    """Run `onebook` in a process of its own, with its streams as an environment makes them."""
+    told = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run([sys.executable, str(ROOT / "onebook.py"), *words], stdout=stdout, stderr=subprocess.PIPE, env=told, timeout=60)
+
+
+def test_a_terminal_that_knows_few_signs_gets_the_answer_and_json_stays_whole():
+    shown = run_words("config", "-o", "book=名前.db", PYTHONIOENCODING="ascii")
+    assert shown.returncode == 0 and b"??.db" in shown.stdout and not shown.stderr
+    told = run_words("config", "--json", "-o", "book=名前.db", PYTHONIOENCODING="ascii")
+    assert json.loads(told.stdout.decode("ascii"))["book"]["value"] == "名前.db"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("words", [("config",), ("config", "--json")])
+def test_an_answer_that_finds_no_room_is_a_sentence_and_exit_4(words):
+    with open("/dev/full", "w") as full:
+        left = run_words(*words, stdout=full)
+    assert (left.returncode, left.stderr) == (4, b"error: no space left on device; make room there and run it again\n")
