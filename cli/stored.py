@@ -37,13 +37,10 @@ def open_book(settings: Settings) -> Iterator[Any]:
     """Open the journal of the settings to read; say so on standard error when it lost its tail."""
     from ledger.journal import Journal
 
-    journal = Journal.read(settings("book"))
-    try:
+    with Journal.read(settings("book")) as journal:
         if journal.quarantine is not None:
             voice().say(f"warning: {journal.quarantine}")
         yield journal
-    finally:
-        journal.close()
 
 
 def require_journal(path: Path) -> None:

@@ -7,6 +7,9 @@ expected and what to do.
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
+
 
 class JournalError(Exception):
     """The journal cannot do what was asked."""
@@ -30,3 +33,13 @@ class JournalShortened(JournalError):
 
 class JournalForeign(JournalError):
     """The file is no journal, or one of another release."""
+
+
+def refuse_damage(error: BaseException | None, path: Path) -> None:
+    """Say what to do about a database with damaged pages, which is seen only when somebody reads them; any other error passes.
+
+    Raises:
+        JournalError: sqlite says that the file is damaged.
+    """
+    if type(error) is sqlite3.DatabaseError:  # not one of its kinds: those are faults of a statement
+        raise JournalError(f"{path} is damaged ({error}): restore a backup; `sqlite3 {path} .recover` saves what can be read") from error

@@ -13,7 +13,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from time import time_ns
 from types import TracebackType
@@ -23,7 +23,7 @@ from ledger.book import SCHEMA_VERSION, Book
 from ledger.journal import replay, snapshots, trials, verification
 from ledger.journal.store import chain, files, leases, migrations
 from ledger.journal.days import zone_of
-from ledger.journal.errors import JournalError, JournalHalted, JournalShortened
+from ledger.journal.errors import JournalError, JournalHalted, JournalShortened, refuse_damage
 from ledger.journal.store.locks import FileLock
 from ledger.journal.store.mark import Mark, MarkFile, read_marks
 from ledger.journal.provenance import canonical_json, git_state, owner, source_hash, versions
@@ -137,10 +137,9 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+        refuse_damage(error, self.path)
 
     def close(self) -> None:
         """Close every session and the file. Closing twice is allowed."""
@@ -381,15 +380,15 @@ class Journal:
         temporary = goal.with_name(f"{goal.name}.{os.getpid()}.tmp")
         temporary.unlink(missing_ok=True)
         files.prepare(temporary)
-        copy = sqlite3.connect(temporary, isolation_level=None)
         try:
-            self.connection.backup(copy)
-            self.at("backup-copy")
-            # A copy is one file: without this its last pages could stay behind in a log of their own.
-            copy.execute("PRAGMA journal_mode = DELETE")
-            fault = copy.execute("PRAGMA integrity_check").fetchone()[0]
-        finally:
-            copy.close()
+            with closing(sqlite3.connect(temporary, isolation_level=None)) as copy:
+                self.connection.backup(copy)
+                self.at("backup-copy")
+                # A copy is one file: without this its last pages could stay behind in a log of their own.
+                copy.execute("PRAGMA journal_mode = DELETE")
+                fault = copy.execute("PRAGMA integrity_check").fetchone()[0]
+        except sqlite3.Error as error:
+            fault = str(error)
         if fault != "ok":
             temporary.unlink()
             raise JournalError(f"the backup of {self.path} is not sound: {fault}; look at Journal.verify, keep older backups")

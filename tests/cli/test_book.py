@@ -14,6 +14,8 @@ from ledger.journal import Journal
 from tests.cli.conftest import document, invoke
 from tests.ledger.journal.journal_streams import opening
 
+LEAF = 0x0A
+"""The first byte of a page with rows of a table that has no rowid, in SQLite's file format."""
 COMMANDS = ["status", "positions", "lots", "trades", "orders", "pnl", "check", "verify"]
 
 
@@ -166,3 +168,23 @@ def test_events_that_the_tables_do_not_show_yet_are_counted_for_the_reader(tmp_p
     after = invoke("book", "status", "--book", tmp_path / "live.db", "--json")
     assert json.loads(during.stdout)["events_not_shown"] == 6 and "its last 6 events are not shown yet" in during.stderr
     assert json.loads(after.stdout)["events_not_shown"] == 0 and after.stderr == ""
+
+
+def test_a_book_whose_pages_are_damaged_is_said_to_be_and_is_no_bug(stored, elsewhere):
+    content = bytearray(stored.book.read_bytes())
+    size = int.from_bytes(content[16:18], "big")
+    pages = [at for at in range(len(content) // 4 // size * size, len(content) * 3 // 4, size) if content[at] == LEAF]
+    for at in pages:  # the events of the run fill nearly all of them
+        content[at : at + size] = bytes(byte ^ 0x55 for byte in content[at : at + size])
+    (elsewhere / "hurt.db").write_bytes(content)
+    hurt = 0
+    for words in ("backtest show 1", "backtest export 1", "backtest lint 1", "book check", "book trades", "book backup copy.db", "performance"):
+        told = invoke(*words.split(), "--book", "hurt.db", "--json")
+        assert told.exit_code in (0, 4) and "bug" not in told.output, (words, told.output)
+        found = json.loads(told.stdout)
+        hurt += told.exit_code == 4
+        if told.exit_code == 4:
+            why = found["error"] if words == "performance" else found["error"]["message"]
+            assert ("hurt.db is damaged" in why and "restore a backup" in why) or "the backup of hurt.db is not sound" in why
+    assert hurt >= 4 and found["stale"] is True and set(found["all"].values()) == {None}
+    assert not list(elsewhere.glob("copy.db*")), "a backup that failed leaves nothing behind"
