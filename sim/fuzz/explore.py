@@ -20,7 +20,7 @@ from sim.fuzz.choices import Tape
 from sim.fuzz.fence import fenced, spins, watched
 from sim.fuzz.plan import Sampler, draw_plan
 from sim.fuzz.policies import POLICIES, PORTFOLIO, Profile
-from sim.fuzz.processes import Lane, ScenarioError, Violation, line_of, said
+from sim.fuzz.processes import Lane, ScenarioError, Violation, said
 from sim.fuzz.world import World
 
 Scenario = Callable[[World], None]
@@ -112,7 +112,7 @@ def fill(scenario: Scenario, world: World) -> None:
     except ScenarioError:
         raise
     except Exception as error:
-        raise ScenarioError(f"the scenario raised {said(error)} ({line_of(error)})") from error
+        raise ScenarioError(f"the scenario raised {said(error)}") from error
 
 
 def schedule(scenario: Scenario, world: World, pick: Callable[[list[Lane]], int]) -> Violation | None:

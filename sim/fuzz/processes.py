@@ -16,9 +16,10 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from contextvars import Context, ContextVar
-from pathlib import PurePath
 from types import TracebackType
 from typing import Any, NamedTuple
+
+from sim.fuzz.places import line_of
 
 
 class Violation(Exception):
@@ -42,7 +43,9 @@ def said(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         more = f" (and {len(error.exceptions) - 1} more)" if len(error.exceptions) > 1 else ""
         return f"{type(error).__name__} of {said(error.exceptions[0])}{more}"
-    return f"{type(error).__name__}: {error}"
+    place = f" ({line_of(error)})" if error.__traceback__ is not None else ""
+    text = f"{type(error).__name__}: {error}"
+    return text if place in text else f"{text}{place}"
 
 
 def lost_exception(processes: list[Process], complaints: list[dict[str, Any]]) -> Violation | None:
@@ -81,19 +84,15 @@ def of_check(name: str, error: Exception) -> Exception:
     """Return what an exception in a check means: an assertion does not hold, anything else is a fault of the check."""
     if isinstance(error, AssertionError):
         return Violation(name, str(error) or "its assertion does not hold")
-    return ScenarioError(f"the check {name!r} raised {said(error)} ({line_of(error)}); it returns True, False or a sentence")
-
-
-def line_of(error: BaseException) -> str:
-    """Return the file and line in which an exception was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{PurePath(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}" if trace is not None else "nowhere"
+    return ScenarioError(f"the check {name!r} raised {said(error)}; it returns True, False or a sentence")
 
 
 class ScenarioError(ValueError):
     """A scenario that cannot be run at all: it raises, starts nothing, or starts what is no coroutine."""
+
+
+class Faulty(SystemExit):
+    """Raised in a program where it shows that the scenario cannot be run: asyncio keeps any other exception in the task."""
 
 
 class Dead(BaseException):

@@ -14,21 +14,28 @@ profiler for example, it is not watched; then its being run twice may tell.
 
 from __future__ import annotations
 
+
 import sys
+from asyncio import events
+from asyncio.mixins import _LoopBoundMixin
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
+from random import Random
 from types import CodeType, FrameType
 from typing import Any
 
 from sim.fuzz.fence.keeps import KEEPING, keeps_nothing
-from sim.fuzz.fence.places import blamed, caller_blamed, is_own, line_in
+from sim.fuzz.fence.blame import blamed, caller_blamed
 from sim.fuzz.fence.spins import patient
-from sim.fuzz.loop import Escaped
-from sim.fuzz.processes import LANE, ScenarioError
+from sim.fuzz.loop import Escaped, Loop
+from sim.fuzz.places import is_own, is_plumbing, line_in
+from sim.fuzz.processes import LANE, Faulty, ScenarioError
 
+Wrapper = tuple[Any, str, Callable[[Callable[..., Any]], Any]]
+"""Where a function is, its name, and what wraps it."""
 TODAY = ("now", "utcnow", "today")
 CLOCK = "a clock that is handed in: world.now_ns here, time.time_ns in the real program"
 INSTEAD = "asyncio.get_running_loop().time(), or world.now_ns()"
@@ -46,6 +53,7 @@ FENCED: dict[str, tuple[tuple[str, ...], str]] = {
     "secrets": (("token_hex", "token_bytes", "token_urlsafe", "randbelow", "choice"), "an id that follows from what it names"),
     "socket": (("create_connection",), NETWORK),
     "threading": (("Thread",), TASKS),
+    "signal": (("signal", "alarm", "setitimer"), "the real program's main for it, outside of what is simulated; a crash is a fault here"),
 }
 """Module -> functions that a program may not call itself, and what to use instead."""
 OUT: dict[str, tuple[tuple[str, ...], str]] = {
@@ -56,16 +64,48 @@ OUT: dict[str, tuple[tuple[str, ...], str]] = {
     "threading": (("Thread.start",), TASKS),
 }
 """Module -> functions that nobody may call for it either."""
+SEED = "world.draw(), or give it a seed"
+DICE = (
+    "rand", "randn", "random", "random_sample", "randint", "normal", "standard_normal", "uniform", "exponential", "poisson", "binomial",
+    "choice", "shuffle", "permutation", "bytes",
+)  # fmt: skip
+"""What numpy throws with its one generator for all."""
 
 
-def _guard(name: str, instead: str, for_libraries: bool, real: Callable[..., Any]) -> Callable[..., Any]:
+def _guard(
+    name: str, instead: str, for_libraries: bool, real: Callable[..., Any], when: Callable[..., bool] | None = None
+) -> Callable[..., Any]:
     def guarded(*args: Any, **options: Any) -> Any:
-        if LANE.get(None) is not None:
+        if LANE.get(None) is not None and (when is None or when(*args, **options)):
             caller = sys._getframe(1)
             found = caller_blamed(caller) or (blamed(caller) if for_libraries else None)
             if found is not None:
                 raise Escaped(f"{name}() in a simulated process could not be replayed ({found.place}); use {instead}")
         return real(*args, **options)
+
+    return guarded
+
+
+def _is_unseeded(seed: Any = None, *_args: Any, **_options: Any) -> bool:
+    """Say whether a generator begins where nobody knows."""
+    return seed is None
+
+
+def _random_is_unseeded(_generator: Any, x: Any = None, **_options: Any) -> bool:
+    return x is None
+
+
+def _of_this_loop(real: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what gives a lock, an event or a queue its loop, and refuses one that an earlier schedule used."""
+
+    def guarded(lock: Any) -> Any:
+        kept, now = lock._loop, events._get_running_loop()
+        if kept is not None and kept is not now and isinstance(now, Loop):
+            found = blamed(sys._getframe(1))
+            where = f" ({found.place})" if found is not None else ""
+            kind = type(lock).__name__
+            raise Faulty(f"asyncio.{kind}{where} was used by another schedule before: it is made at import, perhaps; make it inside main")
+        return real(lock)
 
     return guarded
 
@@ -83,7 +123,7 @@ def _functions(table: dict[str, tuple[tuple[str, ...], str]]) -> Iterator[tuple[
                 yield (real, "__init__", title, instead) if isinstance(real, type) else (holder, attribute, title, instead)
 
 
-def _wrappers() -> Iterator[tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]]]:
+def _wrappers() -> Iterator[Wrapper]:
     """Yield every function that is fenced, and what wraps it."""
     for table, for_libraries in ((FENCED, False), (OUT, True)):
         for holder, name, title, instead in _functions(table):
@@ -93,7 +133,19 @@ def _wrappers() -> Iterator[tuple[Any, str, Callable[[Callable[..., Any]], Calla
             yield holder, name, partial(keeps_nothing, holder, name, changes)
 
 
-WRAPPERS = tuple(_wrappers())
+WRAPPERS: tuple[Wrapper, ...] = (
+    *_wrappers(),
+    (_LoopBoundMixin, "_get_loop", _of_this_loop),
+    (Random, "__init__", partial(_guard, "random.Random", SEED, False, when=_random_is_unseeded)),
+)
+
+
+@cache
+def _dice_of_numpy() -> tuple[Wrapper, ...]:
+    """Return what is fenced where a program has loaded numpy; nobody is made to load it."""
+    dice, seed = sys.modules["numpy.random"], partial(_guard, "numpy.random.default_rng", SEED, False, when=_is_unseeded)
+    thrown = ((dice, name, partial(_guard, f"numpy.random.{name}", SEED, False)) for name in DICE)
+    return (*thrown, (dice, "default_rng", seed))
 
 
 @contextmanager
@@ -101,12 +153,12 @@ def fenced() -> Iterator[None]:
     """Keep simulated code from the real world; a search within a search is behind the fence already."""
     put_back: list[tuple[Any, str, Any]] = []
     try:
-        for holder, name, wrap in WRAPPERS:
+        for holder, name, wrap in (*WRAPPERS, *(_dice_of_numpy() if "numpy.random" in sys.modules else ())):
             before = getattr(holder, name)
             if not hasattr(before, "fence"):
                 put_back.append((holder, name, before))
                 wrapper = wrap(before)
-                wrapper.fence = True  # type: ignore[attr-defined]
+                wrapper.fence = True
                 setattr(holder, name, wrapper)
         with patient():
             yield
@@ -160,7 +212,7 @@ def watched() -> Iterator[None]:
         caller = frame.f_back if event == "call" else frame
         if said is None or found or caller is None or LANE.get(None) is None:
             return
-        if caller.f_globals is not globals() and is_own(caller):
+        if is_own(caller) and not is_plumbing(caller):
             found.append(f"{said[0]}() in a simulated process could not be replayed ({line_in(caller)}); use {said[1]}")
 
     if sys.getprofile() is not None:

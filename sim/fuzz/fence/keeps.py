@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from sim.fuzz.fence.places import blamed
+from sim.fuzz.fence.blame import blamed
 from sim.fuzz.loop import Escaped
 from sim.fuzz.processes import LANE
 

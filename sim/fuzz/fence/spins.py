@@ -29,11 +29,12 @@ from asyncio import events
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import takewhile
+from signal import setitimer
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from sim.fuzz.fence.places import file_of, is_library, is_the_world, own_part
-from sim.fuzz.processes import LANE, ScenarioError, Violation
+from sim.fuzz.places import file_of, is_library, is_the_world, own_part
+from sim.fuzz.processes import LANE, Faulty, ScenarioError, Violation
 
 TICK = 1.0
 """Seconds between two looks."""
@@ -220,7 +221,7 @@ class Watch:
         is_there = _run_frame(frame) is not None or not all(map(is_library, own_part(frame)))
         again = Spins(str(verdict), verdict.is_finding)  # a new one each time, for what is raised again grows
         # The last thing before it is raised, so that the next strike may fall while this one is being caught.
-        signal.setitimer(alarm[1], STRUCK * (1 + self._strikes * 7 % 61))
+        setitimer(alarm[1], STRUCK * (1 + self._strikes * 7 % 61))
         if is_there:
             raise again
 
@@ -230,7 +231,7 @@ class Watch:
         assert verdict is not None and self.alarm is not None
         del self.trace[self._came :]  # what came after, where the program caught it, is the alarm's doing
         self._forget()
-        signal.setitimer(self.alarm[1], TICK, TICK)
+        setitimer(self.alarm[1], TICK, TICK)
         return Violation(INVARIANT, str(verdict)) if verdict.is_finding else ScenarioError(str(verdict))
 
     def _forget(self) -> None:
@@ -245,14 +246,14 @@ class Watch:
         number, timer = alarm
         self.alarm = alarm
         before = signal.signal(number, self.ring)
-        signal.setitimer(timer, TICK, TICK)
+        setitimer(timer, TICK, TICK)
         try:
             yield
         except Spins as spins:
             raise ScenarioError(str(spins)) from None
         finally:
             self._forget()
-            signal.setitimer(timer, 0.0)
+            setitimer(timer, 0.0)
             signal.signal(number, before)
             self.alarm, self.trace = None, []
 
@@ -289,7 +290,11 @@ WATCH = Watch()
 
 def ended_by(left: SystemExit) -> Exception:
     """Return what it means that a schedule ended with this."""
-    return WATCH.settled() if isinstance(left, Spins) else Violation("no exception", f"the program called sys.exit({left.code!r})")
+    if isinstance(left, Spins):
+        return WATCH.settled()
+    if isinstance(left, Faulty):
+        return ScenarioError(str(left.code))
+    return Violation("no exception", f"the program called sys.exit({left.code!r})")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sim.fuzz.choices import Draw, Tape
 from sim.fuzz.explore import Failure, Scenario
 from sim.fuzz.faults import parse
-from sim.fuzz.processes import Lane, ScenarioError, line_of, said
+from sim.fuzz.processes import Lane, ScenarioError, said
 from sim.fuzz.replay import Script, perform
 from sim.fuzz.world import World
 
@@ -82,7 +82,7 @@ class _Recorder:
         try:
             return {name: str(show()) for name, show in self.world.shown}
         except Exception as error:
-            raise ScenarioError(f"what world.show shows raised {said(error)} ({line_of(error)})") from error
+            raise ScenarioError(f"what world.show shows raised {said(error)}") from error
 
 
 def lanes_of(scenario: Scenario, failure: Failure, strict: bool = True) -> Lanes:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 from sim.fuzz.choices import Draw, LabelledTape, Tape
 from sim.fuzz.explore import Failure, Scenario, failure_of
 from sim.fuzz.faults import parse
-from sim.fuzz.fence import spins
+from sim.fuzz.fence import fenced, spins
 from sim.fuzz.shrink.orders import (
     Steps, as_one_life, chunks, fault_of, first_task, gathered, heirs, joined, lane_of, moves_of, renumbered, without_tasks,
 )  # fmt: skip
@@ -117,7 +117,8 @@ def by_label(draws: Iterable[Draw]) -> dict[str, tuple[int, ...]]:
 def shrink(scenario: Scenario, failure: Failure, reruns: int = RERUNS_MAX) -> Shrunk:
     """Make a failure small within a number of re-runs; the invariant that breaks stays the same."""
     most = min(reruns, RERUNS_SPINNING) if failure.invariant == spins.INVARIANT else reruns
-    return _Shrinker(scenario, failure, most).run()
+    with fenced():  # once for all re-runs
+        return _Shrinker(scenario, failure, most).run()
 
 
 class _Hints(Script):
@@ -219,6 +220,8 @@ class _Shrinker:
     def _perform(self, world: World, script: Script) -> Violation | None:
         try:
             return perform(self._scenario, world, script)
+        except SystemExit as left:
+            raise Stumbled(str(spins.ended_by(left))) from left
         except Exception as error:
             raise Stumbled(f"{type(error).__name__}: {error}") from error
 

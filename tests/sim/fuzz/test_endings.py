@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import sys
 from collections.abc import Callable, Coroutine
 
 import pytest
 
-from sim.fuzz import ScenarioError, World, explore
+from sim.fuzz import ScenarioError, World, explore, replay
 from sim.fuzz.search import exhaust
 from sim.fuzz.show.lanes import lanes_of
 
@@ -31,7 +33,8 @@ def test_a_program_that_waits_for_a_task_that_failed_unasked_is_convicted_of_tha
         world.process("bot", main)
 
     found = explore(scenario, schedules=3).failure
-    assert found is not None and found.invariant == "no exception" and "ended with ValueError: rejected; nobody asked it" in found.message
+    assert found is not None and found.invariant == "no exception"
+    assert re.search(r"ended with ValueError: rejected \(test_endings.py, line \d+\); nobody asked it", found.message), found
 
 
 async def _leaves() -> None:
@@ -49,9 +52,13 @@ async def _raises(text: str) -> None:
     raise RuntimeError(text)
 
 
+BOOM = _raises.__code__.co_firstlineno + 2
+
+
 @pytest.mark.parametrize(
     ("program", "words"),
-    [(_leaves, "the program called sys.exit(3)"), (_fails_in_a_group, "bot ended with ExceptionGroup of RuntimeError: boom (and 1 more)")],
+    [(_leaves, "the program called sys.exit(3)"),
+     (_fails_in_a_group, f"bot ended with ExceptionGroup of RuntimeError: boom (test_endings.py, line {BOOM}) (and 1 more)")],
 )  # fmt: skip
 def test_how_a_program_ended_is_told_in_its_own_words(program: Callable[[], Coroutine[object, object, None]], words: str) -> None:
     def scenario(world: World) -> None:
@@ -63,6 +70,23 @@ def test_how_a_program_ended_is_told_in_its_own_words(program: Callable[[], Coro
 
     found = explore(scenario, schedules=2).failure
     assert found is not None and (found.invariant, found.message) == ("no exception", words)
+
+
+def test_an_exception_from_a_library_or_a_callback_is_told_with_the_line_of_the_program() -> None:
+    def scenario(world: World) -> None:
+        async def main() -> None:
+            await world.io("work")
+            if world.draw("which", 2) == 0:
+                json.loads("{")
+            asyncio.get_running_loop().call_later(1, lambda: json.loads("{"))
+            await asyncio.sleep(2)
+
+        world.process("bot", main)
+
+    line = scenario.__code__.co_firstlineno
+    for which, place in ((0, line + 4), (1, line + 5)):
+        _, found = replay(scenario, ("A",), draws=(which,))
+        assert found is not None and found.message.endswith(f"(char 1) (test_endings.py, line {place})"), found
 
 
 def test_where_a_program_waits_for_ever_is_told_of_its_main_and_of_its_first_tasks() -> None:

@@ -39,4 +39,4 @@ def test_an_order_that_was_never_placed_cannot_be_cancelled():
         world.process("bot", main)
 
     found = explore(scenario, schedules=2).failure
-    assert found is not None and found.message == "bot ended with Rejected: there is no order 77 to cancel"
+    assert found is not None and found.message == "bot ended with Rejected: there is no order 77 to cancel (test_ports.py, line 37)"

@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import re
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ import uuid
 from contextlib import suppress
 from datetime import date, datetime
 
+import numpy as np
 import pytest
 
 from sim.fuzz import Kind, ScenarioError, World, explore
@@ -177,3 +179,63 @@ def test_a_program_that_catches_what_the_fence_raises_is_convicted_all_the_same(
 
     verdict = explore(scenario, schedules=3)
     assert verdict.kind is Kind.FAILED and word in verdict.failure.message and "caught by the program" in verdict.failure.message
+
+
+KEPT = asyncio.Lock()
+KEPT_QUEUE: asyncio.Queue[int] = asyncio.Queue()
+
+
+async def _locks() -> None:
+    async with KEPT:
+        await asyncio.sleep(1)
+
+
+async def _queues() -> None:
+    with suppress(Exception):
+        await asyncio.wait_for(KEPT_QUEUE.get(), 1)
+
+
+@pytest.mark.parametrize(("waits", "word"), [(_locks, "Lock"), (_queues, "Queue")])
+def test_a_lock_that_outlives_the_schedule_is_no_finding_and_told_with_its_line(waits, word):
+    def scenario(world: World) -> None:
+        async def main() -> None:
+            await world.io("work")
+            await asyncio.gather(waits(), waits())
+
+        world.process("bot", main)
+
+    with pytest.raises(ScenarioError, match=rf"asyncio.{word} \(.*line \d+\) was used by another schedule .* make it inside main"):
+        explore(scenario, schedules=3)
+
+
+@pytest.mark.parametrize(
+    ("call", "word"),
+    [(lambda: random.Random().random(), "random.Random"), (lambda: np.random.rand(), "numpy.random.rand"),
+     (lambda: np.random.default_rng().random(), "numpy.random.default_rng"), (lambda: np.random.shuffle([1, 2]), "numpy.random.shuffle"),
+     (lambda: signal.signal(signal.SIGINT, print), "signal.signal"), (lambda: signal.alarm(9), "signal.alarm")],
+)  # fmt: skip
+def test_dice_without_a_seed_and_the_systems_signals_are_refused_with_their_line(call, word):
+    before = signal.getsignal(signal.SIGINT)
+
+    def scenario(world: World) -> None:
+        async def main() -> None:
+            await world.io("work")
+            call()
+
+        world.process("bot", main)
+
+    found = explore(scenario, schedules=3).failure
+    line = call.__code__.co_firstlineno
+    assert found is not None and f"{word}() in a simulated process could not be replayed (test_calls.py, line {line})" in found.message
+    assert signal.getsignal(signal.SIGINT) is before and not hasattr(np.random.rand, "fence")
+
+
+def test_dice_with_a_seed_are_a_function_of_the_schedule():
+    def scenario(world: World) -> None:
+        async def main() -> None:
+            thrown = random.Random(7).random(), float(np.random.default_rng(7).random())
+            await world.io(f"throw {thrown}")
+
+        world.process("bot", main)
+
+    assert explore(scenario, schedules=3).kind is Kind.CUT

@@ -2,8 +2,7 @@
 
 Theory of operation. A stack is read from its innermost frame outward, and ends where the fuzzer begins: what lies beyond
 called the search and is no part of a schedule. Python's own modules and what is installed are libraries. Everything
-else is somebody's own, where it is not onebook's. What a library does is blamed on the code that called it, and on
-nobody where it is the library's own affair: an import writes its bytecode, a compiler its cache, a log its lines.
+else is somebody's own, where it is not onebook's.
 """
 
 from __future__ import annotations
@@ -11,12 +10,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePath
-from types import CodeType, FrameType
-from typing import NamedTuple
+from types import CodeType, FrameType, TracebackType
 
-from sim.fuzz.processes import LANE, place_of
-
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 FUZZ = ROOT / "sim" / "fuzz"
 OURS = tuple(str(ROOT / folder) for folder in ("ledger", "live", "sim", "tests/scenarios"))
 """Code that may keep files: its journals are made anew for each schedule."""
@@ -26,9 +22,6 @@ WORLD = str(FUZZ / "world.py")
 PLUMBING = tuple(str(FUZZ / part) for part in ("world.py", "loop.py", "moves.py", "processes.py", "fence"))
 """What lies between a program's code and what it calls; it does nothing by itself."""
 INSTALLED = ("site-packages", "dist-packages")
-TRUSTED = {"numba", "llvmlite", "tempfile", "tqdm"}
-"""Libraries whose files and threads are their own affair: no schedule finds them, or all find the same in them."""
-LOGS = ("emit", "handle")
 
 
 def name_of(frame: FrameType) -> str:
@@ -79,38 +72,12 @@ def line_in(frame: FrameType) -> str:
     return f"{file_of(frame.f_code)}, line {frame.f_lineno}"
 
 
-class Blame(NamedTuple):
-    """The place in a person's code that did something, and the library's function through which it did, "" for none."""
-
-    place: str
-    through: str = ""
-
-
-def _is_its_own_affair(frame: FrameType) -> bool:
-    module = name_of(frame)
-    if module.partition(".")[0] in TRUSTED or frame.f_code.co_filename.startswith("<frozen importlib"):
-        return True
-    return module.partition(".")[0] == "logging" and frame.f_code.co_name in LOGS
-
-
-def blamed(frame: FrameType) -> Blame | None:
-    """Return who is to blame for what code at a frame does, whichever libraries it came through; None for nobody."""
-    through = ""
-    for found in own_part(frame):
-        if is_plumbing(found):
-            continue
-        if is_own(found):
-            return None if is_ours(found) else Blame(line_in(found), through)
-        if _is_its_own_affair(found):
-            return None
-        through = found.f_code.co_qualname.rpartition(".<locals>.")[2]
-    lane = LANE.get(None)
-    task = lane.task if lane is not None else None
-    return Blame(place_of(task) if task is not None else "in a callback", through)
-
-
-def caller_blamed(frame: FrameType) -> Blame | None:
-    """Return whom to blame for a call where libraries may make it: the code that makes it itself, onebook's too."""
-    if is_plumbing(frame):
-        return blamed(frame)
-    return Blame(line_in(frame)) if is_own(frame) else None
+def line_of(error: BaseException) -> str:
+    """Return the file and line in which an exception was raised: the last one of own code, or where there is none the last one."""
+    found, trace = "", error.__traceback__
+    last: TracebackType | None = None
+    while trace is not None:
+        if not is_library(trace.tb_frame):
+            found = f"{file_of(trace.tb_frame.f_code)}, line {trace.tb_lineno}"
+        trace, last = trace.tb_next, trace
+    return found or (f"{file_of(last.tb_frame.f_code)}, line {last.tb_lineno}" if last is not None else "nowhere")
