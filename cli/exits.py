@@ -48,6 +48,7 @@ CODES: dict[str, Code] = {
     "ledger.JournalLocked": Code.LOCKED,
     "ledger.JournalForeign": Code.USAGE,
     "ledger.JournalShortened": Code.FINDING,
+    "ledger.JournalFull": Code.ENVIRONMENT,
     "ledger.JournalHalted": Code.FAILED,
     "ledger.CompareError": Code.FINDING,
     "ledger.JournalError": Code.ENVIRONMENT,

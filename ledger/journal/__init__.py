@@ -1,6 +1,6 @@
 """The durable journal: append-only events, and the book as their replay. See README.md."""
 
-from ledger.journal.errors import JournalError, JournalForeign, JournalHalted, JournalLocked, JournalShortened
+from ledger.journal.errors import JournalError, JournalForeign, JournalFull, JournalHalted, JournalLocked, JournalShortened
 from ledger.journal.journal import Journal, SessionInfo
 from ledger.journal.provenance import source_hash
 from ledger.journal.session import POINTS, Session
@@ -12,6 +12,7 @@ __all__ = [
     "Journal",
     "JournalError",
     "JournalForeign",
+    "JournalFull",
     "JournalHalted",
     "JournalLocked",
     "JournalShortened",

@@ -23,6 +23,10 @@ class JournalHalted(JournalError):
     """A write failed halfway: memory may differ from the disk, so this session answers nothing any more."""
 
 
+class JournalFull(JournalHalted):
+    """The disk has no room for an event; what was recorded before is safe."""
+
+
 class JournalShortened(JournalError):
     """The database ends before the high-water mark that was kept outside of it."""
 
@@ -33,6 +37,14 @@ class JournalShortened(JournalError):
 
 class JournalForeign(JournalError):
     """The file is no journal, or one of another release."""
+
+
+def halted(session_id: int, error: Exception, stopped: str) -> JournalHalted:
+    """Return what a write that failed halfway is told as: `error` was its reason, `stopped` is what the session says of it."""
+    told = f"session {session_id} is halted: {stopped}"
+    if isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error):
+        return JournalFull(f"{told}; make room on the disk and run it again, what was recorded before is safe")
+    return JournalHalted(told)
 
 
 def refuse_damage(error: BaseException | None, path: Path) -> None:

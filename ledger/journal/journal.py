@@ -390,7 +390,8 @@ class Journal:
         except sqlite3.Error as error:
             fault = str(error)
         if fault != "ok":
-            temporary.unlink()
+            for left in (temporary, temporary.with_name(f"{temporary.name}-journal")):
+                left.unlink(missing_ok=True)
             raise JournalError(f"the backup of {self.path} is not sound: {fault}; look at Journal.verify, keep older backups")
         files.sync(temporary)
         temporary.replace(goal)

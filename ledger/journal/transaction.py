@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ledger.book import E_KIND, EVENT_WIDTH, Book, Row
 from ledger.journal import replay
-from ledger.journal.errors import JournalError, JournalHalted, JournalLocked
+from ledger.journal.errors import JournalError, JournalLocked, halted
 from ledger.journal.store import chain
 from ledger.journal.store.mark import Mark
 from ledger.journal.tables import PROJECT_EVERY
@@ -79,7 +79,7 @@ class Transaction:
                 return
             self._session._halt(error)
             if isinstance(error, Exception):
-                raise JournalHalted(f"session {self._session.id} is halted: {self._session._stopped}") from error
+                raise halted(self._session.id, error, self._session._stopped) from error
         finally:
             self._journal.give_turn()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ledger.book import EVENT_COLUMNS
-from ledger.journal import Journal, JournalError, JournalForeign, JournalLocked, replay, transaction
+from ledger.journal import Journal, JournalError, JournalForeign, JournalFull, JournalLocked, replay, transaction
 from ledger.journal.store import migrations
 from tests.ledger.journal.journal_streams import opening, stream
 
@@ -140,3 +140,29 @@ def test_a_million_marks_stay_within_150_bytes_each(tmp_path: Path) -> None:
         session.record_all(events)
         pages = journal.connection.execute("SELECT sum(pgsize) FROM dbstat WHERE name LIKE 'event%'").fetchone()[0]
         assert empty > 0 and pages / len(events) <= 150
+
+
+def test_a_disk_without_room_halts_the_session_in_words_and_keeps_what_was_recorded(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "a.db") as journal:
+        session = journal.begin("backtest", "x", config={})
+        events, _ = stream(11, 4000)
+        session.record_all(np.array(events[:50]))
+        pages = journal.connection.execute("PRAGMA page_count").fetchone()[0]
+        journal.connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+        with pytest.raises(JournalFull, match=r"disk is full; make room on the disk and run it again"):
+            session.record_all(np.array(events[50:]))
+    with Journal.open(tmp_path / "a.db") as journal:
+        assert journal.resume(1).book.seq == 50 and journal.verify(1).ok
+
+
+def test_a_backup_that_fails_leaves_nothing_behind_and_says_why(tmp_path: Path) -> None:
+    def stop(point: str) -> None:
+        if point == "backup-copy":
+            (copy,) = tmp_path.glob("copy.db.*.tmp")
+            copy.with_name(f"{copy.name}-journal").write_bytes(b"half")
+            raise sqlite3.OperationalError("database or disk is full")
+
+    with Journal.open(_made(tmp_path / "a.db"), at=stop) as journal:
+        with pytest.raises(JournalError, match=r"is not sound: database or disk is full"):
+            journal.backup(tmp_path / "copy.db")
+    assert not list(tmp_path.glob("copy.db*"))
