@@ -155,17 +155,32 @@ def first_come(scenario: Scenario, dials: dict[str, int] | None = None, seed: in
     Raises:
         ScenarioError: it asks the real clock or real chance. Unsteady: it took another way the second time.
     """
+    heard: list[Heard] = [[], []]
     with watched():
-        first, found = sample(scenario, seed, 0, Profile(), dials=dials)
+        first, found = sample(scenario, seed, 0, Profile(), dials=dials, watch=_listen(heard[0]))
     if found is not None and found.name == spins.INVARIANT:
         return first  # the search will meet it again, and how often it moved before it was caught says nothing
     known = {*first.dials, *(name[0] for name in first.dials)}
     if unknown := [name for name in dials or {} if name not in known]:
         raise ScenarioError(f"the scenario has no dial {unknown[0]!r}; it has {', '.join(first.dials) or 'none'}")
-    again, _ = sample(scenario, seed, 0, Profile(), dials=dials)
-    if (again.trace, again.tape.draws) != (first.trace, first.tape.draws):
-        raise Unsteady(UNSTEADY)
+    again, other = sample(scenario, seed, 0, Profile(), dials=dials, watch=_listen(heard[1]))
+    if (heard[0], first.tape.draws, found and found.name) != (heard[1], again.tape.draws, other and other.name):
+        once, twice = (*heard[0], _ended(found)), (*heard[1], _ended(other))
+        at = next((at for at, (one, two) in enumerate(zip(once, twice, strict=False)) if one != two), None)
+        raise Unsteady(f"{UNSTEADY}{'' if at is None else f' (first {once[at]!r}, then {twice[at]!r})'}")
     return again
+
+
+Heard = list[str]
+"""What happened in a schedule: each move, and what it was about."""
+
+
+def _listen(heard: Heard) -> Callable[[str, Lane | None], None]:
+    return lambda step, lane: heard.append(f"{step} {lane.label if lane is not None else ''}".rstrip())
+
+
+def _ended(found: Violation | None) -> str:
+    return str(found) if found is not None else "no failure"
 
 
 def profile_of(scenario: Scenario, dials: dict[str, int] | None = None, seed: int = 0) -> Profile:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import sys
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
@@ -133,6 +134,26 @@ class Loop(asyncio.AbstractEventLoop):
         self.listen: Callable[..., Any] | None = None
         self._made = 0
         self.call_soon = self.call_soon_threadsafe = _scheduler(self.ready)  # type: ignore[method-assign, assignment]
+
+    # The beginning and the end of a schedule.
+
+    def enter(self) -> tuple[Any, Any]:
+        """Be the running loop; return what `leave` puts back."""
+        before = events._get_running_loop(), sys.get_asyncgen_hooks()
+        events._set_running_loop(self)
+        sys.set_asyncgen_hooks(firstiter=None, finalizer=self._close_generator)
+        return before
+
+    def leave(self, before: tuple[Any, Any]) -> None:
+        """Let the loop run again that ran before."""
+        events._set_running_loop(before[0])
+        sys.set_asyncgen_hooks(*before[1])
+
+    def _close_generator(self, generator: Any) -> None:
+        """Close a generator that nobody iterates over any more: in a task of its own, as asyncio does; with its process it just ends."""
+        lane = _lane_now(None)
+        if lane is not None and lane.process is not None and lane.process.alive:
+            self.call_soon(self.create_task, generator.aclose())
 
     # What asyncio calls all the time.
 

@@ -254,3 +254,10 @@ class Process:
                 task._log_traceback = False
         # A scenario's functions know the world: without them the world is free as soon as nobody asks for it any more.
         self.main, self.lanes, self.program = None, [], self.program._replace(main=_over, old=None)
+
+
+def unended(processes: list[Process]) -> str:
+    """Return where the programs are that should have ended, or the tasks that go on after them."""
+    alive = [process for process in processes if process.alive]
+    waiting = [process for process in alive if not process.program.daemon and not process.main.done()]
+    return "; ".join(f"{process.title} in {process.where()}" for process in waiting or alive) or "no program is left"

@@ -16,7 +16,6 @@ the invariant "ends".
 from __future__ import annotations
 
 import asyncio
-from asyncio import events
 from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
@@ -29,6 +28,7 @@ from sim.fuzz.loop import Loop
 from sim.fuzz.moves import Moves
 from sim.fuzz.processes import (
     LANE, Dead, Event, Lane, Main, Process, Program, ScenarioError, Violation, as_violation, ask, judge, lost_exception, of_check, said,
+    unended,
 )  # fmt: skip
 
 Check = Callable[[], object]
@@ -214,8 +214,7 @@ class World(Moves):
         """Let things happen until nothing is left; raise Violation when an invariant breaks."""
         if not self.processes:
             raise ScenarioError("the scenario starts no program; call world.process(name, main)")
-        before = events._get_running_loop()
-        events._set_running_loop(self.loop)
+        before = self.loop.enter()
         try:
             self._run(pick)
             if WATCH.verdict is not None:
@@ -230,7 +229,7 @@ class World(Moves):
                     process.bury()
             finally:
                 self._let_go()
-                events._set_running_loop(before)
+                self.loop.leave(before)
 
     def _require_no_lost_exception(self) -> None:
         found = lost_exception(self.processes, self.loop.errors)
@@ -377,14 +376,12 @@ class World(Moves):
         if self.loop.next_timer() is not None:
             self.loop.advance()
             return True
-        waiting = [p for p in self.processes if p.alive and not p.program.daemon and not p.main.done()]
-        where = "; ".join(f"{p.title} in {p.where()}" for p in waiting)
-        raise self._unended(f"waits for what can no longer happen: {where}")
+        raise self._unended("waits for what can no longer happen")
 
     def _unended(self, message: str) -> Violation:
         """Return that the schedule does not end; where a task failed and nobody asked it, that is why, and is raised instead."""
         self._require_no_lost_exception()
-        return Violation("ends", message)
+        return Violation("ends", f"{message}: {unended(self.processes)}")
 
     def _over(self) -> bool:
         """Say whether every main that must end has ended; an exception that ended one is a finding."""

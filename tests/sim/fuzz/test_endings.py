@@ -109,6 +109,22 @@ def test_where_a_program_waits_for_ever_is_told_of_its_main_and_of_its_first_tas
     assert all(place in found.message for place in places) and "A4" not in found.message and found.message.endswith("; ...")
 
 
+def test_where_a_program_is_that_goes_on_for_ever_is_told() -> None:
+    def scenario(world: World) -> None:
+        world.steps_max = 20
+
+        async def main() -> None:
+            while True:
+                await asyncio.sleep(1)
+
+        world.process("bot", main)
+
+    found = explore(scenario, schedules=1).failure
+    line = scenario.__code__.co_firstlineno + 5
+    assert found is not None and found.message.startswith("the schedule did not end within 20 moves; ")
+    assert f": bot in main, line {line} > sleep, line " in found.message
+
+
 def test_a_main_that_is_no_function_is_refused_by_what_it_should_be() -> None:
     with pytest.raises(ScenarioError, match="this one made int: write `async def main\\(\\)`, pass `main`"):
         explore(lambda world: world.process("bot", 5) and None)  # type: ignore[arg-type]

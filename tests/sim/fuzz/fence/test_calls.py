@@ -185,6 +185,34 @@ KEPT = asyncio.Lock()
 KEPT_QUEUE: asyncio.Queue[int] = asyncio.Queue()
 
 
+def test_two_runs_of_the_first_schedule_that_asked_for_other_things_or_ended_otherwise_are_told_apart():
+    times = []
+
+    def asks(world: World) -> None:
+        times.append(1)
+
+        async def main() -> None:
+            await world.io(f"order {len(times)}")
+
+        world.process("bot", main)
+
+    with pytest.raises(Unsteady, match=re.escape("(first 'A order 1', then 'A order 2')")):
+        explore(asks)
+    times.clear()
+
+    def ends(world: World) -> None:
+        times.append(1)
+
+        async def main() -> None:
+            await world.io("order")
+
+        world.process("bot", main)
+        world.at_end("once", lambda: len(times) == 1)
+
+    with pytest.raises(Unsteady, match=re.escape("(first 'no failure', then 'once: it does not hold')")):
+        explore(ends)
+
+
 async def _locks() -> None:
     async with KEPT:
         await asyncio.sleep(1)
