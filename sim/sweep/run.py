@@ -213,12 +213,16 @@ def keeping(out: Path | None, case: Case, combos: Sequence[Any], source: tuple[s
 
 
 def taken(job: Job, resume: bool) -> Figures | None:
-    """Return the figures of a part that an earlier sweep kept, if they are to be taken."""
+    """Return the figures of a part that an earlier sweep kept, if they are to be taken and can be read."""
     if not resume or job.path is None or not job.path.exists():
         return None
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return figures_of(pq.read_table(job.path))
+    try:
+        return figures_of(pq.read_table(job.path))
+    except (pa.ArrowInvalid, OSError):
+        return None  # A machine that lost its power leaves half a file; computing it again writes over it.
 
 
 def keep(job: Job, figures: Figures) -> Figures:

@@ -152,6 +152,16 @@ def test_a_grid_with_more_columns_than_the_sheet_is_computed_in_blocks_and_told_
     assert found.digest == whole.digest and found.combos == whole.combos
 
 
+def test_a_part_that_was_cut_short_is_computed_again(tmp_path: Path) -> None:
+    history, values = markets.walk(300, 20), {"fast": [3, 5], "slow": [10, 20]}
+    whole = sweep(history, "sma_cross", values, jobs=1, out=tmp_path)
+    (part,) = (tmp_path / "parts").iterdir()
+    for content in (part.read_bytes()[:500], b""):
+        part.write_bytes(content)
+        assert sweep(history, "sma_cross", values, jobs=1, out=tmp_path, resume=True).digest == whole.digest
+        assert part.stat().st_size > 500
+
+
 @pytest.mark.parametrize("split", [False, True])
 def test_a_sweep_whose_columns_are_made_a_stretch_at_a_time_gives_the_same_table(split: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     history = markets.walk(4 * TILE + 9, 19, step=0.003)
