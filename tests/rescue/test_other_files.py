@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from ledger.rescue import RescueError, SourceLocked
+from ledger.rescue.schema.columns import number
 from tests.rescue.conftest import audited, found
 from tests.rescue.robo import clean
 
@@ -207,3 +208,16 @@ def test_numbers_beyond_any_account_are_findings_and_not_overflows(database):
     bot.trades[0]["price"], bot.trades[1]["quantity"], bot.trades[2]["price"] = 1e300, 2**62, float("inf")
     named = {row for f in audited(bot.save(database)).findings if f.audit == "unreadable-value" for row in f.rows}
     assert named == {"trades#1", "trades#2", "trades#3"}
+
+
+@pytest.mark.parametrize(("text", "read"), [("1,029.60", "1029.60"), ("-29,600", "-29600"), ("$1,234,567", "1234567"), ("(1,000.5)", "(1000.5)"), ("29,60", "29,60"), ("0,5", "0,5"), ("1,0000", "1,0000"), ("1000,000", "1000,000"), ("1,00,000", "1,00,000"), ("29.60", "29.60")])  # fmt: skip
+def test_a_comma_separates_thousands_or_the_text_is_no_number(text, read):
+    assert number(text) == read
+
+
+def test_decimal_commas_are_a_finding_and_never_a_hundredfold_price(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("time;symbol;side;quantity;price;fee\n2026-01-05T15:00:00Z;JD;buy;100;29,60;1,00\n2026-01-06T15:00:00Z;JD;sell;60;30,10;1,00\n")
+    result = audited(path)
+    assert [finding.title for finding in result.findings if "price is no number in 2 rows" in finding.title]
+    assert not result.case.truth.gross_e8.any()

@@ -9,6 +9,7 @@ that is known, and that is a finding too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -80,9 +81,19 @@ class Gathered:
         return np.concatenate([np.zeros(0, dtype), *self.parts.get(name, [])]).astype(dtype)
 
 
+THOUSANDS = re.compile(r"[^\d,]*\d{1,3}(,\d{3})+(\.\d*)?\D*")
+"""Digits that commas put into threes, with whatever sign or bracket there is around them."""
+
+
 def number(value: Any) -> Any:
-    """Return a number's text without thousands separators and currency signs; other values as they are."""
-    return value.replace(",", "").replace("$", "").strip() if isinstance(value, str) else value
+    """Return a number's text without thousands separators and currency signs; other values as they are.
+
+    A comma that separates no thousands stays, and 29,60 is no number: without its comma it would be a hundred times as much.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.replace("$", "").strip()
+    return text.replace(",", "") if "," in text and THOUSANDS.fullmatch(text) else text
 
 
 def read_trades(table: RawTable, layout: Layout, first: int, say: Progress | None = None) -> tuple[Trades, Gathered]:
