@@ -130,7 +130,7 @@ def read_file(path: Path) -> dict[str, Any]:
         raw = msgspec.toml.decode(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"config file {path} cannot be read: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"config file {path} is not TOML: {error}") from error
     for key in raw:
         known(key, str(path))

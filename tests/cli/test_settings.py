@@ -35,6 +35,7 @@ def test_a_named_file_is_read_instead_of_the_one_here(elsewhere):
 WRONG_FILES = [
     ('comission = "zero"\n', ["onebook.toml", "'comission'", "commission"]),
     ("cash = \n", ["onebook.toml", "not TOML"]),
+    ("cash = '\xff'\n", ["onebook.toml", "not TOML", "utf-8"]),
     ("cash = 1.5\n", ["onebook.toml", "cash"]),
     ("picture = 1\n", ["onebook.toml", "picture"]),
     ("[cash]\nx = 1\n", ["onebook.toml", "cash"]),
@@ -44,7 +45,7 @@ WRONG_FILES = [
 
 @pytest.mark.parametrize(("text", "words"), WRONG_FILES)
 def test_a_wrong_file_is_named_with_its_key(elsewhere, text, words):
-    (elsewhere / "onebook.toml").write_text(text)
+    (elsewhere / "onebook.toml").write_text(text, encoding="latin-1")
     result = invoke("config", "--json")
     assert result.exit_code == 2 and json.loads(result.stdout)["error"]["code"] == "usage"
     assert all(word in result.stderr for word in words), result.stderr
