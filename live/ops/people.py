@@ -45,6 +45,7 @@ class People:
             book = self._runner.config.book
             raise JournalLocked(f"a runner trades {book} already, pid {pid}; ask it with `onebook paper status` or `stop`")
         self._owns = True
+        folder.write_state(self._runner.state())  # so that whoever comes next is told of this process, and of no earlier one
         for wish in folder.left():
             if wish.do == "halt":
                 self.halts.append(wish)

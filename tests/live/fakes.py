@@ -16,6 +16,7 @@ from ledger.vocabulary import EventKind, Outcome, Purpose
 from live import link as links
 from live.broker.facts import CommissionSeen, ExecutionSeen, OrderSeen, PositionSeen, StatusSeen
 from live.broker.fold import Contract
+from live.broker.reconcile import Snapshot
 from live.pacer import Pacer
 from live.broker.refs import book_tag, order_ref
 from live.trader import Trader
@@ -108,6 +109,14 @@ def restarted(folder: Path) -> Iterator[Desk]:
         d.pump()
     with Journal.open(folder / "paper.db") as journal:
         yield Desk(journal, FakeWire(), session_id=1, reconciled=False)
+
+
+def lists(
+    desk: Desk, *, open_orders: tuple[OrderSeen, ...] = (), executions: tuple[ExecutionSeen, ...] = (), completed: tuple[OrderSeen, ...] = (),
+    positions: tuple[PositionSeen, ...] = (), next_id: int = 1,
+) -> Snapshot:  # fmt: skip
+    """Return the broker's lists at the desk's time."""
+    return Snapshot(desk.clock(), next_id, positions, open_orders, open_orders, executions, completed)
 
 
 def opening() -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -105,9 +106,11 @@ def test_a_book_that_another_runner_has(tmp_path: Path, monkeypatch: pytest.Monk
 
     async def story() -> None:
         first, task = day.begin(), day.task
-        await asyncio.sleep(10)
+        first.folder.path.mkdir()
+        first.folder.write_state({"pid": 1})  # what a runner that is gone has left
+        await asyncio.sleep(0)
         day.begin()
-        with pytest.raises(JournalLocked, match=r"trades .*paper.db already, pid \d+; ask it with `onebook paper status` or `stop`"):
+        with pytest.raises(JournalLocked, match=rf"trades .*paper.db already, pid {os.getpid()}; ask it with `onebook paper status` or `stop`"):
             assert day.task is not None
             await day.task
         day.task = task
