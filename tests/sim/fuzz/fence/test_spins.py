@@ -384,3 +384,16 @@ def test_bounds_are_those_that_the_documents_say() -> None:
     text = (ROOT / "sim" / "fuzz" / "README.md").read_text(encoding="utf-8")
     assert f"{BOUNDS[0]:.0f} s of processor time in its own code" in text and f"{BOUNDS[1] / 60:.0f} minutes" in text
     assert f"{BOUNDS[2]:.0f} s in which" in text
+
+
+def test_code_that_escapes_many_strikes_is_told_on_the_terminal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(spins, "TOLD_AFTER", 1)
+
+    def scenario(world: World) -> None:
+        async def main() -> None:
+            catches_everything()
+
+        world.process("bot", main)
+
+    assert explore(scenario, schedules=1).kind is Kind.FAILED
+    assert "it also catches what should end it: stop this process" in capfd.readouterr().err
