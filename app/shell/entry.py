@@ -16,7 +16,6 @@ from app.shell.options import faults
 from ledger.journal import SessionInfo
 
 FOLDER = Path(app.__file__).parent
-FIRST = "compare"
 PAGES: dict[str, list[tuple[str, str, str]]] = {
     "": [("compare", "Compare", ":material/balance:"), ("overview", "Overview", ":material/monitor_heart:")],
     "One session": [
@@ -35,7 +34,8 @@ PAGES: dict[str, list[tuple[str, str, str]]] = {
         ("audit", "Audit", ":material/fact_check:"),
     ],
 }
-"""Every page: its file, its name, its icon. The first of all is FIRST."""
+"""Every page: its file, its name, its icon."""
+FIRST, FIRST_TITLE, _ = PAGES[""][0]
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
     st.html(FOLDER / "look.css")
     pages = {section: [_page(*row) for row in rows] for section, rows in PAGES.items()}
     # The first page answers at the bare address only, but people type, and keep, the address of its name.
-    pages[""].append(st.Page(FOLDER / "pages" / f"{FIRST}.py", title="Compare", url_path=FIRST, visibility="hidden"))
+    pages[""].append(st.Page(FOLDER / "pages" / f"{FIRST}.py", title=FIRST_TITLE, url_path=FIRST, visibility="hidden"))
     page = st.navigation(pages, expanded=True)
     with st.sidebar:
         _choice()

@@ -14,7 +14,6 @@ profiler for example, it is not watched; then its being run twice may tell.
 
 from __future__ import annotations
 
-
 import sys
 from asyncio import events
 from asyncio.mixins import _LoopBoundMixin

@@ -22,9 +22,9 @@ def find_order(book: Book, key: int) -> int:
 
 def untrue(book: Book, wish: Row, outcome: Outcome) -> str:
     """Return what contradicts an answer that was just given, "" for nothing."""
-    row = book.instruments[wish[E_INSTRUMENT]].tolist()
     if outcome in KNOWN:
         return "" if find_order(book, int(wish[E_KEY])) >= 0 else "the book has no order of that key"
+    row = book.instruments[wish[E_INSTRUMENT]].tolist()
     if outcome == Outcome.AT_TARGET:
         position, working, target = row[I_POSITION], row[I_WORKING], int(wish[E_TARGET])
         return "" if target in (position, position + working) else f"{position} lots are held and {working} work, {target} were wished for"
