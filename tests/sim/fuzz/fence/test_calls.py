@@ -139,6 +139,7 @@ def test_memory_and_files_that_are_only_read_are_no_business_of_the_fence(tmp_pa
             await world.io("work", lambda: (tmp_path / "world.txt").write_text("the world itself may"))
             sqlite3.connect("file:own?mode=memory", uri=True).close()
             database.execute("SELECT 1")
+            database.close()
             with open(place) as file, place.open("rb") as same:
                 texts.append(file.read() + place.read_text() + same.read().decode())
 

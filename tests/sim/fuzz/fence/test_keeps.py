@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout, suppress
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -170,7 +171,8 @@ def _changes_nothing(folder: Path) -> None:
 
 def _is_in_memory(folder: Path) -> None:
     FRAME.to_csv(io.StringIO())
-    FRAME.to_sql("prices", sqlite3.connect(":memory:"))
+    with closing(sqlite3.connect(":memory:")) as database:
+        FRAME.to_sql("prices", database)
     np.save(io.BytesIO(), FRAME.price)
     shutil.copyfileobj(io.BytesIO(b"a"), io.BytesIO())
 
