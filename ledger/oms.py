@@ -23,14 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.book import (
-    E_INSTRUMENT, E_KEY, E_TARGET, E_TIME, I_LIVE_FIRST, I_POSITION, N_FLAGS, N_INSTRUMENT, O_FILLED, O_FLAGS, O_INSTRUMENT, O_KEY,
-    O_NEXT, O_PARENT, O_PRICE, O_QTY, O_SIDE, O_STATUS, O_STOP, O_TAKE, O_TRAIL, O_TYPE, S_IDS, S_KEYS, Book, Row, event, find,
+    E_INSTRUMENT, E_KEY, E_TARGET, E_TIME, I_LIVE_FIRST, I_POSITION, I_QTY_EXP, N_FLAGS, N_INSTRUMENT, O_FILLED, O_FLAGS, O_INSTRUMENT,
+    O_KEY, O_NEXT, O_PARENT, O_PRICE, O_QTY, O_SIDE, O_STATUS, O_STOP, O_TAKE, O_TRAIL, O_TYPE, S_IDS, S_KEYS, Book, Row, event, find,
 )  # fmt: skip
 from ledger.book import ORDER_WIDTH, S_ENTRY, S_ORDER, Arena, row, used
 from ledger.core import Decision
 from ledger.kernel import jit
 from ledger.keys import split_exec_id
 from ledger.port import Absent, Acknowledged, Alert, Cancel, Charged, Effect, Ended, Executed, Query, Report, Submit
+from ledger.units import decimal_text
 from ledger.vocabulary import EntryFlag, EventKind, Gate, OrderFlag, OrderStatus, Outcome, Side
 
 # Plain integers: looking a member of an enum up costs more than comparing with it.
@@ -243,8 +244,8 @@ class OrderManager:
             return []
         names = [flag.name for flag in _SURPRISES if flags & flag]
         symbol = self._symbols.get(report.instrument, f"#{report.instrument}")
-        side = Side(report.side).name
-        return [Alert(f"{' '.join(names)} FILL: {symbol} {side} {report.qty_lots} lots; entries are blocked")]
+        qty = decimal_text(report.qty_lots, int(book.instruments[report.instrument, I_QTY_EXP]), 0)
+        return [Alert(f"{' '.join(names)} FILL: {symbol} {Side(report.side).name} {qty}; entries are blocked")]
 
     def _on_commission(self, report: Charged) -> list[Effect]:
         base, _ = split_exec_id(report.exec_id)

@@ -302,7 +302,7 @@ class Runner:
         if self.trader is not None and self._journal is not None:
             self._file.require(self._journal.connection, now_ns)
             self.market.on_tick(now_ns, self.trader, self._may_trade())
-            if self.trader.look_wanted and now_ns - self.looked_ns >= self.config.timeouts.second_look * SECOND_NS:
+            if self.trader.wants_look() and now_ns - self.looked_ns >= self.config.timeouts.second_look * SECOND_NS:
                 self.look_now.set()
         self.people.heed()
         if now_ns - self._told_ns >= self.config.timeouts.state_every * SECOND_NS:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ledger.book import H_CASH, H_DEPOSITS, H_GATES, N_INSTRUMENT, N_TIME, event
+from ledger.book import H_CASH, H_DEPOSITS, H_GATES, I_GATES, I_POSITION, N_INSTRUMENT, N_TIME, event
 from ledger.keys import instrument_of
 from ledger.oms import live_keys
 from ledger.port import Ended, Fate
 from ledger.vocabulary import EventKind, Gate, OrderStatus, Outcome, Side
+from live.broker.facts import PositionSeen
 from live.broker.reconcile import (
     APART_NS,
     Comparison,
@@ -24,6 +25,7 @@ from live.broker.reconcile import (
     absent,
     compare,
     facts,
+    held_lots,
     live_of,
     unfilled,
     unlisted,
@@ -36,6 +38,7 @@ from live.tape import act
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from live.broker.fold import Contract
     from live.orders import Wire
 
 _UNKNOWN, _UNRECONCILED = int(OrderStatus.UNKNOWN), int(Gate.NOT_RECONCILED)
@@ -51,6 +54,8 @@ class Trader(Orders):
         """The last look on this connection to which every list was answered; one with a hole between two of them weakens no proof."""
         self._unsettled: dict[Difference, int] = {}
         """When each difference of the last look was first seen."""
+        self._looked_ns = 0
+        """The moment of the broker's lists that were looked at last."""
 
     def on_connected(self, wire: Wire) -> None:
         """Use a connection; what another one listed proves nothing on it."""
@@ -78,7 +83,7 @@ class Trader(Orders):
                 self.cancel(key)
         self.last_whole = self.last_whole if now.unanswered() else now
         found = compare(book, now, self.contracts.values(), self.account, doubtful, self._fold.foreign.values())
-        found = self._doubts.sorted_out(found, now.time_ns)
+        found, self._looked_ns = self._doubts.sorted_out(found, now.time_ns), now.time_ns
         for key in found.set_aside:
             self._set_aside(key)
         settled = [difference for difference in found.differences if self._is_settled(difference, now.time_ns)]
@@ -90,6 +95,21 @@ class Trader(Orders):
         self.look_wanted = not agrees or len(settled) < len(found.differences)
         self._unsettled = {difference: self._unsettled.get(difference, now.time_ns) for difference in found.differences}
         return found
+
+    def wants_look(self) -> bool:
+        """Say whether to look soon: something is in doubt, or the broker told a position that the book does not have.
+
+        Of what somebody else trades at the account nothing else is told, and the timer may be minutes away.
+        """
+        return self.look_wanted or any(self._is_told_otherwise(contract) for contract in self.contracts.values())
+
+    def _is_told_otherwise(self, contract: Contract) -> bool:
+        """Say whether an open instrument's position was told since the last look, and is not the book's."""
+        told = self._heard.get((PositionSeen, (self.account, contract.con_id)))
+        if not isinstance(told, PositionSeen) or told.time_ns <= self._looked_ns:
+            return False
+        row = self.session.book.instruments[contract.number]
+        return held_lots(told, contract) != row[I_POSITION] and not row[I_GATES] & Gate.BLOCKED
 
     def _is_settled(self, difference: Difference, now_ns: int) -> bool:
         """Say whether nothing in motion explains a difference: lists are asked for one after the other, and orders fill meanwhile.

@@ -189,11 +189,11 @@ def _differences(book: Book, contracts: Iterable[Contract], held: Mapping[int, P
     return tuple([
         Difference(contract.number, contract.symbol, ours[contract.number], theirs)
         for contract in contracts
-        if (theirs := _lots(held.get(contract.con_id), contract)) != ours[contract.number]
+        if (theirs := held_lots(held.get(contract.con_id), contract)) != ours[contract.number]
     ])  # fmt: skip
 
 
-def _lots(held: PositionSeen | None, contract: Contract) -> int | None:
+def held_lots(held: PositionSeen | None, contract: Contract) -> int | None:
     """Return how many lots the broker holds, None where its number is not on the grid."""
     if held is None:
         return 0

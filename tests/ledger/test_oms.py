@@ -240,7 +240,10 @@ def test_late_foreign_and_unknown_reports_raise_alerts_and_lose_nothing() -> Non
     late = manager.on_report(Executed(31, "DU1", "b.01", 1, 1, 4 * SHARE, 1_000_000, submit.key))
     foreign = manager.on_report(Executed(32, "DU1", "c.01", 1, 1, SHARE, 1_000_000))
     strange = manager.on_report(Ended(33, 12345, Fate.REJECTED, "orderStatus"))
-    assert [effect.line.split()[0] for effect in late + foreign + strange] == ["LATE", "FOREIGN", "REPORT"]
+    assert [effect.line for effect in late + foreign] == [
+        "LATE FILL: AAPL BUY 4; entries are blocked", "FOREIGN FILL: AAPL BUY 1; entries are blocked"
+    ]  # fmt: skip
+    assert [effect.line.split()[0] for effect in strange] == ["REPORT"]
     assert int(ledger.book.instruments[1, I_POSITION]) == 5 * SHARE
     assert manager.on_signal(wish(120, 20)) == []
     assert ledger.book.refusals()[Outcome.BLOCKED] == 1

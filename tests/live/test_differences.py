@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from tests.live.fakes import AAPL, CLIENT, MSFT, Desk, desk, execution, lists, order_seen, position
 
 from ledger.book import I_GATES
@@ -70,3 +73,28 @@ def test_an_order_id_is_remembered_only_as_this_client_gave_it_out(tmp_path: Pat
         d.trader._order_ids.clear()
         d.trader._recall(d.key, way)
         assert (d.trader._order_ids == {d.key: 1}) is known and (d.trader._fold.order_ids() == {1: d.key}) is known
+
+
+@example([("told", AAPL, 10), ("untold", AAPL, 0), ("looked", AAPL, 0)])
+@given(st.lists(st.tuples(st.sampled_from(("told", "untold", "looked", "bought")), st.sampled_from((AAPL, MSFT)), st.sampled_from((0, 10, 20))), max_size=10))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_look_is_wanted_while_an_open_instrument_was_told_otherwise_since_the_last_one(tmp_path: Path, steps: list[tuple[str, Contract, int]]) -> None:
+    """A told position is news until a look; the book's own executions may explain it before; a closed instrument waits for a person."""
+    held, told, broker = {AAPL: 0, MSFT: 0}, dict[Contract, int](), {AAPL: 0, MSFT: 0}
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    with desk(folder) as d:
+        for number, (what, contract, shares) in enumerate(steps):
+            d.clock.ns += 2 * APART_NS
+            if what == "untold":
+                broker[contract] = shares
+            elif what == "told":
+                told[contract] = broker[contract] = shares
+                d.trader.on_fact(position(shares, contract)._replace(time_ns=d.clock.ns))
+            elif what == "bought":
+                d.trader.on_fact(execution("", 0, f"{number:04d}.01.01", 10)._replace(con_id=contract.con_id, symbol=contract.symbol, time_ns=d.clock.ns))
+                held[contract] += 10
+            else:
+                d.trader.look(lists(d, positions=tuple(position(broker[c], c) for c in broker)))
+                told = {}
+            news = any(told[c] != held[c] and not blocked(d, c) for c in told)
+            assert d.trader.wants_look() is (news or d.trader.look_wanted)

@@ -15,7 +15,7 @@ from live import link as links
 from live.broker.codes import LINK, LinkNews
 from live.broker.facts import PositionSeen
 from live.broker.fold import Contract
-from live.broker.reconcile import _lots
+from live.broker.reconcile import held_lots
 from live.config import ConfigError, PaperConfig, checked, read, require_paper_accounts, require_paper_port
 from live.market.feed import Gatherer, bar_ns, bar_size
 from live.market.history import Bar
@@ -216,9 +216,9 @@ def test_a_position_in_lots_is_what_decimals_say_and_none_between_two_lots(quant
         expected = int(scaled) if scaled == scaled.to_integral_value() else None
     except ArithmeticError as error:
         with pytest.raises(type(error)):
-            _lots(held, contract)
+            held_lots(held, contract)
     else:
-        assert _lots(held, contract) == expected
+        assert held_lots(held, contract) == expected
 
 
 def test_the_defaults_are_a_valid_configuration() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ib_async import MarketOrder, Stock
 from tests.scenarios.paper import Day
 from tests.scenarios.pitfalls.test_conditions import say
 from tests.scenarios.wired import Wired
@@ -18,6 +19,7 @@ from live.config import ConfigError
 from live.control import Folder, Wish
 from live.link import State
 from live.runner import Runner
+from live.trader import Trader
 from sim.gateway.core.config import Config
 from sim.gateway.faults.plan import plan
 
@@ -268,3 +270,32 @@ def test_a_jump_of_the_clock_is_said_and_nothing_is_bought_twice(jump_s: int, tm
     refs = [line.split(" as ")[1] for line in day.lines if line.startswith("SENT")]
     assert len(refs) == len(set(refs)) > 3
     day.agree()
+
+
+@pytest.mark.parametrize("heeded", [True, False], ids=["told", "ablation: seen by the timer alone"])
+def test_what_somebody_else_trades_closes_its_instrument_within_seconds(heeded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker tells every client a position that changed; the timer would compare five minutes after the last time."""
+    if not heeded:
+        monkeypatch.setattr(Trader, "wants_look", lambda trader: trader.look_wanted)
+    day = Day(monkeypatch, tmp_path, **HOLD)
+
+    async def story() -> None:
+        runner = day.begin()
+        await asyncio.sleep(400)
+        other = await day.world.client(9)
+        stock = (await other.qualifyContractsAsync(Stock("AAPL", "SMART", "USD")))[0]
+        looked = runner.looked_ns
+        other.placeOrder(stock, MarketOrder("BUY", 37))
+        await asyncio.sleep(15)
+        assert (runner.looked_ns > looked) is heeded
+        assert runner.trader is not None
+        gates = runner.trader.session.book.instruments[:, I_GATES]
+        assert bool(gates[1] & Gate.BLOCKED) is heeded and not gates[2] & Gate.BLOCKED
+        looks = runner.looked_ns
+        await asyncio.sleep(120)
+        assert runner.looked_ns == looks or not heeded, "what was looked at is not looked at again and again"
+        await day.end(runner)
+
+    day.run(story)
+    if heeded:
+        day.agree()
