@@ -17,8 +17,9 @@ def explain(events: Any, method: int, since: str, until: str) -> Any:
         click.BadParameter: not a moment, or the second one is earlier than the first.
     """
     from ledger import explain as ledger_explain
+    from ledger.views.days import clock_of
 
-    clock = ledger_explain.clock_of(events)
+    clock = clock_of(events)
     last = int(clock[-1]) if len(clock) else 0
     moments = [parse_moment(text, last) for text in (since, until)]
     try:

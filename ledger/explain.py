@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.book import (
-    E_CASH, E_EXEC, E_INSTRUMENT, E_KIND, E_PRICE, E_QTY, E_REVISION, E_SIDE, E_TARGET, E_TIME, E_TYPE, EVENT_WIDTH, H_FEES, H_REALIZED,
+    E_CASH, E_EXEC, E_INSTRUMENT, E_KIND, E_PRICE, E_QTY, E_REVISION, E_SIDE, E_TARGET, E_TYPE, EVENT_WIDTH, H_FEES, H_REALIZED,
     H_UNMATCHED, I_REALIZED, Book,
 )  # fmt: skip
 from ledger.core import apply, apply_all
 from ledger.journal import Journal, JournalError
-from ledger.journal.days import trading_days, zone_of
+from ledger.journal.days import zone_of
 from ledger.journal.replay import last_seq, session_row, slices
 from ledger.units import MONEY_EXP, muldiv
+from ledger.views.days import clock_of, event_days
 from ledger.vocabulary import EventKind, Method
 
 Ints = NDArray[np.int64]
@@ -68,11 +69,6 @@ def events_of(journal: Journal, session_id: int) -> Ints:
     return np.ascontiguousarray(np.concatenate(tables)) if tables else np.zeros((0, EVENT_WIDTH), np.int64)
 
 
-def clock_of(events: Ints) -> Ints:
-    """Return the book's clock after each event; it never runs back: a late fill belongs to when the book learned of it."""
-    return np.asarray(np.maximum.accumulate(events[:, E_TIME]), np.int64)
-
-
 def explain(events: Ints, method: int, since_ns: int, until_ns: int) -> Explanation:
     """Return the causes of the change of equity between the ends of two moments.
 
@@ -89,13 +85,13 @@ def explain(events: Ints, method: int, since_ns: int, until_ns: int) -> Explanat
 
 
 def explain_day(journal: Journal, session_id: int, day: int) -> Explanation:
-    """Return the causes of the change of equity on a trading day of the session's zone, days since 1970-01-01.
+    """Return the causes of the change of equity on a trading day of the session (`ledger.views.days`), days since 1970-01-01.
 
     Raises:
         JournalError: no such session.
     """
     row, events = session_row(journal.connection, session_id), events_of(journal, session_id)
-    days = trading_days(clock_of(events), zone_of(json.loads(row["config"])))
+    days = event_days(events, zone_of(json.loads(row["config"])))
     first, second = int(np.searchsorted(days, day, side="left")), int(np.searchsorted(days, day, side="right"))
     return _between(events, row["method"], first, second)
 
@@ -107,7 +103,7 @@ def days_of(journal: Journal, session_id: int) -> list[int]:
         JournalError: no such session.
     """
     zone = zone_of(json.loads(session_row(journal.connection, session_id)["config"]))
-    return [int(day) for day in np.unique(trading_days(clock_of(events_of(journal, session_id)), zone))]
+    return [int(day) for day in np.unique(event_days(events_of(journal, session_id), zone))]
 
 
 def _between(events: Ints, method: int, first: int, second: int) -> Explanation:

@@ -120,11 +120,11 @@ def _explain(at: Picked, info: SessionInfo, days: list[views.Profit]) -> None:
         anchor=False,
         help="Why equity changed between the end of the day before and the end of the day. What is left is 0.",
     )
-    age = answers.age(at)
-    if age.first_ns is None or age.last_ns is None:
+    all_days = answers.days(at)
+    if not all_days:
         parts.empty("The session has no event yet.")
         return
-    first, last = (date.fromisoformat(text.moment(when)[:10]) for when in (age.first_ns, age.last_ns))
+    first, last = (date.fromisoformat(text.day(day)) for day in (all_days[0], all_days[-1]))
     start = date.fromisoformat(text.day(days[-1].day)) if days else last
     chosen = st.date_input(
         "Trading day", value=min(max(start, first), last), min_value=first, max_value=last, key="explain-day"

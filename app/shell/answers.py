@@ -14,7 +14,7 @@ import streamlit as st
 
 from app.shell.books import KEPT, Picked, opened, session
 from ledger import views
-from ledger.explain import explain_day
+from ledger.explain import days_of, explain_day
 from ledger.invariants import Invariant, check
 from ledger.journal import Journal, JournalError
 from ledger.journal.verification import Verification
@@ -52,7 +52,7 @@ positions, lots, unmatched = asked(views.positions), asked(views.lots), asked(vi
 orders, intents, refusals = asked(_orders), asked(_intents), asked(views.refusal_reasons)
 trades, profit = asked(views.pnl_trades), asked(views.profit_by)
 limits, remarks = asked(views.limits), asked(views.remarks)
-explained, fuzz_report = asked(explain_day), asked(views.fuzz_report)
+explained, days, fuzz_report = asked(explain_day), asked(days_of), asked(views.fuzz_report)
 
 
 class Soundness(NamedTuple):

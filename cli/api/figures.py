@@ -8,7 +8,6 @@ decimal text. `daily` is the profit after fees of what was closed on the session
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -136,21 +135,11 @@ def _daily(journal: Any, info: Any) -> tuple[int | None, int | None]:
     """Return (newest trading day since 1970, profit after fees of what was closed on it)."""
     from ledger import views
 
-    day = _newest_day(journal, info)
+    day = views.newest_day(journal, info.id)
     if day is None:
         return None, None
     found = [row.net_e8 for row in views.pnl_days(journal, info.id) if row.day == day]
     return day, found[0] if found else 0
-
-
-def _newest_day(journal: Any, info: Any) -> int | None:
-    """Return the trading day of the session's last event, in the session's zone."""
-    import numpy as np
-
-    from ledger.journal.days import trading_days, zone_of
-
-    last = _last_time(journal, info)
-    return None if last is None else int(trading_days(np.array([last], np.int64), zone_of(json.loads(info.config)))[0])
 
 
 def _last_time(journal: Any, info: Any) -> int | None:
@@ -188,15 +177,17 @@ def status(journal: Any, info: Any, now_ns: int) -> dict[str, Any]:
 def performance(journal: Any, info: Any) -> dict[str, Any]:
     """Return the figures of the newest day, week and month and of everything, by the tear sheet's own functions."""
     from ledger import views
+    from ledger.views.days import days
     from sim.metrics import DEFINITIONS
     from sim.output.stored import points
-    from sim.trades import closed_trades
+    from sim.trades import closed_trades, closing_days
 
-    totals, newest = views.totals(journal, info.id), _newest_day(journal, info)
+    totals, newest = views.totals(journal, info.id), views.newest_day(journal, info.id)
     if totals is None or newest is None:
         return empty("performance", f"session {info.id} has no event yet")
     book = journal.book(info.id, verified=False)
-    sources = (closed_trades(book), points(journal, info.id), json.loads(info.config), totals, newest)
+    closed = closing_days(book, days(journal, info.id).of)
+    sources = (closed_trades(book), closed, points(journal, info.id), totals, newest)
     names = {"total_trades": "trades"}
     definitions = {
         name: DEFINITIONS.get(names.get(name, name), OWN_DEFINITIONS.get(name)) for name in filled_window({})
@@ -211,17 +202,14 @@ def performance(journal: Any, info: Any) -> dict[str, Any]:
 OWN_DEFINITIONS = {"total_pnl": "Sum of the P&L of the closed trades of the window, after fees."}
 
 
-def _window(
-    days: int | None, trades: Any, values: Any, config: Mapping[str, Any], totals: Any, newest: int
-) -> dict[str, Any]:
-    """Return the figures of the trades closed, and of the equity seen, in the last days."""
+def _window(days: int | None, trades: Any, closed: Any, values: Any, totals: Any, newest: int) -> dict[str, Any]:
+    """Return the figures of the trades closed, and of the equity seen, in the last days; `closed`: the day of each trade."""
     import numpy as np
 
-    from ledger.journal.days import trading_days, zone_of
     from sim.metrics import MONEY, exact_sum, measure
 
     first = -(2**62) if days is None else newest - days + 1
-    kept = trading_days(trades.close_ns, zone_of(config)) >= first
+    kept = closed >= first
     seen = values[:, 1] - EPOCH_ORDINAL >= first
     before = values[~seen]
     start = int(before[-1, 2] + before[-1, 3]) if len(before) else int(totals.deposits_e8)

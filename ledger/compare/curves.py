@@ -8,21 +8,24 @@ is unknown. Drawdowns are integers: an amount, and millionths of the greatest va
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
 
 from ledger import views
-from ledger.book import E_TIME, H_CASH, H_DEPOSITS, H_OPEN, H_UNMARKED, H_VALUE, Book
+from ledger.book import H_CASH, H_DEPOSITS, H_OPEN, H_UNMARKED, H_VALUE, Book
 from ledger.compare.model import Curves, Flags, Ints
 from ledger.core import apply_all
 from ledger.journal import Journal
+from ledger.journal.days import zone_of
 from ledger.journal.replay import last_seq, session_row
 from ledger.views import rows
+from ledger.views.days import clock_of, event_days
 from ledger.vocabulary import Method
 
 REPLAYED_MOST = 10_000
-"""Points that are read from a replay; moments between them are left out, the last one never."""
+"""Points that are read from a replay; moments between them are left out, the last one of a trading day never."""
 _MILLION = 1_000_000
 _SMALL = (2**63 - 1) // _MILLION
 
@@ -62,27 +65,28 @@ def points(journal: Journal, session_id: int) -> tuple[Ints, Ints, Flags]:
 
 
 def replayed(journal: Journal, session_id: int) -> Ints:
-    """Return int64[n, 6] of a session that stored no points, one row a moment at which something was recorded, after its last event.
+    """Return int64[n, 7] of a session that stored no points, one row a moment at which something was recorded, after its last event.
 
-    Columns: time_ns, cash_e8, positions_e8, positions without a price, open instruments, and 1 from the first deposit
-    on: before it there is no account to be worth anything.
+    Where a trading day begins within a moment there is a row more, of the end of the day before.
+    Columns: time_ns, cash_e8, positions_e8, positions without a price, open instruments, 1 from the first deposit
+    on (before it there is no account to be worth anything), and the trading day, counted from 1970-01-01.
     """
-    connection = journal.connection
-    book = Book(method=Method(session_row(connection, session_id)["method"]))
-    events = rows.events(journal, session_id, last_seq(connection, session_id))
+    row = session_row(journal.connection, session_id)
+    book, zone = Book(method=Method(row["method"])), zone_of(json.loads(row["config"]))
+    events = rows.events(journal, session_id, last_seq(journal.connection, session_id))
     if not len(events):
-        return np.zeros((0, 6), np.int64)
-    # The book's clock never runs back: what comes late belongs to the moment at which the book learned of it.
-    clock = np.maximum.accumulate(events[:, E_TIME])
-    ends = np.flatnonzero(np.append(clock[1:] != clock[:-1], True)) + 1
-    ends = np.unique(np.append(ends[:: -(-len(ends) // REPLAYED_MOST)], ends[-1]))
-    found = np.zeros((len(ends), 6), np.int64)
-    found[:, 0] = clock[ends - 1]
+        return np.zeros((0, 7), np.int64)
+    clock, days = clock_of(events), event_days(events, zone)
+    closes = np.flatnonzero(np.append(days[1:] != days[:-1], True)) + 1
+    ends = np.union1d(np.flatnonzero(clock[1:] != clock[:-1]) + 1, closes)
+    ends = np.union1d(ends[:: -(-len(ends) // REPLAYED_MOST)], closes)
+    found = np.zeros((len(ends), 7), np.int64)
+    found[:, 0], found[:, 6] = clock[ends - 1], days[ends - 1]
     done = 0
     for place, end in enumerate(ends.tolist()):
         apply_all(book, events[done:end])
         done = end
-        found[place, 1:] = book.arena[[H_CASH, H_VALUE, H_UNMARKED, H_OPEN, H_DEPOSITS]]
+        found[place, 1:6] = book.arena[[H_CASH, H_VALUE, H_UNMARKED, H_OPEN, H_DEPOSITS]]
     found[:, 5] = np.logical_or.accumulate(found[:, [1, 2, 5]].any(axis=1))
     return found
 

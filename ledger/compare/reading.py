@@ -203,7 +203,7 @@ def leg_of(decision: Decision, instrument: InstrumentRow | None) -> Leg:
     order, fills = decision.order, decision.fills
     filled = value = fee = 0
     fee_known, times = True, []
-    for _, kind, _, _, side, qty_lots, _, value_e8, fee_e8, flags, time_ns, _, _ in fills:
+    for _, kind, _, _, side, qty_lots, _, value_e8, fee_e8, flags, time_ns, *_ in fills:
         filled += side * qty_lots
         value += side * value_e8
         if kind == FILL:

@@ -278,6 +278,7 @@ BEGIN SELECT RAISE(ABORT, 'valuation: rows are never replaced'); END;
 
 -- Views. Only the current version of each instrument counts as profit; v_versions shows the older ones.
 -- A fee nobody knows yet makes the net profit NULL, never 0. No product of two amounts anywhere.
+-- `day` of a trade is the clock's date in the session's zone; `ledger/views/days.py` says which trading day was in force.
 
 CREATE VIEW v_pnl_trade AS
 SELECT a.session_id, a.number, a.instrument, i.symbol, a.side, a.qty_lots, a.cost_e8, a.proceeds_e8, a.pnl_e8,

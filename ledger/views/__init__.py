@@ -5,15 +5,15 @@ calculated that the book has not booked: sums and differences of integers only, 
 two amounts, no float. What nobody knows is None. Profit functions return every row; lists
 take a page and say how many rows there are in all. Give them a journal opened with `Journal.read`.
 
-`lists` has the tables as they stand, `wishes` every wish with its answer, refusals by reason, remarks and ages, `profit`
-the groups and the leaderboard, `risk` the limits and their use, `fuzz` the report of a fuzz session, `rows` the raw rows
-that comparisons are made of.
+`lists` has the tables as they stand, `days` which trading day something belongs to, `wishes` every wish with its answer,
+refusals by reason, remarks and ages, `profit` the groups and the leaderboard, `risk` the limits and their use, `fuzz` the
+report of a fuzz session, `rows` the raw rows that comparisons are made of.
 """
 
+from ledger.views.days import newest_day
 from ledger.views.fuzz import FUZZ_SOURCE, fuzz_report
 from ledger.views.exits import ExitQuality, exit_quality
 from ledger.views.lists import (
-    DayProfit,
     EquityPoint,
     OpenLot,
     Order,
@@ -29,7 +29,6 @@ from ledger.views.lists import (
     equity,
     lots,
     orders,
-    pnl_days,
     pnl_symbols,
     pnl_trades,
     positions,
@@ -40,7 +39,7 @@ from ledger.views.lists import (
     unmatched,
     versions,
 )
-from ledger.views.profit import FORMULA, GROUPS, Profit, Rank, leaderboard, profit_by
+from ledger.views.profit import FORMULA, GROUPS, DayProfit, Profit, Rank, leaderboard, pnl_days, profit_by
 from ledger.views.risk import LimitUse, limits
 from ledger.views.wishes import Age, Intent, RefusalCount, Remark, age, intents, refusal_reasons, refusal_words, remarks
 
@@ -77,6 +76,7 @@ __all__ = [
     "leaderboard",
     "limits",
     "lots",
+    "newest_day",
     "orders",
     "pnl_days",
     "pnl_symbols",

@@ -7,17 +7,20 @@ knows is None: a fee that has not been reported, the worth of a position without
 price. Profit functions return every row; lists take a page and say how many rows
 there are in all. Give them a journal opened with `Journal.read`.
 
-Money is e8 of the currency, time ns UTC, a day is a trading day in the session's zone, as days since 1970-01-01.
+Money is e8 of the currency, time ns UTC, a day is a trading day (`days`), as days since 1970-01-01.
 """
 
 from __future__ import annotations
 
 from typing import Generic, NamedTuple, TypeVar
 
+import numpy as np
+
 from ledger.journal import Journal, SessionInfo
 from ledger.journal.projection import ACCOUNT_COLUMNS
 from ledger.journal.replay import session_row
 from ledger.keys import strategy_of
+from ledger.views.days import days
 from ledger.views.naming import strategy_names
 from ledger.vocabulary import OrderStatus, OrderType, Outcome
 
@@ -60,17 +63,6 @@ class SymbolProfit(NamedTuple):
 
     instrument: int
     symbol: str
-    trades: int
-    winners: int
-    pnl_e8: int
-    net_e8: int | None
-    fees_unknown: int
-
-
-class DayProfit(NamedTuple):
-    """Profit closed on one trading day; net is None while a fee is not known."""
-
-    day: int
     trades: int
     winners: int
     pnl_e8: int
@@ -228,17 +220,19 @@ class Totals(NamedTuple):
 
 def pnl_trades(journal: Journal, session_id: int) -> list[Trade]:
     """Return every allocation of the current versions, in the order they were booked."""
-    return _all(journal, session_id, "v_pnl_trade", Trade, "number")
+    with journal.reading():
+        found, known = _all(journal, session_id, "v_pnl_trade", Trade, "number"), days(journal, session_id)
+        seqs = journal.connection.execute(_CLOSERS, (session_id,)).fetchall() if known.day.size else []
+    if not seqs:
+        return found
+    places, times = [trade.number for trade in found], [trade.close_time_ns for trade in found]
+    day = known.of(np.array(seqs, np.int64)[places, 0], np.array(times, np.int64)).tolist()
+    return [trade if trade.day == on else trade._replace(day=on) for trade, on in zip(found, day, strict=True)]
 
 
 def pnl_symbols(journal: Journal, session_id: int) -> list[SymbolProfit]:
     """Return the profit of each instrument that closed something."""
     return _all(journal, session_id, "v_pnl_symbol", SymbolProfit, "instrument")
-
-
-def pnl_days(journal: Journal, session_id: int) -> list[DayProfit]:
-    """Return the profit of each trading day on which something was closed."""
-    return _all(journal, session_id, "v_pnl_day", DayProfit, "day")
 
 
 def positions(journal: Journal, session_id: int) -> list[Position]:
@@ -311,6 +305,11 @@ def behind(journal: Journal, session_id: int) -> int:
     return int(journal.connection.execute(sql, (session_id,)).fetchone()[0])
 
 
+# Allocations are numbered from 0 without a gap, so the row of a number is its place.
+_CLOSERS = (
+    "SELECT e.seq FROM alloc AS a JOIN execution AS e ON e.session_id = a.session_id AND e.number = a.close_entry"
+    " WHERE a.session_id = ? ORDER BY a.number"
+)
 _TOTALS = ("SELECT", ", ".join(ACCOUNT_COLUMNS), "FROM account WHERE session_id = ?")
 
 

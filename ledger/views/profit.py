@@ -43,6 +43,17 @@ class Profit(NamedTuple):
     worst_e8: int
 
 
+class DayProfit(NamedTuple):
+    """Profit closed on one trading day; net is None while a fee is not known."""
+
+    day: int
+    trades: int
+    winners: int
+    pnl_e8: int
+    net_e8: int | None
+    fees_unknown: int
+
+
 class Rank(NamedTuple):
     """One line of the leaderboard. Rates in millionths; None = not defined for these trades."""
 
@@ -74,6 +85,12 @@ def profit_by(journal: Journal, session_id: int, by: str) -> list[Profit]:
     for trade in pnl_trades(journal, session_id):
         groups.setdefault(name_of(trade), []).append(trade)
     return [_profit(name, day, trades) for (day, name), trades in sorted(groups.items(), key=lambda item: (item[0][0] or 0, item[0][1]))]
+
+
+def pnl_days(journal: Journal, session_id: int) -> list[DayProfit]:
+    """Return the profit of each trading day on which something was closed."""
+    found = profit_by(journal, session_id, "day")
+    return [DayProfit(row.day or 0, row.trades, row.winners, row.pnl_e8, row.net_e8, row.fees_unknown) for row in found]
 
 
 def group_of(journal: Journal, session_id: int, by: str) -> Callable[[Trade], tuple[int | None, str]]:

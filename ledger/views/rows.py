@@ -62,6 +62,7 @@ class EntryRecord(NamedTuple):
     time_ns: int
     exec_id: int
     ref: int
+    seq: int
 
 
 class RefusalRecord(NamedTuple):
@@ -71,6 +72,7 @@ class RefusalRecord(NamedTuple):
     reason: int
     target_lots: int
     time_ns: int
+    seq: int
 
 
 class StoryRecord(NamedTuple):
@@ -119,7 +121,7 @@ def orders(journal: Journal, session_id: int) -> list[OrderRecord]:
 def entries(journal: Journal, session_id: int) -> list[EntryRecord]:
     """Return every execution and fact that counts, in the order of their arrival; flag 2 marks what was corrected."""
     sql = (
-        "SELECT number, kind, order_number, instrument, side, qty_lots, price_ticks, value_e8, fee_e8, flags, time_ns, exec_id, ref"
+        "SELECT number, kind, order_number, instrument, side, qty_lots, price_ticks, value_e8, fee_e8, flags, time_ns, exec_id, ref, seq"
         " FROM execution WHERE session_id = ? AND (flags & 2) = 0 ORDER BY number"
     )
     return [EntryRecord(*line) for line in journal.connection.execute(sql, (session_id,))]
@@ -127,7 +129,7 @@ def entries(journal: Journal, session_id: int) -> list[EntryRecord]:
 
 def refused(journal: Journal, session_id: int, upto: int) -> list[RefusalRecord]:
     """Return every refused wish up to an event, oldest first."""
-    sql = "SELECT key, reason, target_lots, time_ns FROM event WHERE session_id = ? AND kind = 11 AND seq <= ? ORDER BY seq"
+    sql = "SELECT key, reason, target_lots, time_ns, seq FROM event WHERE session_id = ? AND kind = 11 AND seq <= ? ORDER BY seq"
     return [RefusalRecord(*line) for line in journal.connection.execute(sql, (session_id, upto))]
 
 

@@ -7,7 +7,7 @@ Whoever reads it sees both and whether they agree. What nobody knows is None.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -17,9 +17,9 @@ import numpy as np
 from ledger import views
 from ledger.explain import Explanation, events_of, explain_day
 from ledger.journal import Journal, JournalError, SessionInfo
-from ledger.journal.days import trading_days, zone_of
 from ledger.units import decimal_text
-from ledger.views import Totals, Trade, rows
+from ledger.views import Order, Totals, Trade, rows
+from ledger.views.days import Days, days, event_days
 from ledger.vocabulary import Method, Outcome
 from sim.daily.recount import Day, Recount, long_only, recount
 
@@ -93,31 +93,37 @@ def report(journal: Journal, session_id: int, day: int | None = None) -> Report:
         events = events_of(journal, session_id)
         if not len(events):
             raise JournalError(f"session {session_id} of {journal.path} has no event yet, so no day to report")
-        zone = zone_of(json.loads(info.config))
+        known = days(journal, session_id)
         if day is None:
-            day = int(trading_days(np.maximum.accumulate(events[:, 0])[-1:], zone)[0])
+            day = int(event_days(events, known.zone)[-1])
         entries = rows.entries(journal, session_id)
         instruments = {row.number: row for row in rows.instruments(journal, session_id)}
         flags = rows.instrument_flags(journal, session_id)
         explanation = explain_day(journal, session_id, day)
-        closed = [trade for trade in views.pnl_trades(journal, session_id) if trade.day == day]
+        trades = views.pnl_trades(journal, session_id)
+        closed = [trade for trade in trades if trade.day == day]
         held, account = _held(journal, session_id), views.totals(journal, session_id)
-        allocations = len(views.pnl_trades(journal, session_id))
         if account is None:
             raise JournalError(f"the tables of session {session_id} are not written yet; ask again when its owner has written them")
         orders = views.orders(journal, session_id).rows
         refused = rows.refused(journal, session_id, len(events))
 
-    def day_of(time_ns: int) -> int:
-        return int(trading_days(np.array([time_ns]), zone)[0])
-
-    again = recount(entries, instruments, Method(info.method), day_of, long_only(flags))
+    entered = dict(zip((entry.number for entry in entries), _days_of(known, entries), strict=True))
+    again = recount(entries, instruments, Method(info.method), entered, long_only(flags))
     return Report(
-        str(journal.path), info, day, date.fromordinal(day + EPOCH_ORDINAL).isoformat(), str(zone), len(events),
-        int(events[:, 0].max()), explanation, _totals(closed, again, day, account, allocations), closed, held,
-        _refusals([one for one in refused if day_of(one.time_ns) == day]), sum(day_of(one.time_ns) == day for one in orders),
+        str(journal.path), info, day, date.fromordinal(day + EPOCH_ORDINAL).isoformat(), str(known.zone), len(events),
+        int(events[:, 0].max()), explanation, _totals(closed, again, day, account, len(trades)), closed, held,
+        _refusals([one for one, on in zip(refused, _days_of(known, refused), strict=True) if on == day]),
+        _days_of(known, orders).count(day),
         again.days.get(day, Day()), sum(one.fees_unknown for one in again.days.values()),
     )  # fmt: skip
+
+
+def _days_of(known: Days, facts: Sequence[rows.EntryRecord | rows.RefusalRecord | Order]) -> list[int]:
+    """Return the trading day of each fact."""
+    seq, time_ns = ([getattr(one, name) for one in facts] for name in ("seq", "time_ns"))
+    found: list[int] = known.of(np.array(seq, np.int64), np.array(time_ns, np.int64)).tolist()
+    return found
 
 
 def _held(journal: Journal, session_id: int) -> list[Held]:

@@ -7,7 +7,7 @@ profit may differ from this one by at most one unit for each allocation it is ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -45,13 +45,13 @@ class Recount(NamedTuple):
 
 
 def recount(
-    entries: Sequence[EntryRecord], instruments: dict[int, InstrumentRow], method: Method, day_of: Callable[[int], int],
+    entries: Sequence[EntryRecord], instruments: dict[int, InstrumentRow], method: Method, day_of: Mapping[int, int],
     no_negative: frozenset[int] = frozenset(),
 ) -> Recount:  # fmt: skip
     """Return what each trading day's executions add up to, and the cost of the lots they leave.
 
     Args:
-        entries: executions and facts that count. day_of: the trading day of a time.
+        entries: executions and facts that count. day_of: the trading day of each entry, by its number.
         no_negative: instruments whose sales beyond the lots are unmatched.
     """
     days: dict[int, Day] = {}
@@ -63,7 +63,7 @@ def recount(
 
 
 def _instrument(
-    entries: Sequence[EntryRecord], method: Method, day_of: Callable[[int], int], long_only: bool, days: dict[int, Day]
+    entries: Sequence[EntryRecord], method: Method, day_of: Mapping[int, int], long_only: bool, days: dict[int, Day]
 ) -> list[Lot]:
     """Match one instrument's executions in the order of their times (days modified in place); return the lots that are left."""
     open_lots: list[Lot] = []
@@ -72,7 +72,7 @@ def _instrument(
             for lot in open_lots:
                 lot.lots = lot.lots * entry.qty_lots / entry.price_ticks
         elif entry.kind in (EventKind.FILL, EventKind.ADJUST_POSITION):
-            day = days.setdefault(day_of(entry.time_ns), Day())
+            day = days.setdefault(day_of[entry.number], Day())
             if entry.kind == EventKind.FILL:
                 _count(day, entry)
             if entry.qty_lots:

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from ledger import views
 from ledger.compare.curves import replayed
-from ledger.journal.days import trading_days, zone_of
-from ledger.journal.replay import session_row
+from ledger.journal.days import zone_of
 from ledger.units import money
 from ledger.vocabulary import EventKind
 from sim import metrics
@@ -45,12 +44,11 @@ def points(journal: Any, session_id: int) -> Ints:
 def _replayed(journal: Any, session_id: int) -> Ints:
     """Return the points of a session that stored none (paper trading records events): one a moment, from its first money on."""
     found = replayed(journal, session_id)
-    rows = found[found[:, 5] == 1]
-    # Strictly rising times are what measures need: of several moments with one time the last is the state.
+    rows: Ints = found[found[:, 5] == 1]
+    # Strictly rising times are what measures need: a day that ends at the moment at which the next begins ends just before it.
+    rows[:-1, 0] -= rows[1:, 0] == rows[:-1, 0]
     rows = rows[np.append(np.diff(rows[:, 0]) > 0, True)] if len(rows) else rows
-    config = json.loads(session_row(journal.connection, session_id)["config"])
-    day = trading_days(rows[:, 0], zone_of(config)) + EPOCH_ORDINAL
-    return np.column_stack((rows[:, 0], day, rows[:, 1], rows[:, 2], rows[:, 3], rows[:, 4])).astype(np.int64)
+    return np.column_stack((rows[:, 0], rows[:, 6] + EPOCH_ORDINAL, rows[:, 1:5]))
 
 
 def start_of(journal: Any, info: Any, config: dict[str, Any]) -> int:

@@ -17,7 +17,7 @@ from ledger.journal import Journal
 from ledger.rescue.schema import Options
 from ledger.rescue.sessions import import_file
 from ledger.units import decimal_text
-from tests.cli.conftest import invoke
+from tests.cli.conftest import document, invoke
 from tests.rescue.robo import clean
 
 DOC = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -248,3 +248,25 @@ def test_an_event_without_a_time_has_no_time_and_not_the_year_1970(imported, cli
     told = [event for _, event in events_of(client.get("/api/events?follow=0").text)]
     assert not [event for event in told if (event["time"] or "").startswith("1970")]
     assert [event["kind"] for event in told if event["time"] is None]
+
+
+@pytest.mark.parametrize("profile", ["next-open", "close"])
+def test_the_newest_day_of_bars_that_end_at_midnight_is_that_of_the_last_bar(tmp_path, profile):
+    closes = [100, 101, 103, 102, 99, 97, 101, 104, 106, 103]
+    opens = [99, *closes[:-1]]
+    lines = [f"2026-01-{at:02},{a},{max(a, b) + 1},{min(a, b) - 1},{b},1000" for at, (a, b) in enumerate(zip(opens, closes, strict=True), 1)]
+    (tmp_path / "COIN.csv").write_text("\n".join(["date,open,high,low,close,volume", *lines]) + "\n")
+    book, chosen = tmp_path / "a.db", ("--data", tmp_path / "COIN.csv", "--calendar", "24/7", "--profile", profile)
+    document("backtest", "run", "sma_cross", *chosen, "-p", "fast=1", "-p", "slow=2", "--book", book, "--no-picture")
+    with Journal.read(book) as journal:
+        *_, before, last = (point.equity_e8 for point in views.equity(journal, 1))
+        traded = views.pnl_days(journal, 1)
+    # The last close falls below the one before, so a run that trades at closes sells at the midnight that ends the last bar.
+    net = traded[-1].net_e8 if profile == "close" else 0
+    told, window = document("pnl", "--book", book), document("performance", "--book", book)["daily"]
+    assert (told["day"], told["daily"]) == ("2026-01-10", decimal_text(net))
+    assert window["total_return"] == pytest.approx(last / before - 1) and window["total_pnl"] == decimal_text(net)
+    assert document("book", "pnl", "--by", "day", "--book", book)["rows"][-1]["day"] == ("2026-01-10" if net else "2026-01-05")
+    day = document("report", "daily", "--book", book, "--out", tmp_path)
+    assert (day["date"], day["before"], day["after"]) == ("2026-01-10", decimal_text(before), decimal_text(last))
+    assert (day["trades"], day["orders"]) == (int(profile == "close"), 1), "the sale that the last close calls for is that day's"

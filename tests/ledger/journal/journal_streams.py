@@ -14,6 +14,7 @@ from ledger.vocabulary import Gate, Limit, Method, OrderStatus, OrderType, Outco
 
 START = 1_700_000_000
 INSTRUMENTS = 3
+FIRST_DAY = 719_163
 
 
 def opening() -> list[Row]:
@@ -23,7 +24,7 @@ def opening() -> list[Row]:
         for n in range(1, INSTRUMENTS + 1)
     ]
     short = event(K.LIMIT, reason=Limit.ALLOW_SHORT, cash_e8=1)
-    return [*defined, short, event(K.DEPOSIT, cash_e8=10**15, time_ns=1), event(K.DAY, revision=19_000, time_ns=1)]
+    return [*defined, short, event(K.DEPOSIT, cash_e8=10**15, time_ns=1), event(K.DAY, revision=FIRST_DAY, time_ns=1)]
 
 
 def signal(instrument: int, target: int, bar: int, leg: int = 0) -> Row:
@@ -54,7 +55,7 @@ def _rare(draw: Random, now: int, step: int) -> Row:
     instrument = draw.randint(1, INSTRUMENTS)
     return draw.choice(
         [
-            event(K.DAY, revision=19_001 + step, time_ns=now),
+            event(K.DAY, revision=FIRST_DAY + 1 + step, time_ns=now),
             event(K.DIVIDEND, instrument=instrument, cash_e8=draw.randint(1, 10**9), time_ns=now),
             event(K.WITHDRAWAL, cash_e8=10**8, time_ns=now),
             event(K.BORROW_FEE, instrument=instrument, cash_e8=10**6, time_ns=now),

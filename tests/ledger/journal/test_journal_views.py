@@ -13,7 +13,7 @@ from ledger.book import event
 from ledger.journal import Journal, JournalError
 from ledger.vocabulary import EventKind as K
 from ledger.vocabulary import OrderStatus, Outcome
-from tests.ledger.journal.journal_streams import opening, signal, stream
+from tests.ledger.journal.journal_streams import FIRST_DAY, opening, signal, stream
 
 E8 = 10**8
 DAY = 86_400 * 10**9
@@ -37,6 +37,7 @@ def ledger(tmp_path: Path) -> Iterator[Journal]:
         session.record(_fill(buy, 1, 1_000_000, 1, DAY))
         session.record(event(K.COMMISSION, exec_id=1, fee_e8=E8))
         session.gate(sell)
+        session.record(event(K.DAY, revision=FIRST_DAY + 2, time_ns=2 * DAY))
         session.record(_fill(sell, -1, 1_010_000, 2, 2 * DAY))
         yield journal
 
