@@ -55,6 +55,7 @@ class Period(NamedTuple):
     """One period; money in e8, `drawdown` and `change` as fractions."""
 
     label: str  # 2020-01-02 09:30 (the exchange's clock), 2020-01-02, 2020-W01, 2020-01, 2020-Q1, 2020
+    day: int  # of its last point, an ordinal; where a session opens on the evening before, the label has another date
     until_ns: int  # its last point
     equity_e8: int | None
     profit_e8: int | None
@@ -106,8 +107,8 @@ def periods(record: Record, by: str) -> list[Period]:
         profit = None if equity is None or not sure else equity - before
         change = None if profit is None or before <= 0 else profit / before
         deepest = float(depth[at]) if known[at] else None
-        counted = (int(column[at]) for column in columns)
-        found.append(Period(labels(int(first[at])), int(record.time_ns[end]), equity, profit, change, deepest, *counted))
+        counted, day, until_ns = (int(column[at]) for column in columns), int(record.day[end]), int(record.time_ns[end])
+        found.append(Period(labels(int(first[at])), day, until_ns, equity, profit, change, deepest, *counted))
         before, sure = (before, False) if equity is None else (equity, True)
     return found
 

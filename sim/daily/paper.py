@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ledger.units import decimal_text
-from sim.daily.facts import Report, plain
+from sim.daily.facts import EPOCH_ORDINAL, Report, plain
 from sim.data.errors import DataError
 from sim.output.export import csv_bytes, harmless, whole_file
 from sim.output.page import render
@@ -105,7 +105,7 @@ def day_parts(sheet: Sheet, found: Report, by: str) -> list[Period]:
     """
     if called(by) in LONGER:
         raise DataError("a day has no such periods", column="by", value=by, fix="use 5min, 1h ... or session")
-    return [part for part in periods(sheet, by) if part.label.startswith(found.date)]
+    return [part for part in periods(sheet, by) if part.day == found.day + EPOCH_ORDINAL]
 
 
 def html(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger import views
+from ledger.explain import days_of
 from ledger.journal import Journal, JournalError
 from ledger.units import money
 from ledger.vocabulary import Method
+from sim import run as runs
 from sim.daily import html, report, write
-from sim.daily.paper import _outcome
+from sim.daily.facts import EPOCH_ORDINAL
+from sim.daily.paper import _outcome, day_parts
+from sim.data.load import load_text
+from sim.output.stored import from_journal
+from strategies import get
 from tests.ledger.compare.test_causes import START, Told
 from tests.ledger.journal.journal_streams import stream
 
@@ -139,3 +146,25 @@ def test_an_equity_nobody_knows_is_unknown_in_the_headline_and_no_change_is_made
     assert _outcome(None, money("5")) == "Equity unknown became $5.00"
     assert _outcome(money("0"), money("5")) == "Equity $0.00 became $5.00 (+$5.00)"
     assert _outcome(money("1000"), money("1000.004")) == "Equity $1,000.00 became $1,000.00 (+$0.004, +0.00%)"
+
+
+def test_the_hours_of_a_day_add_up_to_it_also_where_it_begins_on_the_evening_before(tmp_path):
+    """A session that opens at 17:00 is the next day's; hours by the clock's date would be parts of two days."""
+    opens = [datetime(2026, 1, 4, 17, tzinfo=UTC) + timedelta(hours=at) for at in range(71)]
+    rows = [f"{when:%Y-%m-%dT%H:%M:%SZ},100,105,97,{100 + (when.hour * 7 + when.day) % 5},9" for when in opens]
+    text = "\n".join(["time,open,high,low,close,volume", *rows, ""])
+    bars = load_text(text.encode(), "FUT", "test", timezone="UTC")
+    bars = bars._replace(day=(bars.start_ns // 10**9 + 7 * 3_600) // 86_400 + EPOCH_ORDINAL)
+    sim = runs.simulate([bars], get("sma_cross"), get("sma_cross").params(1, 3, 0), runs.Setting())
+    runs.store(sim, tmp_path / "a.db", runs.configuration(sim, "test", "raw"))
+    with Journal.read(tmp_path / "a.db") as journal:
+        sheet, profit, fills = from_journal(journal, journal.sessions()[0]), 0, 0
+        for day in days_of(journal, 1):
+            found = report(journal, 1, day)
+            hours = day_parts(sheet, found, "1h")
+            whole = {part.name: part.amount_e8 for part in found.explanation.parts}
+            assert sum(one.profit_e8 for one in hours) == found.explanation.after_e8 - found.explanation.before_e8 - whole["deposits"]
+            assert sum(one.fills for one in hours) == found.executed.executions
+            profit, fills = profit + sum(one.profit_e8 for one in hours), fills + found.executed.executions
+        account = views.totals(journal, 1)
+    assert profit == account.equity_e8 - account.deposits_e8 and fills == account.fills > 0
