@@ -8,6 +8,7 @@ nobody knows is the word unknown with the time since when, and null in JSON.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -249,19 +250,20 @@ def pnl(settings: Settings, session_id: int | None, by: str) -> None:
 def explain(settings: Settings, session_id: int | None, since: str, until: str) -> None:
     """Split the change of equity between SINCE and UNTIL by cause; nothing may be left over.
 
-    A moment is a date (its end), a time as 2018-06-29T20:00:00Z, `start` or `end`.
+    A moment is a date (the end of that trading day), a time as 2018-06-29T20:00:00Z, `start` or `end`.
     """
     from cli.explain import explain as split
     from cli.rescue.explaining import stored_explanation
     from cli.stored import open_session
     from ledger.explain import events_of
+    from ledger.journal.days import zone_of
     from ledger.units import decimal_text
 
     with open_session(settings, session_id) as (journal, info):
         if info.kind == "import" and (stored := stored_explanation(journal, info.id, since, until)) is not None:
             found = stored
         else:
-            found = split(events_of(journal, info.id), info.method, since, until)
+            found = split(events_of(journal, info.id), info.method, since, until, zone_of(json.loads(info.config)))
 
     def text(amount_e8: int | None) -> str | None:
         return None if amount_e8 is None else decimal_text(amount_e8)

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import click
 
 
-def explain(events: Any, method: int, since: str, until: str) -> Any:
+def explain(events: Any, method: int, since: str, until: str, zone: Any) -> Any:
     """Return the `ledger.explain.Explanation` of the change of equity between two moments.
 
     Args:
-        events: int64[n, EVENT_WIDTH]. method: a Method. since, until: see `parse_moment`.
+        events: int64[n, EVENT_WIDTH]. method: a Method. since, until: see `place`. zone: of the session's days.
     Raises:
         click.BadParameter: not a moment, or the second one is earlier than the first.
     """
     from ledger import explain as ledger_explain
-    from ledger.views.days import clock_of
 
-    clock = clock_of(events)
-    last = int(clock[-1]) if len(clock) else 0
-    moments = [parse_moment(text, last) for text in (since, until)]
-    try:
-        return ledger_explain.explain(events, method, *moments)
-    except ValueError:
-        raise click.BadParameter(f"{until} is earlier than {since}; exchange them") from None
+    first, second = (place(text, events, zone) for text in (since, until))
+    if second < first:
+        raise click.BadParameter(f"{until} is earlier than {since}; exchange them")
+    return ledger_explain.explain(events, method, first, second)
 
 
-def parse_moment(text: str, last_ns: int) -> int:
-    """Return a moment in ns UTC: an ISO date (its end), an ISO time, `start` or `end`.
+def place(text: str, events: Any, zone: Any) -> int:
+    """Return how many events lie up to a moment: an ISO date (the end of that trading day), an ISO time, `start` or `end`.
 
     Raises:
         click.BadParameter: anything else.
     """
+    from ledger.views.days import EPOCH_ORDINAL, clock_of, event_days
+
     if text in ("start", "end"):
-        return last_ns if text == "end" else -(2**62)
+        return len(events) if text == "end" else 0
     try:
         if len(text) == 10:
-            after = datetime.combine(date.fromisoformat(text) + timedelta(days=1), datetime.min.time(), UTC)
-            return _nanoseconds(after) - 1
+            return int(event_days(events, zone).searchsorted(date.fromisoformat(text).toordinal() - EPOCH_ORDINAL, side="right"))
         when = datetime.fromisoformat(text)
     except ValueError:
         raise click.BadParameter(
@@ -47,7 +44,7 @@ def parse_moment(text: str, last_ns: int) -> int:
         ) from None
     if when.tzinfo is None:
         raise click.BadParameter(f"{text!r} has no zone; write {text}Z for UTC")
-    return _nanoseconds(when)
+    return int(clock_of(events).searchsorted(_nanoseconds(when), side="right"))
 
 
 def _nanoseconds(when: datetime) -> int:

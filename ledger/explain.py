@@ -1,4 +1,4 @@
-"""Why equity changed between two moments, and what another lot method would have made of it.
+"""Why equity changed between two events, and what another lot method would have made of it.
 
 Theory of operation. Both questions are answered by replaying the journal's events into
 books, never by adding up reports. `explain` takes the book before and after, splits
@@ -27,7 +27,7 @@ from ledger.journal import Journal, JournalError
 from ledger.journal.days import zone_of
 from ledger.journal.replay import last_seq, session_row, slices
 from ledger.units import MONEY_EXP, muldiv
-from ledger.views.days import clock_of, event_days
+from ledger.views.days import event_days
 from ledger.vocabulary import EventKind, Method
 
 Ints = NDArray[np.int64]
@@ -69,19 +69,17 @@ def events_of(journal: Journal, session_id: int) -> Ints:
     return np.ascontiguousarray(np.concatenate(tables)) if tables else np.zeros((0, EVENT_WIDTH), np.int64)
 
 
-def explain(events: Ints, method: int, since_ns: int, until_ns: int) -> Explanation:
-    """Return the causes of the change of equity between the ends of two moments.
+def explain(events: Ints, method: int, first: int, second: int) -> Explanation:
+    """Return the causes of the change of equity from behind the `first` events to behind the `second` ones.
 
     Args:
-        events: int64[n, EVENT_WIDTH]. method: a Method. since_ns, until_ns: UTC; what happened at `since_ns` is before.
-    Raises:
-        ValueError: the second moment is earlier than the first.
+        events: int64[n, EVENT_WIDTH]. method: a Method. first, second: numbers of events, 0 <= first <= second.
     """
-    if until_ns < since_ns:
-        raise ValueError("the second moment is earlier than the first; exchange them")
-    clock = clock_of(events)
-    first, second = (int(np.searchsorted(clock, moment, side="right")) for moment in (since_ns, until_ns))
-    return _between(events, method, first, second)
+    book = Book(method=Method(method))
+    apply_all(book, events[:first])
+    before = book.copy()
+    corrected = _replay_with_corrections(book, events[first:second], _corrections(events[:second]) - first)
+    return _explanation(first, second, before, book, events[:second], corrected)
 
 
 def explain_day(journal: Journal, session_id: int, day: int) -> Explanation:
@@ -93,7 +91,7 @@ def explain_day(journal: Journal, session_id: int, day: int) -> Explanation:
     row, events = session_row(journal.connection, session_id), events_of(journal, session_id)
     days = event_days(events, zone_of(json.loads(row["config"])))
     first, second = int(np.searchsorted(days, day, side="left")), int(np.searchsorted(days, day, side="right"))
-    return _between(events, row["method"], first, second)
+    return explain(events, row["method"], first, second)
 
 
 def days_of(journal: Journal, session_id: int) -> list[int]:
@@ -104,14 +102,6 @@ def days_of(journal: Journal, session_id: int) -> list[int]:
     """
     zone = zone_of(json.loads(session_row(journal.connection, session_id)["config"]))
     return [int(day) for day in np.unique(event_days(events_of(journal, session_id), zone))]
-
-
-def _between(events: Ints, method: int, first: int, second: int) -> Explanation:
-    book = Book(method=Method(method))
-    apply_all(book, events[:first])
-    before = book.copy()
-    corrected = _replay_with_corrections(book, events[first:second], _corrections(events[:second]) - first)
-    return _explanation(first, second, before, book, events[:second], corrected)
 
 
 def _corrections(events: Ints) -> Ints:

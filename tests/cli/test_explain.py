@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import stream
-from cli.explain import explain, parse_moment
+from cli.explain import explain, place
 from ledger.book import E_KIND, E_TIME, Book, event
 from ledger.core import apply
 from ledger.explain import rebook
@@ -59,7 +59,7 @@ def eventful():
 
 
 def test_every_cause_is_named_and_nothing_is_left_over():
-    found = explain(eventful(), Method.FIFO, "start", "end")
+    found = explain(eventful(), Method.FIFO, "start", "end", UTC)
     amounts = {part.name: part.amount_e8 for part in found.parts}
     assert amounts == {
         "trades": money("48"), "fees": -money("2.5"), "marks": money("60") * 17 - money("600") - money("200"),
@@ -74,33 +74,44 @@ def test_any_two_moments_are_explained(first):
     events = eventful()
     dates = [datetime.fromtimestamp(day * DAY // 10**9, UTC).isoformat() for day in range(17)]
     for second in range(first, 17):
-        found = explain(events, Method.FIFO, dates[first], dates[second])
+        found = explain(events, Method.FIFO, dates[first], dates[second], UTC)
         assert (found.from_seq, found.to_seq) == (first + 1, second + 1)
         assert found.residual_e8 == 0
-    assert explain(events, Method.FIFO, "start", dates[first]).residual_e8 == 0
+    assert explain(events, Method.FIFO, "start", dates[first], UTC).residual_e8 == 0
 
 
 @pytest.mark.parametrize("method", list(Method))
 def test_a_busy_stream_is_explained_under_every_method(method):
     events = stream.mixed(3_000)
-    found = explain(events, method, "start", "end")
+    found = explain(events, method, "start", "end", UTC)
     assert found.residual_e8 == 0 and found.to_seq == 3_000
 
 
 def test_an_unknown_worth_stays_unknown():
     events = recorded(share(), event(K.DEPOSIT, cash_e8=money("10000")), traded(1, 1, 10, "100"))
-    found = explain(events, Method.FIFO, "start", "end")
+    found = explain(events, Method.FIFO, "start", "end", UTC)
     assert found.after_e8 is None and found.residual_e8 is None
     assert {part.name: part.amount_e8 for part in found.parts}["marks"] is None
 
 
 def test_moments_are_read_exactly_or_refused():
-    assert parse_moment("1970-01-02", 0) == 2 * DAY - 1
-    assert parse_moment("1970-01-02T00:00:00.000001+00:00", 0) == DAY + 1_000
-    assert parse_moment("end", 7) == 7 and parse_moment("start", 7) < 0
+    events = recorded(share(), event(K.DEPOSIT, cash_e8=money("10000")), marked("100"))
+    events[2, E_TIME] = DAY + 1_000
+    assert [place(text, events, UTC) for text in ("start", "1970-01-01", "1970-01-02", "end")] == [0, 1, 3, 3]
+    assert [place(f"1970-01-02T00:00:00{text}", events, UTC) for text in ("Z", ".000001+00:00")] == [2, 3]
     for text in ("yesterday", "1970-13-01", "1970-01-02T00:00:00", ""):
         with pytest.raises(click.BadParameter):
-            parse_moment(text, 0)
+            place(text, events, UTC)
+
+
+def test_a_date_is_a_trading_day_also_where_it_ends_at_midnight():
+    rows = [share(), event(K.DEPOSIT, cash_e8=money("1000")), traded(1, 1, 5, "100")]
+    for day, price in ((1, "101"), (2, "103"), (3, "104")):
+        rows += [event(K.DAY, revision=719_163 + day, time_ns=day * DAY), marked(price)]
+        rows[-1][E_TIME] = (day + 1) * DAY
+    events = np.array(rows)
+    amounts = [explain(events, Method.FIFO, f"1970-01-0{day}", f"1970-01-0{day + 1}", UTC) for day in (2, 3, 4)]
+    assert [found.after_e8 - found.before_e8 for found in amounts] == [money("10"), money("5"), 0]
 
 
 def test_rebooking_takes_other_lots_and_the_sum_of_both_is_shown():
@@ -155,5 +166,5 @@ def test_a_first_execution_is_a_trade_whatever_the_broker_calls_its_revision():
         share(), event(K.DEPOSIT, cash_e8=money("10000")), traded(1, 1, 10, "100", revision=1), traded(2, -1, 10, "110", revision=1),
         traded(2, -1, 10, "109", revision=2),
     )  # fmt: skip
-    amounts = {part.name: part.amount_e8 for part in explain(events, Method.FIFO, "start", "end").parts}
+    amounts = {part.name: part.amount_e8 for part in explain(events, Method.FIFO, "start", "end", UTC).parts}
     assert (amounts["trades"], amounts["corrections"]) == (money("100"), -money("10"))
