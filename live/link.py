@@ -40,7 +40,6 @@ class Todo(Enum):
     RECONCILE = "reconcile"
     SUBSCRIBE = "subscribe"
     CLOSE_GATE = "close gate"  # the book refuses entries from here on
-    ALERT = "alert"
     HALT = "halt"
 
 
@@ -118,7 +117,7 @@ MISSED_MAX = 2
 
 def halted(link: Link, now_ns: int, reason: str) -> Change:
     """Stop for good; a person goes on."""
-    return Change(_to(link, State.HALTED, reason, now_ns), (Todo.CLOSE_GATE, Todo.HALT, Todo.ALERT))
+    return Change(_to(link, State.HALTED, reason, now_ns), (Todo.CLOSE_GATE, Todo.HALT))
 
 
 def resumed(link: Link, now_ns: int) -> Change:
@@ -135,7 +134,7 @@ def news(link: Link, now_ns: int, said: LinkNews) -> Change:
     if said is LinkNews.RATE_EXCEEDED:
         return halted(link, now_ns, "the gateway counted more than 50 messages in a second: the pacer has a fault")
     if said in (LinkNews.DATA_STALE, LinkNews.OTHER_LOGIN):
-        return Change(link._replace(data_stale=True), (Todo.ALERT,) if said is LinkNews.OTHER_LOGIN else ())
+        return Change(link._replace(data_stale=True))
     if said is LinkNews.DATA_FRESH:
         return Change(link._replace(data_stale=False))
     if link.state not in (State.SYNCING, State.READY, State.DEGRADED):

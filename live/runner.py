@@ -96,8 +96,7 @@ class Runner:
         self._patience = Patience(config.client_id, config.account, config.timeouts)
         self.feeds = Feeds(config, self.market, self.clock.now_ns, say, self.queue.put_nowait)
         self.people, self._file = People(self), BookFile(Path(config.book))
-        self.code = source_hash()
-        self.stale_code = False
+        self.code, self.stale_code = source_hash(), False
         self._told_ns = 0
 
     async def run(self) -> None:
@@ -331,10 +330,11 @@ class Runner:
             self._on_fact(self.trader, item)
 
     def _on_fact(self, trader: Trader, fact: Fact) -> None:
-        if isinstance(fact, MessageSeen) and fact.req_id < 0:
-            said = link_news(fact.code)
-            if said is not None:
-                self.change(links.news(self.link, self.clock.now_ns(), said))
+        if isinstance(fact, MessageSeen) and fact.req_id < 0 and (said := link_news(fact.code)) is not None:
+            change = links.news(self.link, self.clock.now_ns(), said)
+            if change.link.data_stale is not self.link.data_stale:
+                self.say(f"DATA {'STALE' if change.link.data_stale else 'FRESH'}: {fact.code} {fact.text}")
+            self.change(change)
         if isinstance(fact, MessageSeen) and is_read_only(fact.code, fact.text) and self.link.state is not links.State.HALTED:
             why = "the gateway is READ-ONLY and takes no orders: switch off 'Read-Only API' in its settings, then `onebook paper resume`"
             self.change(links.halted(self.link, self.clock.now_ns(), why))

@@ -63,6 +63,7 @@ def test_each_code_about_the_link_has_its_reaction(code: int, tmp_path: Path, mo
         say(day, code)
         await asyncio.sleep(3.0)
         assert (runner.link.state, runner.link.data_stale) == (at_once, stale)
+        assert sum(line.startswith(f"DATA STALE: {code} ") for line in day.lines) == stale, "who reads the log is told why there are no bars"
         await asyncio.sleep(40)
         assert runner.link.state is later
         say(day, 1102)
