@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from live import link as links
-from live.broker.codes import LINK, LinkNews
+from live.broker.codes import LinkNews
 from live.broker.facts import PositionSeen
 from live.broker.fold import Contract
 from live.broker.reconcile import held_lots
@@ -46,10 +47,55 @@ def test_ready_is_reached_only_from_syncing_by_the_reconciler_and_left_with_the_
         assert links.may_send(link) == (link.state is State.READY)
 
 
-@pytest.mark.parametrize("code", [code for code, said in LINK.items() if said in (LinkNews.LOST, LinkNews.RESTORED, LinkNews.RESTORED_DATA_LOST)])
-def test_a_lost_or_mended_connection_closes_the_gate(code: int) -> None:
-    change = links.news(Link(State.READY), 1, LINK[code])
-    assert change.link.state in (State.DEGRADED, State.SYNCING) and Todo.CLOSE_GATE in change.todo
+S, T = State, Todo
+STANDS = (S.SYNCING, S.READY, S.DEGRADED)
+GONE = (S.DOWN, (T.CLOSE_GATE, T.CONNECT))
+MENDED = (S.SYNCING, (T.CLOSE_GATE, T.SUBSCRIBE, T.RECONCILE))
+Step = Callable[[Link], links.Change]
+
+
+def told(said: LinkNews) -> Step:
+    return lambda link: links.news(link, 1, said)
+
+
+# What happens -> from which state to which, and what is to be done then; from every other state it changes nothing.
+STEPS: list[tuple[str, Step, dict[State, tuple[State, tuple[Todo, ...]]]]] = [
+    ("begin to connect", lambda k: links.connecting(k, 1), {S.DOWN: (S.CONNECTING, ())}),
+    ("connected", lambda k: links.connected(k, 1), {S.CONNECTING: (S.SYNCING, (T.RECONCILE, T.SUBSCRIBE))}),
+    ("an attempt fails", lambda k: links.failed(k, 1, "no"), dict.fromkeys((S.DOWN, S.CONNECTING, *STANDS), GONE)),
+    ("the socket closes", lambda k: links.closed(k, 1), dict.fromkeys((S.CONNECTING, *STANDS), GONE)),
+    ("the lists agree", lambda k: links.reconciled(k, 1), {S.SYNCING: (S.READY, ())}),
+    ("a fault", lambda k: links.halted(k, 1, "stop"), dict.fromkeys(S, (S.HALTED, (T.CLOSE_GATE, T.HALT)))),
+    ("a person resumes", lambda k: links.resumed(k, 1), {S.READY: (S.SYNCING, (T.CLOSE_GATE, T.RECONCILE)), S.HALTED: (S.DOWN, (T.CONNECT,))}),
+    ("1100", told(LinkNews.LOST), dict.fromkeys((S.SYNCING, S.READY), (S.DEGRADED, (T.CLOSE_GATE,)))),
+    ("1101", told(LinkNews.RESTORED_DATA_LOST), dict.fromkeys(STANDS, MENDED)),
+    ("1102", told(LinkNews.RESTORED), dict.fromkeys(STANDS, MENDED)),
+    ("1300", told(LinkNews.PORT_MOVED), dict.fromkeys(STANDS, GONE)),
+    ("100", told(LinkNews.RATE_EXCEEDED), dict.fromkeys(S, (S.HALTED, (T.CLOSE_GATE, T.HALT)))),
+    *((said.value, told(said), {}) for said in (LinkNews.ID_IN_USE, LinkNews.INFORMATION)),
+]
+
+
+@pytest.mark.parametrize(("step", "leads"), [row[1:] for row in STEPS], ids=[row[0] for row in STEPS])
+def test_the_link_moves_as_the_table_says_and_otherwise_not_at_all(step: Step, leads: dict[State, tuple[State, tuple[Todo, ...]]]) -> None:
+    for state in State:
+        link, todo = step(Link(state))
+        assert (link.state, todo) == leads.get(state, (state, ()))
+        assert state in leads or link == Link(state)
+
+
+@pytest.mark.parametrize("state", State)
+def test_news_of_the_data_moves_no_link_and_is_kept(state: State) -> None:
+    for said, stale in ((LinkNews.DATA_STALE, True), (LinkNews.DATA_FRESH, False), (LinkNews.OTHER_LOGIN, True)):
+        assert links.news(Link(state, data_stale=not stale), 1, said) == (Link(state, data_stale=stale), ())
+
+
+def test_attempts_that_fail_are_counted_until_one_succeeds() -> None:
+    link = Link()
+    for number in (1, 2, 3):
+        link = links.failed(links.connecting(link, 1).link, 1, "no").link
+        assert link.failures == number
+    assert links.connected(links.connecting(link, 1).link, 1).link.failures == 0
 
 
 def test_a_flood_of_1100_does_nothing_after_the_first() -> None:
@@ -61,7 +107,7 @@ def test_a_flood_of_1100_does_nothing_after_the_first() -> None:
 
 def test_two_missed_heartbeats_are_a_lost_connection_and_one_is_not() -> None:
     once = links.beat(Link(State.READY), 1, False).link
-    assert once.state is State.READY and links.beat(once, 2, True).link.missed == 0
+    assert once.state is State.READY and links.beat(once, 2, True).link == Link(State.READY)
     assert links.beat(once, 2, False).link.state is State.DOWN
 
 
