@@ -107,12 +107,10 @@ class Fold:
 
     def _key(self, ref: str, order_id: int, client_id: int, perm_id: int) -> int:
         """Return the key of the order a fact is about, 0 when it is none of this book's."""
-        key = key_of(ref, self._tag)
-        if key == 0 and not ref and client_id == self._client_id:
-            key = self._by_order_id.get(order_id, 0)
-        if key == 0 and not ref:
-            key = self._by_perm_id.get(perm_id, 0)
-        return key
+        if ref:
+            return key_of(ref, self._tag)
+        key = self._by_order_id.get(order_id, 0) if client_id == self._client_id else 0
+        return key or self._by_perm_id.get(perm_id, 0)
 
     def _link(self, key: int, order_id: int, client_id: int, perm_id: int) -> list[Said]:
         """Remember the broker's names of an order; alert when it has a second permanent id."""

@@ -81,6 +81,8 @@ def test_positions_that_were_not_told_close_nothing(tmp_path: Path) -> None:
             assert d.trader.look(lists(d, next_id=2)._replace(positions=None)).differences == ()
             d.clock.ns += APART_NS
         assert not d.session.book.instruments[:, I_GATES].any()
+        found = d.trader.look(lists(d, positions=(position(10),), next_id=2))
+        assert found.agrees and found.differences == found.not_ours == ()
 
 
 def test_what_is_held_and_not_traded_here_is_shown_and_what_another_account_of_the_login_holds_is_not(tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from tests.live.fakes import CLIENT, START_NS, Desk, desk, lists, restarted, wish
 
-from ledger.book import H_GATES, event
-from ledger.vocabulary import EventKind, Gate, OrderStatus, Outcome, Side
+from ledger import keys
+from ledger.book import E_KEY, E_TIME, H_GATES, event
+from ledger.vocabulary import EventKind, Gate, OrderStatus, OrderType, Outcome, Purpose, Side
 from live import link as links
 from live.broker.facts import MessageSeen
+from live.pacer import Pacer
 from strategies.api import AT_OPEN, DAY, GTC, IOC
 
 SYNCING = links.Link(links.State.SYNCING, "test", START_NS)
@@ -64,3 +66,22 @@ def test_an_order_that_another_client_id_sent_is_not_cancelled_under_a_number_of
         d.trader._recall(d.key, f"{CLIENT + 1}:1")
         assert d.trader.cancel(d.key) and d.trader.pump(SYNCING) == 1
         assert d.wire.cancelled == [] and any(line.startswith(f"CANCEL NOT SENT: order {d.key}") for line in d.alerts)
+
+
+def test_the_last_of_a_bracket_is_let_go_and_then_cancelled_when_the_others_have_left(tmp_path: Path) -> None:
+    """Taken back instead, it would leave the entry at the gateway for ever: written, and never let go."""
+    with desk(tmp_path) as d:
+        entry = wish(1, 10)
+        seconds = int(entry[E_TIME]) // 10**9
+        stop = event(
+            EventKind.SIGNAL, time_ns=entry[E_TIME], key=keys.make(1, 1, Purpose.STOP_LOSS, seconds), instrument=1, target_lots=0,
+            price_ticks=2_200_000, order_type=OrderType.STOP, parent=entry[E_KEY],
+        )  # fmt: skip
+        d.trader._outbox.pacer = Pacer(1, 1, START_NS)
+        assert d.trader.on_bracket(entry, lambda: [stop]) == Outcome.APPLIED
+        d.pump()
+        assert d.trader.cancel(int(stop[E_KEY]))
+        for _ in range(2):
+            d.clock.ns += 10**9
+            d.pump()
+        assert [ticket.transmit for ticket in d.wire.placed] == [False, True] and d.wire.cancelled == [2]

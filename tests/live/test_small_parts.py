@@ -141,10 +141,13 @@ def test_a_full_bucket_does_not_let_two_seconds_of_messages_into_one() -> None:
     assert len(sent) == 40
 
 
-def test_a_clock_that_is_set_back_keeps_nobody_waiting_for_it() -> None:
+@pytest.mark.parametrize("unasked", [0, 1], ids=["asked for a turn first", "sent without asking"])
+def test_a_clock_that_is_set_back_keeps_nobody_waiting_for_it(unasked: int) -> None:
     pacer, hour = Pacer(40, 40, 0), 3600 * 10**9
     for _ in range(40):
         pacer.take(2 * hour)
+    for _ in range(unasked):  # as what the library sends by itself when it connects
+        pacer.take(hour)
     assert 0 < pacer.wait_ns(hour) <= 10**9, "what went within the last second still counts"
     assert pacer.wait_ns(hour + 10**9) == 0
 
