@@ -186,7 +186,7 @@ def read(path: Path) -> PaperConfig:
     """
     try:
         return checked(msgspec.toml.decode(path.read_bytes(), type=PaperConfig))
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}{_near(str(error))}; the keys stand in docs/paper.md") from error
 
 

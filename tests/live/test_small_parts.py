@@ -256,6 +256,13 @@ def test_a_wrong_configuration_is_an_error_that_names_it(tmp_path, text: str) ->
         read(path)
 
 
+def test_a_configuration_that_is_not_utf_8_is_an_error_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "paper.toml"
+    path.write_text("strategy = 'é'", encoding="latin-1")
+    with pytest.raises(ConfigError, match=r"paper\.toml: .*utf-8"):
+        read(path)
+
+
 @given(st.decimals() | st.none(), st.integers(0, 8))
 def test_a_position_in_lots_is_what_decimals_say_and_none_between_two_lots(quantity: Decimal | None, exp: int) -> None:
     contract, zero = Contract(1, "AAPL", 1, 4, exp), Decimal(0)
