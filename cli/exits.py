@@ -79,6 +79,7 @@ ADVICE: dict[int, str] = {
     errno.ENOTDIR: "a file stands where a folder is needed; name another",
     errno.EISDIR: "a folder stands where a file is needed; name another",
     errno.ENAMETOOLONG: "name a shorter one",
+    errno.EADDRINUSE: "end what listens there, or name another --port",
 }
 """What to do about what an operating system refuses."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import click
 
 from cli.common import leaf, stored
@@ -30,17 +32,17 @@ def serve(settings: Settings, session_id: int | None, host: str, port: int) -> N
         )
     import uvicorn
 
-    book = str(settings("book"))
-    url = f"http://{host}:{port}"
-    voice().document({"url": url, "book": book, "session": session_id})
-    if not voice().as_json:
-        click.echo(f"onebook on {url}, book {book}; Ctrl-C stops it")
-    config = uvicorn.Config(
-        application(book, session_id, port),
-        host.strip("[]"),
-        port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-    )
-    uvicorn.Server(config).run()
+    with _listening(host.strip("[]"), port) as listening:
+        port = listening.getsockname()[1]
+        book, url = str(settings("book")), f"http://{host}:{port}"
+        voice().document({"url": url, "book": book, "session": session_id})
+        if not voice().as_json:
+            click.echo(f"onebook on {url}, book {book}; Ctrl-C stops it")
+        app = application(book, session_id, port)
+        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens: nothing is promised before, for the port may be taken."""
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +23,8 @@ from ledger.units import decimal_text
 from tests.cli.conftest import document, invoke
 from tests.rescue.robo import clean
 
-DOC = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[3]
+DOC = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 NAMES = {"status": schema.STATUS, "market": schema.MARKET, "pnl": schema.PNL, "performance": schema.PERFORMANCE}
 NOW = int(datetime(2026, 1, 13, 16, 0, tzinfo=UTC).timestamp()) * 10**9
 
@@ -158,6 +162,24 @@ def test_only_addresses_of_this_machine_are_listened_on(host, ours):
     if not ours:
         result = invoke("serve", "--host", host or "x")
         assert result.exit_code == 2 and "SSH tunnel" in result.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_port_that_is_taken_is_told_and_no_address_is(words):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = invoke("serve", "--port", str(taken.getsockname()[1]), *words)
+    assert result.exit_code == 4 and "address already in use" in result.stderr and "another --port" in result.stderr
+    assert "http://" not in result.stdout
+
+
+def test_the_address_that_is_told_is_the_one_that_answers(imported):
+    command = [sys.executable, "onebook.py", "serve", "--port", "0", "--book", imported, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True) as server:
+        try:
+            told = json.loads("".join(iter(server.stdout.readline, "}\n")) + "}")
+            assert httpx.get(f"{told['url']}/health").json() == {"ok": True} and not told["url"].endswith(":0")
+        finally:
+            server.terminate()
 
 
 def events_of(text: str) -> list[tuple[int, dict]]:
