@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path, PurePath
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, FrameType, ModuleType, TracebackType
 
 ROOT = Path(__file__).parents[2]
 FUZZ = ROOT / "sim" / "fuzz"
@@ -29,10 +30,24 @@ def name_of(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
+def _is_own(module: str, file: str) -> bool:
+    return module.partition(".")[0] not in sys.stdlib_module_names and not any(word in file for word in INSTALLED)
+
+
 def is_own(frame: FrameType) -> bool:
     """Say whether code is neither Python's nor that of an installed package; onebook's counts as own."""
-    module = name_of(frame).partition(".")[0]
-    return module not in sys.stdlib_module_names and not any(word in frame.f_code.co_filename for word in INSTALLED)
+    return _is_own(name_of(frame), frame.f_code.co_filename)
+
+
+@cache
+def _is_a_persons(name: str) -> bool:
+    file = str(sys.modules[name].__dict__.get("__file__", ""))
+    return _is_own(name, file) and not file.startswith(OURS) and not name.startswith("onebook_")
+
+
+def persons_modules() -> list[ModuleType]:
+    """Return the loaded modules that are neither Python's, an installed package's nor onebook's; a lazy one is not made to load."""
+    return [module for name, module in [*sys.modules.items()] if type(module) is ModuleType and _is_a_persons(name)]
 
 
 def is_ours(frame: FrameType) -> bool:

@@ -6,10 +6,11 @@ world, the standard library and installed packages pass (logging may stamp its l
 schedule that depends on such a call could not be replayed. What leads out of the world for good (a socket, a thread, a program, a
 sleep that stops everything) is refused where a library does it for the program as well, unless that is the library's own affair.
 
-What was imported by name before (`from time import time`) and what is no function of a module (`datetime.now`) pass the
-wrappers. So the first schedule of a search is watched as well: Python reports each call of it, and one that asks for
-the time or for chance ends the search with its file and line. Where another tool listens to Python's calls already, a
-profiler for example, it is not watched; then its being run twice may tell.
+A person's module that imported such a function by name (`from os import rename`) is given the wrapper for as long. What is kept
+elsewhere (in a table, as a default) and what is no function of a module (`datetime.now`) pass the wrappers. So the first
+schedule of a search is watched as well: Python reports each call of it, and one that asks for the time or for chance ends the
+search with its file and line. Where another tool listens to Python's calls already, a profiler for example, it is not
+watched; then its being run twice may tell.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from sim.fuzz.fence.keeps import KEEPING, keeps_nothing
 from sim.fuzz.fence.blame import blamed, caller_blamed
 from sim.fuzz.fence.spins import patient
 from sim.fuzz.loop import Escaped, Loop
-from sim.fuzz.places import is_own, is_plumbing, line_in
+from sim.fuzz.places import is_own, is_plumbing, line_in, persons_modules
 from sim.fuzz.processes import LANE, Faulty, ScenarioError
 
 Wrapper = tuple[Any, str, Callable[[Callable[..., Any]], Any]]
@@ -147,18 +148,33 @@ def _dice_of_numpy() -> tuple[Wrapper, ...]:
     return (*thrown, (dice, "default_rng", seed))
 
 
+def _by_name(wrapped: dict[int, Any]) -> list[tuple[Any, str, Any]]:
+    """Return where persons' modules have one of these functions under a name of their own: module, name, function."""
+    return [
+        (module, name, value)
+        for module in persons_modules()
+        if not wrapped.keys().isdisjoint(map(id, module.__dict__.values()))
+        for name, value in module.__dict__.items()
+        if id(value) in wrapped
+    ]
+
+
 @contextmanager
 def fenced() -> Iterator[None]:
     """Keep simulated code from the real world; a search within a search is behind the fence already."""
     put_back: list[tuple[Any, str, Any]] = []
+    wrapped: dict[int, Any] = {}
     try:
         for holder, name, wrap in (*WRAPPERS, *(_dice_of_numpy() if "numpy.random" in sys.modules else ())):
             before = getattr(holder, name)
             if not hasattr(before, "fence"):
                 put_back.append((holder, name, before))
-                wrapper = wrap(before)
+                wrapper = wrapped[id(before)] = wrap(before)
                 wrapper.fence = True
                 setattr(holder, name, wrapper)
+        for module, name, real in _by_name(wrapped):
+            put_back.append((module, name, real))
+            setattr(module, name, wrapped[id(real)])
         with patient():
             yield
     finally:

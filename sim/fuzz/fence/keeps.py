@@ -15,6 +15,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable
+from sqlite3 import dbapi2
 from typing import Any
 
 from sim.fuzz.fence.blame import blamed
@@ -26,11 +27,12 @@ LOG = "a handler that is made outside of the scenario, or none: what a handler o
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 SHOWN = (os.devnull, "/dev/tty", "/dev/stdout", "/dev/stderr")
 """Files that keep nothing."""
+IN_MEMORY = ("file::memory:", "mode=memory", "vfs=memdb")
 
 
 def _is_on_disk(database: Any = ":memory:", *_args: Any, **_options: Any) -> bool:
     """Say whether a database outlives the schedule."""
-    return str(database) not in ("", ":memory:") and not any(word in str(database) for word in ("mode=memory", "vfs=memdb"))
+    return str(database) not in ("", ":memory:") and not any(word in str(database) for word in IN_MEMORY)
 
 
 def _is_shown(file: Any) -> bool:
@@ -68,10 +70,12 @@ def _always(*_args: Any, **_options: Any) -> bool:
 
 
 KEEPING: tuple[tuple[Any, str, Callable[..., bool]], ...] = (
-    (builtins, "open", _writes), (io, "open", _writes), (os, "open", _writes_raw), (sqlite3, "connect", _is_on_disk),
-    *((os, name, _is_there) for name in ("remove", "unlink", "rmdir", "truncate", "utime")),
+    (builtins, "open", _writes), (io, "open", _writes), (os, "open", _writes_raw),
+    *((module, "connect", _is_on_disk) for module in (dbapi2, sqlite3)),
+    *((os, name, _is_there) for name in ("remove", "unlink", "rmdir", "truncate", "utime", "chmod")),
     *((os, name, _moves) for name in ("rename", "replace")),
-    *((os, name, _is_new) for name in ("mkdir", "mkfifo")), *((os, name, _always) for name in ("symlink", "link")),
+    *((os, name, _is_new) for name in ("mkdir", "mkfifo", "mknod")),
+    *((os, name, _always) for name in ("symlink", "link")),
 )  # fmt: skip
 """Where a function is, its name, and when a call of it changes anything."""
 

@@ -17,6 +17,7 @@ import time
 import uuid
 from contextlib import suppress
 from datetime import date, datetime
+from random import randint
 
 import numpy as np
 import pytest
@@ -72,6 +73,26 @@ def test_a_clock_or_chance_that_was_imported_by_name_is_refused_with_its_line(ca
     with pytest.raises(ScenarioError, match=re.escape(f"{word}() in a simulated process could not be replayed (test_calls.py, line {line})")):
         search(scenario)
     assert sys.getprofile() is None
+
+
+def test_chance_that_was_imported_by_name_and_is_asked_in_a_later_schedule_only_is_found():
+    def scenario(world: World) -> None:
+        came: list[int] = []
+
+        async def signal(number: int) -> None:
+            await world.io("signal")
+            came.append(number)
+            if came == [1]:
+                randint(1, 6)
+
+        async def main() -> None:
+            await asyncio.gather(signal(0), signal(1))
+
+        world.process("bot", main)
+
+    before, verdict = randint, explore(scenario)
+    assert verdict.schedules > 1 and "random.randint() in a simulated process could not be replayed (test_calls.py" in verdict.failure.message
+    assert randint is before
 
 
 def test_libraries_and_the_world_may_ask_what_time_it_is_while_the_first_schedule_is_watched():

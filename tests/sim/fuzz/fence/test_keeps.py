@@ -18,13 +18,16 @@ import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout, suppress
-from contextlib import closing
+from contextlib import closing, redirect_stdout, suppress
+from io import open as open_by_name
+from os import mkdir, remove, rename
 from pathlib import Path
+from sqlite3 import connect, dbapi2
 
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy
 
 from sim.fuzz import Kind, World, explore
 from sim.fuzz.processes import Violation
@@ -93,7 +96,15 @@ WRITES: dict[str, Callable[[Path], object]] = {
     "gzip": lambda folder: gzip.open(folder / "new", "wb"),
     "shelve": lambda folder: shelve.open(str(folder / "new")),
     "dbm": lambda folder: dbm.dumb.open(str(folder / "new"), "c"),
+    "chmod": lambda folder: (folder / "old").chmod(0o600),
     "connect": lambda folder: sqlite3.connect(folder / "new"),
+    "dbapi2": lambda folder: dbapi2.connect(folder / "new"),
+    "sqlalchemy": lambda folder: sqlalchemy.create_engine(f"sqlite:///{folder}/new").connect(),
+    "rename by name": lambda folder: rename(folder / "old", folder / "new"),
+    "remove by name": lambda folder: remove(folder / "old"),
+    "mkdir by name": lambda folder: mkdir(folder / "new"),
+    "open by name": lambda folder: open_by_name(folder / "new", "w"),  # noqa: SIM115
+    "connect by name": lambda folder: connect(folder / "new"),
     "FileHandler": _logs,
     "basicConfig": _configures_logs,
     "to_sql": lambda folder: FRAME.to_sql("prices", sqlite3.connect(folder / "new")),
@@ -147,6 +158,8 @@ def test_a_function_of_the_system_in_an_executor_is_blamed_on_the_line_that_awai
 def _reads(folder: Path) -> None:
     with open(folder / "old") as file:
         assert file.read() == (folder / "old").read_text() == "AAPL" and os.listdir(folder)
+    with open_by_name(folder / "old") as file:
+        assert file.read() == "AAPL"
     pd.read_csv(folder / "old")
     with suppress(FileNotFoundError), open(folder / "settings.json") as file:
         json.load(file)
@@ -173,6 +186,9 @@ def _is_in_memory(folder: Path) -> None:
     FRAME.to_csv(io.StringIO())
     with closing(sqlite3.connect(":memory:")) as database:
         FRAME.to_sql("prices", database)
+    connect(":memory:").close()
+    connect("file::memory:?cache=shared", uri=True).close()
+    sqlalchemy.create_engine("sqlite://").connect().close()
     np.save(io.BytesIO(), FRAME.price)
     shutil.copyfileobj(io.BytesIO(b"a"), io.BytesIO())
 
@@ -282,9 +298,12 @@ def test_the_scenario_and_its_effects_and_checks_may_write(folder: Path) -> None
 
 
 def test_everything_is_as_it_was_after_a_search() -> None:
-    before = [open, io.open, os.open, os.mkdir, os.rename, sqlite3.connect, threading.Thread.start]
+    def held() -> list[object]:
+        return [open, io.open, os.open, os.mkdir, os.rename, sqlite3.connect, threading.Thread.start, rename, connect, open_by_name]
+
+    before = held()
     explore(lambda world: world.process("bot", _nothing) and None, schedules=2)
-    assert [open, io.open, os.open, os.mkdir, os.rename, sqlite3.connect, threading.Thread.start] == before
+    assert held() == before
     assert issubclass(Violation, Exception)
 
 
