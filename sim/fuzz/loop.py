@@ -22,7 +22,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any
 
-from sim.fuzz.processes import LANE
+from sim.fuzz.processes import LANE, Process
 
 EPOCH_NS = 1_767_623_400_000_000_000
 """Where virtual time begins: 2026-01-05 14:30 UTC, a Monday's opening in New York."""
@@ -189,6 +189,8 @@ class Loop(asyncio.AbstractEventLoop):
         lane = parent.process.new_lane(coro)
         context = copy_context() if context is None else context
         context.run(_be_on, lane)
+        if parent.process.tasks is not None:
+            more.setdefault("eager_start", True)
         self._made += 1
         task = lane.task = _new_task(Task)
         task.number = self._made
@@ -221,6 +223,22 @@ class Loop(asyncio.AbstractEventLoop):
                 self.ready.append(timer)
 
     # What is rare.
+
+    def set_task_factory(self, factory: Callable[..., Any] | None) -> None:
+        """Have the running program's tasks begin at once, as asyncio's eager factory does; refuse another one."""
+        if factory is not None and factory is not getattr(asyncio, "eager_task_factory", None):
+            raise Escaped(
+                "loop.set_task_factory() with a factory of one's own: a schedule moves tasks that are the simulated loop's; "
+                "leave it to the real program's main, or set asyncio.eager_task_factory (Python 3.12)"
+            )
+        _program().tasks = factory
+
+    def get_task_factory(self) -> Callable[..., Any] | None:
+        """Return what the running program has set."""
+        return _program().tasks
+
+    def set_default_executor(self, executor: Any) -> None:
+        """Accept an executor and leave it unused: functions run inline."""
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
         """Run a function inline, as one event of the world; its result is acknowledged by another."""
@@ -282,20 +300,32 @@ class Loop(asyncio.AbstractEventLoop):
         return await self.listen(*args, **options)
 
 
+def _program() -> Process:
+    """Return the process whose code runs: what it sets dies with it."""
+    lane = _lane_now(None)
+    if lane is None or lane.process is None:
+        raise Escaped("a task factory outside any process; ask for it in the program's main")
+    return lane.process
+
+
 REFUSED = (
     "run_forever", "run_until_complete", "subprocess_exec", "subprocess_shell", "add_reader", "add_writer", "remove_reader",
-    "remove_writer", "sock_recv", "sock_recv_into", "sock_sendall", "sock_connect", "sock_accept", "add_signal_handler",
-    "create_datagram_endpoint", "create_unix_connection", "create_unix_server", "connect_read_pipe", "connect_write_pipe",
-    "getaddrinfo", "getnameinfo", "start_tls", "sendfile",
+    "remove_writer", "sock_recv", "sock_recv_into", "sock_recvfrom", "sock_recvfrom_into", "sock_sendall", "sock_sendto", "sock_sendfile",
+    "sock_connect", "sock_accept", "connect_accepted_socket", "create_datagram_endpoint", "create_unix_connection",
+    "create_unix_server", "connect_read_pipe", "connect_write_pipe", "getaddrinfo", "getnameinfo", "start_tls", "sendfile",
 )  # fmt: skip
+SIGNALS = ("add_signal_handler", "remove_signal_handler")
+ONLY = "a simulated one has io events and virtual time only"
+MAIN = "leave it to the real program's main, outside of what is simulated; a crash is a fault here"
 
 
-def _refuse(name: str) -> Callable[..., Any]:
+def _refuse(name: str, instead: str) -> Callable[..., Any]:
     def refused(self: Loop, *args: Any, **options: Any) -> Any:
-        raise Escaped(f"loop.{name}() reaches for the real world; a simulated one has io events and virtual time only")
+        raise Escaped(f"loop.{name}() reaches for the real world; {instead}")
 
     return refused
 
 
-for _name in REFUSED:
-    setattr(Loop, _name, _refuse(_name))
+for _names, _instead in ((REFUSED, ONLY), (SIGNALS, MAIN)):
+    for _name in _names:
+        setattr(Loop, _name, _refuse(_name, _instead))

@@ -204,7 +204,11 @@ def place_of(task: Any) -> str:
 
 
 class Process:
-    """One life of a program."""
+    """One life of a program.
+
+    Attributes:
+        tasks: the factory that it gave its loop; None: tasks begin when their turn comes.
+    """
 
     def __init__(self, number: int, program: Program, build: str) -> None:
         self.number, self.program, self.build = number, program, build
@@ -213,6 +217,7 @@ class Process:
         self.alive = True
         self.lanes: list[Lane] = []
         self.main: Any = None
+        self.tasks: Callable[..., Any] | None = None
 
     @property
     def title(self) -> str:
