@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,17 @@ def _faults(texts: tuple[str, ...]) -> dict[str, int] | None:
         except ValueError as error:
             raise click.UsageError(str(error)) from error
     return found
+
+
+@contextmanager
+def searching() -> Iterator[Callable[[str], None]]:
+    """Yield a function that says how far a search is; where one schedule runs on for seconds, it says so as well."""
+    with voice().progress() as say:
+        say("loading")
+        from sim.fuzz.fence import telling
+
+        with telling(None if voice().quiet else say):
+            yield say
 
 
 def _progress(say: Callable[[str], None]) -> Callable[[int, float, int], None]:
@@ -94,9 +106,7 @@ def run(
 
     A sample that finds nothing is `cut`: it proves nothing. With --exhaustive the verdict may be `complete`.
     """
-    speaker = voice()
-    with speaker.progress() as say:
-        say("loading")
+    with searching() as say:
         from sim.fuzz.campaign import campaign as search
         from sim.fuzz.campaign import document
         from sim.fuzz.campaign.run import Settings as Told
@@ -135,9 +145,7 @@ def campaign(
     settings: Settings, scenarios: tuple[str, ...], minutes: float, seed: int, old: str, cores: int, page: bool, no_store: bool
 ) -> None:
     """Attack SCENARIOS (default: the real guard under every fault) for some minutes on every core."""
-    speaker = voice()
-    with speaker.progress() as say:
-        say("loading")
+    with searching() as say:
         from sim.fuzz.campaign import campaign as search
         from sim.fuzz.campaign import document
         from sim.fuzz.campaign.run import Settings as Told

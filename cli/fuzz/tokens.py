@@ -8,7 +8,7 @@ import click
 
 from cli.common import leaf
 from cli.exits import Code
-from cli.fuzz.campaign import OLD
+from cli.fuzz.campaign import OLD, searching
 from cli.output import voice
 from cli.settings import Settings
 
@@ -25,8 +25,7 @@ def replay(settings: Settings, token: str, lenient: bool, old: str) -> None:
     Python changed.
     """
     speaker = voice()
-    with speaker.progress() as say:
-        say("loading")
+    with searching():
         from sim.fuzz import tokens
         from sim.fuzz.replay import replay as again
 
@@ -58,8 +57,7 @@ def replay(settings: Settings, token: str, lenient: bool, old: str) -> None:
 def explain(settings: Settings, token: str, page: bool, lenient: bool, old: str) -> None:
     """Draw the schedule of a TOKEN as swim lanes: who moved when, what struck, and what broke."""
     speaker = voice()
-    with speaker.progress() as say:
-        say("loading")
+    with searching():
         from sim.fuzz import tokens
         from sim.fuzz.show import lanes, terminal
         from sim.fuzz.show.page import page as drawn_page

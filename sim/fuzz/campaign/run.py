@@ -19,6 +19,7 @@ from typing import NamedTuple
 from sim.fuzz import tokens
 from sim.fuzz.campaign.coverage import Coverage
 from sim.fuzz.explore import Failure, failure_of, profile_of, quiet_memory, sample
+from sim.fuzz.fence import spins
 from sim.fuzz.replay import around
 from sim.fuzz.shrink import Shrunk, shrink
 
@@ -196,7 +197,8 @@ def campaign(
 
 def _on_cores(cores: int, due: Iterator[tuple[str, int, int]], finish: Callable[[Batch, int], None], book: _Book) -> None:
     """Keep every core busy with batches."""
-    with _hash_seed_zero(), ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn")) as pool:
+    told, fresh = (spins.WATCH.tell is not None,), multiprocessing.get_context("spawn")
+    with _hash_seed_zero(), ProcessPoolExecutor(cores, fresh, initializer=spins.tell_on_the_terminal, initargs=told) as pool:
         under_way: dict[Future[Batch], int] = {}
         for name, first, count in due:
             under_way[pool.submit(batch, name, first, count, book.settings)] = count

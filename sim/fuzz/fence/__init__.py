@@ -6,5 +6,6 @@ would be found on the disk by the next schedule; `spins.py` ends code that never
 """
 
 from sim.fuzz.fence.calls import fenced, watched
+from sim.fuzz.fence.spins import telling
 
-__all__ = ["fenced", "watched"]
+__all__ = ["fenced", "telling", "watched"]

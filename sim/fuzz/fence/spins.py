@@ -13,7 +13,8 @@ waits for its person, nothing is counted.
 Spins is a SystemExit, because asyncio hands that on where it would keep any other exception in the task. Code that catches
 everything is struck again and again at odd moments, until one falls between its handlers; where that does not
 end it either, it is told on the terminal. A place that was convicted once is known, and has a bound of moments: so a failure of
-this kind can be shrunk and drawn. Alarms that somebody else uses are left alone, and with them threads other than the main one.
+this kind can be shrunk and drawn. Whoever waits is told after some seconds where the step is, if they asked for it.
+Alarms that somebody else uses are left alone, and with them threads other than the main one.
 
 Nothing here keeps a frame, or asks one for its variables before it is under suspicion: what a schedule made must be free
 when the schedule says so, not when the alarm rings.
@@ -26,8 +27,8 @@ import signal
 import threading
 import time
 from asyncio import events
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from signal import setitimer
 from types import CodeType, FrameType
@@ -42,6 +43,8 @@ OWN, ANY, STILL = 30.0, 900.0, 30.0
 """Seconds that one step may take: of processor time in the person's own code, of processor time altogether, and without any."""
 AGAIN = 2.0
 """The bound for code that was convicted before in this process."""
+TELL = 5.0
+"""Seconds after which a step that goes on is told, and again after twice as many."""
 IDLE = 0.02
 """The part of a second of processor time below which the whole process stands still."""
 STRUCK, TOLD_AFTER = 1e-6, 100_000
@@ -108,14 +111,19 @@ def _words(place: tuple[CodeType, set[int]] | None) -> str:
     return f"{code.co_qualname.rpartition('.<locals>.')[2]} ({file_of(code)}, {among})"
 
 
+def _who() -> str:
+    """Return whose code runs."""
+    lane = LANE.get(None)
+    return lane.process.title if lane is not None and lane.process is not None else "the scenario"
+
+
 def _verdict(does: str, place: str, frame: FrameType | None) -> Spins:
     """Return what is raised: a finding of the program's, a fault of the scenario, or what an executor here cannot do."""
-    lane = LANE.get(None)
-    who = lane.process.title if lane is not None and lane.process is not None else "the scenario"
+    who = _who()
     words = does.format(place)
     if any(found.f_code.co_qualname.startswith(INLINE) for found in own_part(frame)):
         return Spins(f"{who} {words}, in an executor's function: it runs inline here and cannot wait for anybody; let it return", False)
-    return Spins(f"{who} {words}, so nothing else can happen; {CURES[does]}", lane is not None)
+    return Spins(f"{who} {words}, so nothing else can happen; {CURES[does]}", LANE.get(None) is not None)
 
 
 class Watch:
@@ -123,17 +131,20 @@ class Watch:
 
     Attributes:
         trace: the moves of the newest schedule; the world tells. verdict: what was raised and is not settled yet.
+        tell: called with a line about a step that goes on; None when nobody wants to know.
     """
 
     def __init__(self) -> None:
         self.trace: list[str] = []
         self.verdict: Spins | None = None
         self.alarm: tuple[int, int] | None = None
+        self.tell: Callable[[str], None] | None = None
         self._known: set[CodeType] = set()
         self._looks: list[Look] = []
         self._moves: tuple[Any, ...] = ()
         self._ran: list[int | None] = []
         self._strikes = self._came = 0
+        self._tell_at = TELL
         self._is_looking = False
 
     # The alarm.
@@ -157,6 +168,7 @@ class Watch:
             return
         self._looks.append(look)
         does, part = self._judged()
+        self._tell(does)
         if part >= 0.5 and not self._ran:
             self._ran = [_handles(frame)]
         if part >= 1.0 and self._ran != [_handles(frame)]:
@@ -169,7 +181,16 @@ class Watch:
 
     def _begin(self, look: Look | None, moves: tuple[Any, ...]) -> None:
         """Begin to count anew: something moved."""
-        self._looks, self._moves, self._ran = [] if look is None else [look], moves, []
+        self._looks, self._moves, self._ran, self._tell_at = [] if look is None else [look], moves, [], TELL
+
+    def _tell(self, does: str) -> None:
+        """Say that a step goes on, after some seconds and ever more seldom; of one that was convicted before all is said."""
+        seconds, place = TICK * (len(self._looks) - 1), _where(self._looks)
+        is_known = place is not None and place[0] in self._known
+        if self.tell is not None and seconds >= self._tell_at and not is_known:
+            self._tell_at = 2 * seconds
+            with suppress(OSError, RuntimeError):  # the program may be in the middle of a line, or nobody listens any more
+                self.tell(f"one schedule has not moved for {seconds:g} s: {_who()} {does.format(_words(place))}")
 
     def _same(self, moves: tuple[Any, ...]) -> bool:
         before = self._moves
@@ -217,7 +238,7 @@ class Watch:
         assert verdict is not None and alarm is not None
         self._strikes += 1
         if self._strikes == TOLD_AFTER:
-            os.write(2, f"\nerror: {verdict}; it also catches what should end it: stop this process\n".encode())
+            _on_the_terminal(f"error: {verdict}; it also catches what should end it: stop this process")
         is_there = _run_frame(frame) is not None or not all(map(is_library, own_part(frame)))
         again = Spins(str(verdict), verdict.is_finding)  # a new one each time, for what is raised again grows
         # The last thing before it is raised, so that the next strike may fall while this one is being caught.
@@ -286,6 +307,25 @@ def _free() -> tuple[int, int] | None:
 
 
 WATCH = Watch()
+
+
+@contextmanager
+def telling(tell: Callable[[str], None] | None) -> Iterator[None]:
+    """Tell whoever waits where a step is that goes on for seconds, as long as this lasts."""
+    before, WATCH.tell = WATCH.tell, tell
+    try:
+        yield
+    finally:
+        WATCH.tell = before
+
+
+def _on_the_terminal(line: str) -> None:
+    os.write(2, f"\n{line}\n".encode())
+
+
+def tell_on_the_terminal(is_wanted: bool) -> None:
+    """Tell it on standard error from now on: a worker has no other way to who waits."""
+    WATCH.tell = _on_the_terminal if is_wanted else None
 
 
 def ended_by(left: SystemExit) -> Exception:

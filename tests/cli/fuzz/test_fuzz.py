@@ -96,10 +96,11 @@ def test_a_strangers_module_in_the_current_folder_is_searched(elsewhere):
 def test_a_bot_that_spins_is_a_finding_with_its_line_and_a_token_that_spins_again(elsewhere, monkeypatch):
     from sim.fuzz.fence import spins
 
-    for name, value in (("TICK", 0.01), ("OWN", 0.15), ("AGAIN", 0.05)):
+    for name, value in (("TICK", 0.01), ("OWN", 0.15), ("AGAIN", 0.05), ("TELL", 0.03)):
         monkeypatch.setattr(spins, name, value)
     (elsewhere / "my_spinning_bot.py").write_text(BOT.replace("held.add(symbol)", "while True: pass"))
     result = invoke("fuzz", "run", "my_spinning_bot:scenario", "--no-store", "--json")
+    assert "one schedule has not moved for" in result.stderr and "runs on in handle" in result.stderr
     assert result.exit_code == 3, result.output
     (found,) = json.loads(result.stdout)["failures"]
     assert found["invariant"] == "lets others run" and "runs on in handle (my_spinning_bot.py, line 14)" in found["message"]
