@@ -18,9 +18,10 @@ from cli.output import table, voice
 from cli.settings import Settings
 
 REAL = ("zoo.real", "zoo.real_cash")
+"""What a campaign attacks when nothing is named: the real guard under every fault."""
 SHOWN = 12
 """Labels of what happened that fit into a line or two."""
-"""What a campaign attacks when nothing is named: the real guard under every fault."""
+UNDEMANDED = "nothing was demanded: only exceptions and a program that does not end are found; see desk.demand_at_most and world.always"
 
 
 def _pairs(texts: tuple[str, ...], what: str) -> dict[str, int] | None:
@@ -193,6 +194,10 @@ def _show(content: dict[str, Any]) -> None:
     happened = [f"{label or 'nothing named'} {count:,}" for label, count in content["happened"].items()]
     if happened:
         click.echo(f"happened: {', '.join(happened[:SHOWN])}{', ...' if len(happened) > SHOWN else ''}")
+    elif content["moves"] == 0:
+        click.echo("happened: nothing; no program awaited a port or world.io (is an `await` missing?)")
+    if content["demands"] == 0:
+        click.echo(UNDEMANDED)
     never = [f"{row['fault']} on {row['label']}" for row in content["coverage"] if not row["count"]]
     if never and content["verdict"] == "cut":
         click.echo(f"never happened: {', '.join(never)}")

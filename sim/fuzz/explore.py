@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from typing import NamedTuple
@@ -108,11 +108,14 @@ def fill(scenario: Scenario, world: World) -> None:
         ScenarioError: naming the file and line.
     """
     try:
-        scenario(world)
+        made: object = scenario(world)  # type: ignore[func-returns-value]
     except ScenarioError:
         raise
     except Exception as error:
         raise ScenarioError(f"the scenario raised {said(error)}") from error
+    if isinstance(made, Coroutine):
+        made.close()
+        raise ScenarioError("the scenario is async; write `def scenario(world)` and give `async def main()` to world.process(name, main)")
 
 
 def schedule(scenario: Scenario, world: World, pick: Callable[[list[Lane]], int]) -> Violation | None:

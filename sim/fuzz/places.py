@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path, PurePath
-from types import CodeType, FrameType, ModuleType, TracebackType
+from types import CodeType, FrameType, ModuleType
 
 ROOT = Path(__file__).parents[2]
 FUZZ = ROOT / "sim" / "fuzz"
@@ -87,12 +87,19 @@ def line_in(frame: FrameType) -> str:
     return f"{file_of(frame.f_code)}, line {frame.f_lineno}"
 
 
-def line_of(error: BaseException) -> str:
-    """Return the file and line in which an exception was raised: the last one of own code, or where there is none the last one."""
+def own_line_of(error: BaseException) -> str:
+    """Return the file and line of own code in which an exception was raised or came up last, "" for none."""
     found, trace = "", error.__traceback__
-    last: TracebackType | None = None
     while trace is not None:
         if not is_library(trace.tb_frame):
             found = f"{file_of(trace.tb_frame.f_code)}, line {trace.tb_lineno}"
-        trace, last = trace.tb_next, trace
-    return found or (f"{file_of(last.tb_frame.f_code)}, line {last.tb_lineno}" if last is not None else "nowhere")
+        trace = trace.tb_next
+    return found
+
+
+def line_of(error: BaseException) -> str:
+    """Return the file and line in which an exception was raised: the last one of own code, or where there is none the last one."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return own_line_of(error) or (f"{file_of(last.tb_frame.f_code)}, line {last.tb_lineno}" if last is not None else "nowhere")

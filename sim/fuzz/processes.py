@@ -19,7 +19,7 @@ from contextvars import Context, ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from sim.fuzz.places import line_of
+from sim.fuzz.places import line_of, own_line_of
 
 
 class Violation(Exception):
@@ -38,12 +38,16 @@ def as_violation(callback: Any, error: Exception) -> Violation:
     return Violation("no exception", f"callback {name} raised {said(error)}")
 
 
-def said(error: BaseException) -> str:
-    """Return the kind of an exception and its words; of a group, those of the first one in it that is none."""
+def said(error: BaseException, group_line: str = "") -> str:
+    """Return the kind of an exception and its words; of a group, those of the first one in it that is none.
+
+    Args:
+        group_line: where own code met the group that the exception came in: tells more than a library's line.
+    """
     if isinstance(error, BaseExceptionGroup):
         more = f" (and {len(error.exceptions) - 1} more)" if len(error.exceptions) > 1 else ""
-        return f"{type(error).__name__} of {said(error.exceptions[0])}{more}"
-    place = f" ({line_of(error)})" if error.__traceback__ is not None else ""
+        return f"{type(error).__name__} of {said(error.exceptions[0], own_line_of(error) or group_line)}{more}"
+    place = f" ({own_line_of(error) or group_line or line_of(error)})" if error.__traceback__ is not None else ""
     text = f"{type(error).__name__}: {error}"
     return text if place in text else f"{text}{place}"
 

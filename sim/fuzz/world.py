@@ -238,6 +238,7 @@ class World(Moves):
 
     def _let_go(self) -> None:
         """Break the circles of references, so that a schedule's memory is free before the next one begins."""
+        self.demands = len(self.checks) + len(self.ends)
         self.checks, self.ends, self.crashed, self.dropped, self.shared = [], [], [], [], []
         self.until = self.early = self.watch = None
         self.loop.inline = None

@@ -36,6 +36,8 @@ class Coverage:
         self.counts: Counter[Cell] = Counter()
         self.happened: Counter[str] = Counter()
         """Answers and reports that came, by label: a program under test that never orders anything shows here."""
+        self.demands: int | None = None
+        """The most invariants that a schedule had; None where none ended."""
         self._strikable: set[tuple[str, str]] = set()
         self._struck: list[tuple[str, str, int]] = []
         self._moves = 0
@@ -54,6 +56,7 @@ class Coverage:
 
     def finish(self, world: World) -> None:
         """Count a schedule that ended."""
+        self.demands = max(self.demands or 0, world.demands)
         self.possible.update(pair for pair in self._strikable if pair[0] in world.allowed)
         self.possible.update((kind, "-") for kind in world.allowed if kind in WORLDS)
         self._strikable.clear()
@@ -67,6 +70,8 @@ class Coverage:
         self.possible |= other.possible
         self.counts.update(other.counts)
         self.happened.update(other.happened)
+        if other.demands is not None:
+            self.demands = max(self.demands or 0, other.demands)
 
     def rows(self) -> list[tuple[str, str, str, int]]:
         """Return (fault, label, code, count), zeros of possible pairs too, in a fixed order."""

@@ -37,6 +37,7 @@ def document(report: Report, bound: str = "", zoo: Sequence[Line] = ()) -> dict[
         "coverage": [
             {"fault": fault, "label": label, "answer": code, "count": count} for fault, label, code, count in report.coverage.rows()
         ],
+        "demands": report.coverage.demands,
         "happened": dict(report.coverage.happened.most_common()),
         "zoo": [zoo_document(line) for line in zoo],
     }  # fmt: skip

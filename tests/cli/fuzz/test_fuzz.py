@@ -216,3 +216,16 @@ def test_what_happened_is_told_so_that_a_bot_that_does_nothing_is_seen(tmp_path)
     assert "signal " in line and "order " in line and len(line.split(", ")) <= 13
     found = json.loads(invoke("fuzz", "run", "zoo.real", "--schedules", 20, "--no-store", "--json").stdout)
     assert found["happened"]["signal"] > found["happened"]["order"] > 0 and sum(found["happened"].values()) <= found["moves"]
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ('    desk.demand_at_most(100, ["AAPL"])\n', "", "nothing was demanded: only exceptions and a program that does not end are found"),
+    ("await desk.burst", "desk.burst", "happened: nothing"), ("def main", "def main", ""),
+])  # fmt: skip
+@pytest.mark.filterwarnings("ignore:coroutine")
+def test_a_search_that_could_find_nothing_says_so(elsewhere, old, new, words):
+    name = f"my_quiet_bot_{len(old)}"
+    (elsewhere / f"{name}.py").write_text(BOT.replace(old, new).replace("6, 1)", "1, 1)"))
+    said = invoke("fuzz", "run", f"{name}:scenario", "--schedules", 20, "--no-store")
+    assert said.exit_code == 0 and words in said.stdout
+    assert bool(words) == ("nothing" in said.stdout)

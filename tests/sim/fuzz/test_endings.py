@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Coroutine
 
+import anyio
 import pytest
 
 from sim.fuzz import ScenarioError, World, explore, replay
@@ -89,6 +90,19 @@ def test_an_exception_from_a_library_or_a_callback_is_told_with_the_line_of_the_
         assert found is not None and found.message.endswith(f"(char 1) (test_endings.py, line {place})"), found
 
 
+def test_an_exception_that_came_out_of_a_librarys_task_group_is_told_with_the_line_of_the_program() -> None:
+    def scenario(world: World) -> None:
+        async def main() -> None:
+            async with anyio.create_task_group() as group:
+                group.start_soon(anyio.connect_tcp, "127.0.0.1", 9)
+
+        world.process("bot", main)
+
+    found = explore(scenario, schedules=1).failure
+    line = scenario.__code__.co_firstlineno + 2
+    assert found is not None and re.search(rf"a socket in a simulated world; .* \(test_endings.py, line {line}\)", found.message), found
+
+
 def test_where_a_program_waits_for_ever_is_told_of_its_main_and_of_its_first_tasks() -> None:
     def scenario(world: World) -> None:
         never = asyncio.Event()
@@ -137,6 +151,14 @@ def once(world: World) -> None:
         await world.io("work")
 
     world.process("bot", main)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_async_scenario_is_refused_by_what_it_should_be() -> None:
+    async def scenario(world: World) -> None: ...
+
+    with pytest.raises(ScenarioError, match=r"the scenario is async; write `def scenario\(world\)` and give `async def main\(\)` to"):
+        explore(scenario)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("demand", [World.always, World.at_end])
