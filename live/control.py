@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 
 from ledger.journal.store.locks import FileLock
 
-WORDS = ("halt", "resume", "flat", "look", "stop", "open", "settle", "adjust")
+WORDS = ("halt", "resume", "flat", "look", "stop", "open", "settle", "adjust", "cash")
 """What a person may ask a runner for: `open` lets an instrument trade again that was closed, `settle` ends an order
-that no list of the broker knows (its key stands in `symbol`), `adjust` books the broker's position where it differs."""
+that no list of the broker knows (its key stands in `symbol`), `adjust` books the broker's position where it differs,
+`cash` the broker's cash where that differs, as what `kind` says it was."""
 
 
 class Wish(NamedTuple):
@@ -35,6 +36,8 @@ class Wish(NamedTuple):
     """What a share cost that an adjustment brings; empty: what the broker says it cost."""
     name: str = ""
     """The file it came in, which its answer is named after."""
+    kind: str = ""
+    """What cash was: a key of `broker.cash.KINDS`."""
 
 
 class Answer(NamedTuple):

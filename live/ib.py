@@ -145,9 +145,11 @@ class Gateway:
         self._ib.disconnect()
 
     def cash(self, account: str, currency: str) -> Decimal | None:
-        """Return the cash the broker told at the start, None when it told none in this currency."""
-        found = [v.value for v in self._ib.accountValues(account) if v.tag == "TotalCashBalance" and v.currency in (currency, "BASE")]
-        return amount(found[0]) if found else None
+        """Return the cash the broker told last, None when it told none in this currency; its total is another one where its base is."""
+        told = {(v.tag, v.currency): v.value for v in self._ib.accountValues(account)}
+        total = told.get(("TotalCashBalance", "BASE")) if ("NetLiquidation", currency) in told else None
+        found = told.get(("TotalCashBalance", currency), total)
+        return None if found is None else amount(found)
 
     def is_open(self) -> bool:
         """Say whether the socket is connected; it may be and the gateway dead all the same."""

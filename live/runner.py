@@ -27,6 +27,7 @@ from ledger.journal import Journal, JournalError, source_hash
 from ledger.journal.days import zone_of
 from ledger.journal.replay import session_row
 from live import link as links
+from live.broker.cash import Cash
 from live.broker.codes import is_read_only, link_news
 from live.broker.facts import ExecutionSeen, Fact, MessageSeen
 from live.broker.reconcile import Comparison
@@ -92,7 +93,7 @@ class Runner:
         self._lost, self._stop, self.look_now = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.tape, self._born_ns, self.fees = Tape(self.clock.now_ns), self.clock.now_ns(), ""
         self._pacer = Pacer(config.messages_per_s, config.messages_per_s, self._born_ns)
-        self.looked_ns = 0
+        self.looked_ns, self.cash = 0, Cash(config.currency)
         self._patience = Patience(config.client_id, config.account, config.timeouts)
         self.feeds = Feeds(config, self.market, self.clock.now_ns, say, self.queue.put_nowait)
         self.people, self._file = People(self), BookFile(Path(config.book))
@@ -236,10 +237,8 @@ class Runner:
         self._drain()
         found, self.looked_ns = trader.look(now), self.clock.now_ns()
         self.comparison = found
-        if found.complete and not found.differences and trader.deposit(gateway.cash(trader.account, self.config.currency)):
-            self.say(f"first deposit: {trader.session.book.valuation().cash / 1e8:,.2f} {self.config.currency}, told by the broker")
-        elif not trader.is_funded():
-            self.say("NO DEPOSIT: nothing is decided before the broker told its cash and holds what the book holds")
+        for line in self.cash.looked(trader, gateway.cash(trader.account, self.config.currency), found, self.looked_ns):
+            self.say(line)
         if found.agrees:
             self.change(links.reconciled(self.link, self.clock.now_ns()))
         else:

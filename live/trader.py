@@ -181,6 +181,12 @@ class Trader(Orders):
         return self.session.record(line)
 
     @act
+    def book_cash(self, kind: EventKind, amount_e8: int, instrument: int, who: str) -> Outcome:
+        """Book cash that came or went without a trade of ours, as what a person says it was; `instrument` 0 is none."""
+        line = event(EventKind(kind), time_ns=self.now_ns(), cash_e8=amount_e8, instrument=instrument, ref=self.session.name(who))
+        return self.session.record(line)
+
+    @act
     def stale(self, side: Side) -> None:
         """Close entries because the code on the disk is another one (BUY), or open them again (SELL)."""
         self.session.record(event(EventKind.GATE, time_ns=self.now_ns(), side=Side(side), reason=Gate.STALE_CODE))

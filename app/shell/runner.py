@@ -72,6 +72,7 @@ def differences(found: Runner | None) -> list[str]:
     said = (found.reconciled if found else None) or {}
     listed = [f"a list the broker did not send: {name}" for name in said.get("missing") or []]
     listed += [_difference(row) for row in said.get("differences") or []]
+    listed += [f"cash: {said['cash_differs']}"] if said.get("cash_differs") else []
     listed += [f"order in doubt: {key}" for key in said.get("in_doubt") or []]
     listed += [f"held and not ours: {row}" for row in said.get("not_ours") or []]
     return listed + [f"an order that is not ours: {row}" for row in said.get("foreign_orders") or []]

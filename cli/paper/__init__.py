@@ -22,6 +22,9 @@ DEFAULT_BOOK = "runs/paper.db"
 BOOK = click.option("--book", "paper_book", type=click.Path(), default=DEFAULT_BOOK, show_default=True, envvar="ONEBOOK_PAPER_BOOK",
                     help="The account's book.")  # fmt: skip
 
+CASH_KINDS = ("deposit", "withdrawal", "dividend", "interest", "borrow-fee", "adjustment")
+"""`live.broker.cash.KINDS`, which is not imported for the sake of a quick `--help`."""
+
 
 def where(function: Any) -> Any:
     """Give a command the options that say which gateway."""
@@ -85,11 +88,11 @@ def _simulated(state: dict[str, Any]) -> str:
     return "SIMULATED " if state["simulated"] else ""
 
 
-def _asked(paper_book: str, do: str, why: str, symbol: str = "", price: str = "") -> None:
+def _asked(paper_book: str, do: str, why: str, symbol: str = "", price: str = "", kind: str = "") -> None:
     """Ask a runner, say what came of it, and end with code 1 when it was not done."""
     from cli.paper.asking import ask
 
-    asked = ask(paper_book, do, why, symbol, price)
+    asked = ask(paper_book, do, why, symbol, price, kind)
     voice().document({"asked": do, "why": why, "symbol": symbol or None, **asked._asdict()})
     if not voice().as_json:
         click.echo(f"{'allow' if do == 'open' else do}{'' if asked.done else ' NOT DONE'}: {asked.text}")
@@ -148,6 +151,17 @@ def adjust(settings: Settings, paper_book: str, symbol: str, price: str, why: st
 
 
 @paper.command()
+@click.option("--as", "kind", required=True, type=click.Choice(CASH_KINDS), help="What it was; an adjustment is anything else.")
+@click.option("--symbol", default="", help="Whose dividend or borrow fee.")
+@click.option("--why", required=True, help="What was found out; it is kept in the book.")
+@BOOK
+@leaf
+def cash(settings: Settings, paper_book: str, kind: str, symbol: str, why: str) -> None:
+    """Book the cash that the broker has more or less than the book, as what it was; `reconcile` shows how much."""
+    _asked(paper_book, "cash", why, symbol.upper(), kind=kind)
+
+
+@paper.command()
 @click.option("--order", "key", required=True, help="The order's key, as `onebook paper reconcile` shows it.")
 @click.option("--why", required=True, help="Where you looked; it is kept in the book.")
 @BOOK
@@ -192,7 +206,7 @@ def reconcile(settings: Settings, paper_book: str) -> None:
         click.echo(f"NOT COMPARED: {asked.text}", err=True)
         raise click.exceptions.Exit(1)
     voice().show(table(f"{_simulated(state)}broker and book of {paper_book}", ("", "found"), compared(found)))
-    if found is None or not found["complete"] or found["differences"] or found["in_doubt"]:
+    if found is None or not found["complete"] or found["differences"] or found["in_doubt"] or found["cash_differs"]:
         raise click.exceptions.Exit(3)
 
 

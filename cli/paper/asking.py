@@ -44,7 +44,7 @@ def state_of(book: str) -> dict[str, Any]:
     return {"running": folder.is_running(), "age_s": age, **state}
 
 
-def ask(book: str, do: str, why: str, symbol: str = "", price: str = "") -> Asked:
+def ask(book: str, do: str, why: str, symbol: str = "", price: str = "", kind: str = "") -> Asked:
     """Leave a wish for the runner; return what came of it.
 
     Raises:
@@ -52,7 +52,7 @@ def ask(book: str, do: str, why: str, symbol: str = "", price: str = "") -> Aske
     """
     from live.control import Folder, Wish
 
-    folder, wish = Folder(Path(book)), Wish(do, getpass.getuser(), why, symbol, price)
+    folder, wish = Folder(Path(book)), Wish(do, getpass.getuser(), why, symbol, price, kind=kind)
     if not folder.is_running():
         if do != "halt":
             raise Nobody(f"no runner trades {book} now; `onebook paper run` starts one")

@@ -72,9 +72,10 @@ def compared(found: dict[str, Any] | None) -> list[tuple[str, object]]:
         return [("compared", None)]
     rows: list[tuple[str, object]] = [
         *(("no answer to", name) for name in found["missing"]), *(("differs", text) for text in found["differs"]),
+        *(("cash differs", f"{text}; see `onebook paper cash`") for text in [found.get("cash_differs")] if text),
         *(("in doubt", f"order {key}; look for it at the broker, then `onebook paper settle --order {key}`") for key in found["in_doubt"]),
         *(("not traded here", text) for text in found["not_ours"]), *(("foreign order", text) for text in found["foreign_orders"]),
     ]  # fmt: skip
     at = moment(found["time_ns"] // 10**9 * 10**9)
-    agree = not (found["missing"] or found["differs"] or found["in_doubt"])
+    agree = not (found["missing"] or found["differs"] or found["in_doubt"] or found.get("cash_differs"))
     return [("compared", f"{at}: broker and book {'agree' if agree else 'DIFFER'}"), *rows]

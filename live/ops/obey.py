@@ -13,6 +13,7 @@ from ledger.book import I_GATES
 from ledger.units import UnitError, to_grid
 from ledger.vocabulary import Gate, Outcome
 from live import link as links
+from live.broker.cash import KINDS, OF_AN_INSTRUMENT
 from live.control import Answer, Wish
 from live.ops.opening import PRICE_EXP
 
@@ -56,6 +57,9 @@ def _with_book(runner: Runner, trader: Trader, wish: Wish) -> Answer | None:
         runner.people.looks.append(wish)
         runner.look_now.set()
         return None
+    if wish.do == "cash":
+        runner.look_now.set()
+        return _cash(runner, trader, wish)
     if wish.do == "settle":
         done = wish.symbol.isdecimal() and trader.settle(int(wish.symbol), who(wish))
         return Answer(done, f"order {wish.symbol} {'is ended in your name' if done else 'is no order in doubt'}")
@@ -99,6 +103,25 @@ def _adjust(runner: Runner, trader: Trader, differs: Difference | None, wish: Wi
     runner.look_now.set()
     text = f"{trader.differs(differs)}: the book holds what the broker holds now; `onebook paper allow --symbol {wish.symbol}` opens it"
     return Answer(outcome == Outcome.APPLIED, text if outcome == Outcome.APPLIED else f"{wish.symbol}: the book answered {outcome.name}")
+
+
+def _cash(runner: Runner, trader: Trader, wish: Wish) -> Answer:
+    """Book the cash that the broker has more or less than the book, as what a person says it was."""
+    cash, gap_e8 = runner.cash, runner.cash.gap_e8()
+    if cash.broker() is None:
+        return Answer(False, "the broker has not told its cash")
+    if not gap_e8:
+        return Answer(False, "cash does not differ, or not for as long as the broker may take to tell it (200 s)")
+    if wish.kind not in KINDS or KINDS[wish.kind].direction * gap_e8 < 0:
+        return Answer(False, f"{cash.differs()}, which is no {wish.kind}")
+    number = {contract.symbol: n for n, contract in trader.contracts.items()}.get(wish.symbol, 0)
+    if not number and (wish.symbol or wish.kind in OF_AN_INSTRUMENT):
+        return Answer(False, f"say with --symbol whose {wish.kind} it is; {', '.join(c.symbol for c in trader.contracts.values())} are")
+    kind, direction = KINDS[wish.kind]
+    differed = cash.differs()
+    outcome = trader.book_cash(kind, abs(gap_e8) if direction else gap_e8, number, who(wish))
+    done = outcome == Outcome.APPLIED
+    return Answer(done, f"{differed}; it is booked as {wish.kind}" if done else f"the book answered {outcome.name}")
 
 
 def _cost(runner: Runner, trader: Trader, instrument: int) -> int:

@@ -44,6 +44,7 @@ def standing(runner: Runner) -> dict[str, Any]:
             "differs": [trader.differs(difference) for difference in found.differences] if trader else [],
             "differences": [list(difference) for difference in found.differences],
             "not_ours": [f"{held.symbol} {held.quantity}" for held in found.not_ours],
+            "broker_cash": runner.cash.broker(), "cash_differs": runner.cash.differs(),
             "foreign_orders": [f"{o.symbol} {o.action} {o.quantity}" for o in found.foreign_orders],
         },
     }  # fmt: skip

@@ -72,10 +72,12 @@ def test_a_silent_runner_is_not_the_present(paper, show):
 
 def test_differences_with_the_broker_are_named_on_overview_and_audit(paper, show):
     path, state = paper
-    state(reconciled={"complete": False, "missing": ["positions"], "differences": [[1, "AAPL", 20000, 0]], "in_doubt": [], "not_ours": [], "foreign_orders": []})
+    state(reconciled={"complete": False, "missing": ["positions"], "differences": [[1, "AAPL", 20000, 0]], "in_doubt": [], "not_ours": [], "foreign_orders": [],
+                      "cash_differs": "book 1.00 USD, broker 2.00 USD: the broker has 1.00 USD more"})
     for page in ("overview", "audit"):
         said = words(show(path, page)).replace("\\", "")
         assert "AAPL: the book holds 20,000 lots and the broker 0" in said and "did not send: positions" in said
+        assert "the broker has 1.00 USD more" in said
     state(reconciled={"complete": False})
     assert "a list that did not come proves nothing" in words(show(path, "audit")).replace("\\", "")
 

@@ -26,10 +26,10 @@ from sim.gateway.faults.plan import plan
 HOLD: dict[str, Any] = {"strategy": "buy_and_hold", "params": {}}
 
 
-async def asked(day: Day, do: str, symbol: str = "", price: str = "", wait: float = 8.0) -> tuple[bool, str]:
+async def asked(day: Day, do: str, symbol: str = "", price: str = "", wait: float = 8.0, kind: str = "") -> tuple[bool, str]:
     """Ask as another process would, and return the answer."""
     folder = Folder(Path(day.config.book))
-    path = folder.ask(Wish(do, "somebody", "the test", symbol, price))
+    path = folder.ask(Wish(do, "somebody", "the test", symbol, price, kind=kind))
     await asyncio.sleep(wait)
     answer = folder.answer_to(path)
     assert answer is not None, (do, day.lines[-3:])
