@@ -147,7 +147,7 @@ def _last_time(journal: Any, info: Any) -> int | None:
     from ledger.views.rows import span
 
     found = span(journal, info.id)
-    return None if found is None or found[1] <= 0 else int(found[1])
+    return None if found is None or found[1] == 0 else int(found[1])
 
 
 def status(journal: Any, info: Any, now_ns: int) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def newest_day(journal: Journal, session_id: int) -> int | None:
         last = journal.connection.execute(_LAST, (session_id,)).fetchone()[0]
     if found.day.size:
         return int(found.day[-1])
-    return None if last is None or last <= 0 else int(trading_days(np.array([last], np.int64), found.zone)[0])
+    return None if not last else int(trading_days(np.array([last], np.int64), found.zone)[0])
 
 
 def clock_of(events: Ints) -> Ints:
@@ -92,6 +92,9 @@ def clock_of(events: Ints) -> Ints:
 def event_days(events: Ints, zone: ZoneInfo) -> Ints:
     """Return the trading day in force at each of a session's events, int64[n, EVENT_WIDTH] from the first one on; never falling."""
     clock, begun = clock_of(events), np.flatnonzero(events[:, E_KIND] == EventKind.DAY)
+    # What is told without a time before anything happened, as an import's definitions are, makes no day of 1970.
+    for first in np.flatnonzero(events[:, E_TIME])[:1]:
+        clock[:first] = clock[first]
     found = Days(begun + 1, clock[begun], events[begun, E_REVISION] - EPOCH_ORDINAL, zone)
     # Before the first day the clock may be ahead of it, and a wall clock that is set back over midnight shows a date again.
     in_force = found.of(np.arange(1, len(events) + 1), clock)

@@ -96,3 +96,22 @@ def test_a_paper_session_without_stored_points_has_its_figures_from_a_replay(tmp
     assert sheet["start_e8"] == money("1000") and sheet["figures"]["final_equity"] == money("1020")
     assert sheet["time_ns"].tolist() == [second, 2 * second, 3 * second]
     assert sheet["known"].tolist() == [True, False, True] and np.diff(sheet["equity_e8"])[-1] == money("220")
+
+
+def test_the_days_one_can_ask_about_are_trading_days_also_where_they_end_at_midnight(tmp_path, show):
+    from datetime import date
+
+    from ledger.book import event
+    from ledger.journal import Journal
+    from ledger.vocabulary import EventKind
+
+    day = 86_400 * 10**9
+    with Journal.open(tmp_path / "coin.db") as journal:
+        session = journal.begin("backtest", "COIN", config={"timezone": "UTC"})
+        session.record(event(EventKind.INSTRUMENT, instrument=1, revision=2, price_ticks=1, qty_lots=1, target_lots=1, ref=session.name("COIN")))
+        for at in (1, 2):
+            session.record(event(EventKind.DAY, revision=719_163 + at, time_ns=at * day))
+            session.record(event(EventKind.DEPOSIT, cash_e8=10**8, time_ns=(at + 1) * day))
+        session.end()
+    (asked,) = show(tmp_path / "coin.db", "pnl").date_input
+    assert (asked.min, asked.max, asked.value) == (date(1970, 1, 2), date(1970, 1, 3), date(1970, 1, 3))

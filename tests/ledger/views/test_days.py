@@ -68,6 +68,21 @@ def test_the_newest_day_is_the_one_in_force_and_not_the_date_of_the_last_moment(
         assert views.newest_day(journal, session.id) == day("2026-01-02")
 
 
+def test_what_was_defined_without_a_time_makes_no_day_and_a_time_before_1970_does(tmp_path: Path) -> None:
+    share = event(K.INSTRUMENT, instrument=1, revision=2, price_ticks=1, qty_lots=1, target_lots=1)
+    early = event(K.DEPOSIT, cash_e8=10**8, time_ns=ns("1965-03-01T12:00"))
+    late = event(K.DEPOSIT, cash_e8=10**8, time_ns=ns("2026-01-02T12:00"))
+    for lines, expected in (([share, late], ["2026-01-02"] * 2), ([early], ["1965-03-01"]), ([share], ["1970-01-01"])):
+        assert event_days(np.array(lines), ZoneInfo("UTC")).tolist() == [day(text) for text in expected]
+    with Journal.open(tmp_path / "a.db") as journal:
+        session = journal.begin("import", "x", config={"timezone": "UTC"})
+        session.record(share)
+        assert views.newest_day(journal, session.id) is None
+        other = journal.begin("backtest", "x", config={"timezone": "UTC"})
+        other.record(early)
+        assert views.newest_day(journal, other.id) == day("1965-03-01")
+
+
 @given(st.integers(0, 10**6), st.integers(1, 200), st.sampled_from(["America/New_York", "UTC", "America/Goose_Bay"]))
 def test_days_never_fall_and_a_day_that_began_is_in_force_until_the_next(seed: int, steps: int, zone: str) -> None:
     events, _ = stream(seed, steps)
