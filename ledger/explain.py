@@ -27,7 +27,7 @@ from ledger.journal import Journal, JournalError
 from ledger.journal.days import zone_of
 from ledger.journal.replay import last_seq, session_row, slices
 from ledger.units import MONEY_EXP, muldiv
-from ledger.views.days import event_days
+from ledger.views.days import event_days, recorded_days
 from ledger.vocabulary import EventKind, Method
 
 Ints = NDArray[np.int64]
@@ -100,8 +100,7 @@ def days_of(journal: Journal, session_id: int) -> list[int]:
     Raises:
         JournalError: no such session.
     """
-    zone = zone_of(json.loads(session_row(journal.connection, session_id)["config"]))
-    return [int(day) for day in np.unique(event_days(events_of(journal, session_id), zone))]
+    return [int(day) for day in np.unique(recorded_days(journal, session_id))]
 
 
 def _corrections(events: Ints) -> Ints:

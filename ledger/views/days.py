@@ -12,6 +12,7 @@ The column `day` of the tables `alloc`, `v_pnl_trade` and `v_pnl_day` is the clo
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -67,6 +68,7 @@ def days(journal: Journal, session_id: int) -> Days:
 
 # Kind 4: DAY.
 _DAYS = "SELECT seq, time_ns, revision FROM event WHERE session_id = ? AND kind = 4 ORDER BY seq"
+_TIMES = "SELECT time_ns, kind, revision FROM event WHERE session_id = ? ORDER BY seq"
 _LAST = "SELECT max(time_ns) FROM event WHERE session_id = ?"
 
 
@@ -84,6 +86,17 @@ def newest_day(journal: Journal, session_id: int) -> int | None:
     return None if not last else int(trading_days(np.array([last], np.int64), found.zone)[0])
 
 
+def recorded_days(journal: Journal, session_id: int) -> Ints:
+    """Return the trading day in force at each event of a session, as `event_days`, without reading all of each event.
+
+    Raises:
+        JournalError: no such session.
+    """
+    zone = zone_of(json.loads(session_row(journal.connection, session_id)["config"]))
+    found = np.fromiter(chain.from_iterable(journal.connection.execute(_TIMES, (session_id,))), np.int64).reshape(-1, 3)
+    return _in_force(found[:, 0], found[:, 1], found[:, 2], zone)
+
+
 def clock_of(events: Ints) -> Ints:
     """Return the book's clock after each event; it never runs back: a late fill belongs to when the book learned of it."""
     return np.asarray(np.maximum.accumulate(events[:, E_TIME]), np.int64)
@@ -91,11 +104,16 @@ def clock_of(events: Ints) -> Ints:
 
 def event_days(events: Ints, zone: ZoneInfo) -> Ints:
     """Return the trading day in force at each of a session's events, int64[n, EVENT_WIDTH] from the first one on; never falling."""
-    clock, begun = clock_of(events), np.flatnonzero(events[:, E_KIND] == EventKind.DAY)
+    return _in_force(events[:, E_TIME], events[:, E_KIND], events[:, E_REVISION], zone)
+
+
+def _in_force(time_ns: Ints, kind: Ints, revision: Ints, zone: ZoneInfo) -> Ints:
+    """Return the trading day in force at each event, by three of its columns."""
+    clock, begun = np.maximum.accumulate(time_ns), np.flatnonzero(kind == EventKind.DAY)
     # What is told without a time before anything happened, as an import's definitions are, makes no day of 1970.
-    for first in np.flatnonzero(events[:, E_TIME])[:1]:
+    for first in np.flatnonzero(time_ns)[:1]:
         clock[:first] = clock[first]
-    found = Days(begun + 1, clock[begun], events[begun, E_REVISION] - EPOCH_ORDINAL, zone)
+    found = Days(begun + 1, clock[begun], revision[begun] - EPOCH_ORDINAL, zone)
     # Before the first day the clock may be ahead of it, and a wall clock that is set back over midnight shows a date again.
-    in_force = found.of(np.arange(1, len(events) + 1), clock)
+    in_force = found.of(np.arange(1, len(clock) + 1), clock)
     return np.asarray(np.minimum.accumulate(in_force[::-1])[::-1], np.int64)

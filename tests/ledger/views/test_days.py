@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ledger import views
 from ledger.book import event
 from ledger.journal import Journal
-from ledger.views.days import EPOCH_ORDINAL, Days, event_days
+from ledger.views.days import EPOCH_ORDINAL, Days, event_days, recorded_days
 from ledger.vocabulary import EventKind as K
 from tests.ledger.journal.journal_streams import stream
 
@@ -81,6 +81,7 @@ def test_what_was_defined_without_a_time_makes_no_day_and_a_time_before_1970_doe
         other = journal.begin("backtest", "x", config={"timezone": "UTC"})
         other.record(early)
         assert views.newest_day(journal, other.id) == day("1965-03-01")
+        assert [recorded_days(journal, number).tolist() for number in (1, 2)] == [[0], [day("1965-03-01")]]
 
 
 @given(st.integers(0, 10**6), st.integers(1, 200), st.sampled_from(["America/New_York", "UTC", "America/Goose_Bay"]))

@@ -41,7 +41,7 @@ class Twin:
         self.draw, self.zone, self.begun, self.events = Random(seed), zone, begun, [None] * 0
         self.lots: dict[int, list[tuple[Fraction, Fraction, bool]]] = {1: [], 2: []}
         self.marks, self.cash, self.execs = {}, Fraction(0), 0
-        self.realized, self.fees, self.fills = defaultdict(Fraction), defaultdict(Fraction), Counter()
+        self.realized, self.fees, self.fills, self.closings = defaultdict(Fraction), defaultdict(Fraction), Counter(), Counter()
         self.unpaid, self.ends = set(), {}
         begin, end, step = SHAPES[shape]
         self.date = self.draw.choice(FIRSTS)
@@ -110,6 +110,7 @@ class Twin:
         self.fills[day] += 1
         if matched:
             self.realized[day] += closed
+            self.closings[day] += 1
             self.unpaid |= {day} if unpaid else set()
         if fee is not None:
             self.cash -= fee
@@ -157,6 +158,12 @@ def test_every_figure_of_every_day_is_the_twins_and_the_days_add_up(tmp_path_fac
         shown = figures.pnl(journal, journal.sessions()[0])
         net = next((row.net_e8 for row in rows if row.day == last), 0)
         assert (shown["day"], shown["daily"]) == (date.fromordinal(last + EPOCH).isoformat(), None if net is None else decimal_text(net))
+
+        windows = figures.performance(journal, journal.sessions()[0])
+        first = account.deposits_e8 if len(ends) == 1 else list(ends.values())[-2]
+        change = None if curve[:, 4].any() or first <= 0 else ends[last] / first - 1
+        assert (windows["daily"]["total_return"], windows["daily"]["total_trades"]) == (change, twin.closings[last])
+        assert windows["all"]["total_trades"] == sum(twin.closings.values())
 
         reports = {day: report(journal, 1, day) for day in ends}
         assert report(journal, 1).day == last
