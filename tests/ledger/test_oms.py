@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.book import E_KIND, I_POSITION, O_KEY, O_PARENT, O_STATUS, S_ORDER, Book, Row, event
+from ledger.book import E_FLAGS, E_INSTRUMENT, E_KEY, E_KIND, E_REF, I_POSITION, O_KEY, O_PARENT, O_STATUS, S_ORDER, Book, Row, event
 from ledger.core import Decision, apply, decide
 from ledger.invariants import Invariant, check
 from ledger.keys import make
 from ledger.oms import OrderManager, in_bracket, live_keys, of_live
 from ledger.port import Absent, Acknowledged, Alert, Cancel, Charged, Effect, Ended, Executed, Fate, Query, Submit
-from ledger.vocabulary import EventKind, Limit, OrderStatus, Outcome, Purpose
+from ledger.vocabulary import EventKind, Limit, OrderFlag, OrderStatus, Outcome, Purpose
 
 SHARE = 10_000
 
@@ -205,12 +205,28 @@ def fresh() -> tuple[OrderManager, FakeLedger]:
     return OrderManager(ledger, {1: "AAPL"}), ledger
 
 
+def filled(manager: OrderManager, signal: Row, shares: int = 10) -> list[Effect]:
+    """Report that shares of a buy were executed."""
+    key = int(signal[E_KEY])
+    return manager.on_report(Executed(20, "DU1", f"{key}.01", 1, 1, shares * SHARE, 1_000_000, key))
+
+
+def stop_loss(entry: Row) -> Row:
+    """Return the wish for a guard that hangs on an entry."""
+    return event(
+        EventKind.SIGNAL, key=make(1, 1, Purpose.STOP_LOSS, 60), instrument=1, target_lots=0, price_ticks=900_000, order_type=2,
+        parent=int(entry[E_KEY]), time_ns=10,
+    )  # fmt: skip
+
+
 def test_a_duplicate_is_blocked_with_the_words_people_grep_for() -> None:
     manager, _ = fresh()
     assert isinstance(manager.on_signal(wish(60, 10))[0], Submit)
     assert manager.on_signal(wish(60, 10)) == [Alert("DUPLICATE BUY BLOCKED: AAPL (DUP_KEY)")]
     assert manager.on_signal(wish(120, 10)) == [Alert("DUPLICATE BUY BLOCKED: AAPL (LIVE_ENTRY)")]
     assert manager.on_signal(wish(60, 11)) == [Alert("DUPLICATE BUY BLOCKED: AAPL (KEY_CONFLICT)")]
+    assert filled(manager, wish(60, 10)) == [] and isinstance(manager.on_signal(wish(180, 0))[0], Submit)
+    assert manager.on_signal(wish(180, 0)) == [Alert("DUPLICATE SELL BLOCKED: AAPL (DUP_KEY)")]
 
 
 def test_a_reversed_signal_cancels_the_working_entry_once() -> None:
@@ -222,13 +238,38 @@ def test_a_reversed_signal_cancels_the_working_entry_once() -> None:
     assert not [effect for effect in second if isinstance(effect, Cancel)]
 
 
+def test_a_signal_that_is_refused_for_another_reason_cancels_nothing() -> None:
+    manager, _ = fresh()
+    manager.on_signal(wish(60, 10))
+    manager.on_disconnected(20)
+    assert manager.on_signal(wish(120, -5)) == [] and manager.answered == Outcome.DISCONNECTED
+
+
+def guarded_and_adding() -> tuple[OrderManager, FakeLedger, Row]:
+    """Return a position with its guard, and a second entry beside them."""
+    manager, ledger = fresh()
+    manager.on_signal(wish(60, 10))
+    filled(manager, wish(60, 10))
+    assert isinstance(manager.on_signal(stop_loss(wish(60, 10)))[0], Submit)
+    add = wish(120, 15)
+    add[E_FLAGS] = OrderFlag.PYRAMID
+    assert isinstance(manager.on_signal(add)[0], Submit)
+    return manager, ledger, add
+
+
+def test_what_becomes_of_a_second_entry_leaves_the_guards_of_the_first() -> None:
+    manager, ledger, add = guarded_and_adding()
+    assert manager.on_signal(wish(180, 20)) == [Alert("DUPLICATE BUY BLOCKED: AAPL (LIVE_ENTRY)")]
+    assert manager.on_report(Ended(20, int(add[E_KEY]), Fate.REJECTED, "orderStatus")) == [] and len(live_keys(ledger.book)) == 1
+
+
 def test_a_commission_that_comes_before_its_execution_is_booked_after_it() -> None:
     manager, ledger = fresh()
     submit = manager.on_signal(wish(60, 10))[0]
     assert isinstance(submit, Submit)
     assert manager.on_report(Charged(20, "DU1", "a.01", 10**8)) == []
-    manager.on_report(Executed(21, "DU1", "a.01", 1, 1, 10 * SHARE, 1_000_000, submit.key))
-    assert ledger.book.valuation().fees == 10**8
+    assert manager.on_report(Executed(21, "DU1", "a.01", 1, 1, 10 * SHARE, 1_000_000, submit.key)) == []
+    assert ledger.book.valuation().fees == 10**8 and int(ledger.events[-1][E_INSTRUMENT]) == 1
     assert [int(row[E_KIND]) for row in ledger.events[-2:]] == [EventKind.FILL, EventKind.COMMISSION]
 
 
@@ -244,6 +285,7 @@ def test_late_foreign_and_unknown_reports_raise_alerts_and_lose_nothing() -> Non
         "LATE FILL: AAPL BUY 4; entries are blocked", "FOREIGN FILL: AAPL BUY 1; entries are blocked"
     ]  # fmt: skip
     assert [effect.line.split()[0] for effect in strange] == ["REPORT"]
+    assert manager.on_report(Executed(32, "DU1", "c.01", 1, 1, SHARE, 1_000_000)) == [], "a repeat is said once"
     assert int(ledger.book.instruments[1, I_POSITION]) == 5 * SHARE
     assert manager.on_signal(wish(120, 20)) == []
     assert ledger.book.refusals()[Outcome.BLOCKED] == 1
@@ -251,16 +293,24 @@ def test_late_foreign_and_unknown_reports_raise_alerts_and_lose_nothing() -> Non
 
 def test_the_guards_of_an_entry_that_never_filled_are_cancelled_with_it() -> None:
     manager, ledger = fresh()
-    (submit,) = manager.on_signal(wish(60, 10))
-    assert isinstance(submit, Submit)
-    guard = make(1, 1, Purpose.STOP_LOSS, 60)
-    signal = event(
-        EventKind.SIGNAL, key=guard, instrument=1, target_lots=0, price_ticks=900_000, order_type=2, parent=submit.key, time_ns=10
-    )
-    (child,) = manager.on_signal(signal)
+    entry = wish(60, 10)
+    manager.on_signal(entry)
+    (child,) = manager.on_signal(stop_loss(entry))
     assert isinstance(child, Submit) and (child.side, child.qty_lots) == (-1, 10 * SHARE)
-    assert manager.on_report(Ended(20, submit.key, Fate.REJECTED, "orderStatus")) == [Cancel(guard)]
+    assert manager.on_report(Ended(20, int(entry[E_KEY]), Fate.REJECTED, "orderStatus")) == [Cancel(child.key)]
     assert check(ledger.book) == Invariant.HOLDS
+
+
+@pytest.mark.parametrize(("shares", "evidence"), [(4, "orderStatus"), (0, "")], ids=["partly filled", "an end without evidence"])
+def test_the_guards_of_an_entry_stay_while_there_is_or_may_be_something_to_guard(shares: int, evidence: str) -> None:
+    manager, _ = fresh()
+    entry = wish(60, 10)
+    manager.on_signal(entry)
+    manager.on_signal(stop_loss(entry))
+    if shares:
+        filled(manager, entry, shares)
+    manager.on_doubt(int(entry[E_KEY]), 20, "in no list")
+    assert not [effect for effect in manager.on_report(Ended(30, int(entry[E_KEY]), Fate.CANCELED, evidence)) if isinstance(effect, Cancel)]
 
 
 def test_the_kill_switch_stops_entries_cancels_orders_and_survives_a_restart() -> None:
@@ -268,12 +318,36 @@ def test_the_kill_switch_stops_entries_cancels_orders_and_survives_a_restart() -
     submit = manager.on_signal(wish(60, 10))[0]
     assert isinstance(submit, Submit)
     assert manager.halt(40, "operator")[1:] == [Cancel(submit.key)]
+    assert ledger.names["operator"] in [int(row[E_REF]) for row in ledger.events if row[E_KIND] == EventKind.GATE]
     again = FakeLedger(ledger.events, ledger.names, Clockwork())
     restarted = OrderManager(again)
     restarted.on_start(50)
     assert restarted.on_signal(wish(300, 5)) == []
     assert again.book.refusals()[Outcome.HALTED] == 1
     assert restarted.resume(60, "operator") == Outcome.APPLIED
+
+
+def test_a_restart_doubts_what_may_have_been_sent_and_nothing_that_the_broker_spoke_of() -> None:
+    for told, status in ((False, OrderStatus.UNKNOWN), (True, OrderStatus.SUBMITTED)):
+        manager, ledger = fresh()
+        key = int(wish(60, 10)[E_KEY])
+        manager.on_signal(wish(60, 10))
+        if told:
+            manager.on_report(Acknowledged(20, key, "openOrder"))
+        OrderManager(again := FakeLedger(ledger.events, ledger.names, Clockwork())).on_start(50)
+        assert int(again.book.orders[-1, O_STATUS]) == status
+
+
+def test_an_order_is_released_as_absent_only_once_it_is_in_doubt() -> None:
+    """Until then it may wait in this process, to be sent."""
+    manager, ledger = fresh()
+    key = int(wish(60, 10)[E_KEY])
+    manager.on_signal(wish(60, 10))
+    (line,) = manager.on_report(Absent(20, key, "in no list twice"))
+    assert isinstance(line, Alert) and int(ledger.book.orders[-1, O_STATUS]) == OrderStatus.SENDING
+    assert len(manager.on_doubt(key, 30, "in no list")) == 1 and manager.on_doubt(key, 31, "in no list") == []
+    assert manager.on_report(Absent(40, key, "in no list twice")) == []
+    assert int(ledger.book.orders[-1, O_STATUS]) == OrderStatus.RELEASED
 
 
 def test_nothing_is_reconciled_while_an_order_is_unknown() -> None:
