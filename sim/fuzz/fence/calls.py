@@ -15,6 +15,7 @@ watched; then its being run twice may tell.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from asyncio import events
 from asyncio.mixins import _LoopBoundMixin
@@ -23,6 +24,7 @@ from contextlib import contextmanager
 from datetime import date
 from functools import cache, partial
 from importlib import import_module
+from inspect import isawaitable
 from random import Random
 from types import CodeType, FrameType
 from typing import Any
@@ -110,6 +112,18 @@ def _of_this_loop(real: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return guarded
 
 
+def _in_order(real: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `as_completed` that begins its coroutines as they were written: the real one makes a set of them, ordered by address."""
+
+    def ordered(fs: Any, **options: Any) -> Any:
+        loop = events._get_running_loop()
+        if isinstance(loop, Loop) and not isawaitable(fs):
+            fs = map(partial(asyncio.ensure_future, loop=loop), dict.fromkeys(fs))  # made when the real one asks, and futures have an order
+        return real(fs, **options)
+
+    return ordered
+
+
 def _functions(table: dict[str, tuple[tuple[str, ...], str]]) -> Iterator[tuple[Any, str, str, str]]:
     """Yield (holder, attribute, what people call it, what to use instead) of what a table names and this Python has."""
     for place, (names, instead) in table.items():
@@ -136,6 +150,7 @@ def _wrappers() -> Iterator[Wrapper]:
 WRAPPERS: tuple[Wrapper, ...] = (
     *_wrappers(),
     (_LoopBoundMixin, "_get_loop", _of_this_loop),
+    *((module, "as_completed", _in_order) for module in (asyncio, asyncio.tasks)),
     (Random, "__init__", partial(_guard, "random.Random", SEED, False, when=_random_is_unseeded)),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from asyncio import as_completed
 
 import pytest
 
@@ -63,3 +64,41 @@ def test_every_method_of_an_event_loop_does_something_or_says_why_not():
     missing = [name for name in dir(asyncio.AbstractEventLoop) if name[0] != "_" and not hasattr(Loop(), name)]
     bare = [name for name in dir(Loop()) if name[0] != "_" and getattr(getattr(Loop(), name), "__module__", "") == "asyncio.events"]
     assert missing == [] and bare == []
+
+
+def test_as_completed_begins_its_coroutines_in_the_order_that_was_written() -> None:
+    """asyncio makes a set of them, and a coroutine's place in a set is its address: another one in each schedule."""
+
+    def scenario(world: World) -> None:
+        async def ask(symbol: str) -> str:
+            await world.io(f"quote {symbol}")
+            return symbol
+
+        async def main() -> None:
+            again = ask("TSLA")
+            asked = [*map(ask, ("AAPL", "MSFT", "NVDA")), again, again]
+            answers = [await answer for answer in asyncio.as_completed(asked)]
+            assert sorted(answers) == ["AAPL", "MSFT", "NVDA", "TSLA"]
+            answers = [await answer for answer in as_completed([ask("AMD"), asyncio.create_task(ask("IBM"))], timeout=60)]
+
+        world.process("bot", main)
+
+    heard: list[str] = []
+    world = World()
+    before = asyncio.as_completed, as_completed
+    replay(scenario, (), world=world, watch=lambda step, lane: heard.append(lane.label if lane is not None else ""))
+    assert heard == [f"quote {symbol}" for symbol in ("AAPL", "MSFT", "NVDA", "TSLA", "IBM", "AMD")]
+    assert explore(scenario, schedules=100).kind is Kind.CUT and exhaust(scenario).kind is Kind.COMPLETE
+    assert (asyncio.as_completed, as_completed) == before
+
+
+def test_as_completed_refuses_what_it_always_refuses() -> None:
+    def scenario(world: World) -> None:
+        async def main() -> None:
+            for _ in asyncio.as_completed(asyncio.get_running_loop().create_future()):  # type: ignore[arg-type]
+                pass
+
+        world.process("bot", main)
+
+    found = explore(scenario, schedules=3).failure
+    assert found is not None and "TypeError: expect" in found.message and "not Future" in found.message
