@@ -47,6 +47,7 @@ SHELVES = {
 LENGTH_MAX = 80
 _DIAL = re.compile(r"([a-z_]+)(\d+)")
 _DRAW = re.compile(r"(\d+)=([\d,]+)")
+_FILE = re.compile(r"(?:.*[/\\])?(\w+)\.py(?:[:/](\w*))?")
 _STEP = re.compile(r"([^!~]*)((?:!\w+)?(?:~\d+)?)")
 _DEED = re.compile(r"\*(\d+)|((?:!\w+)?(?:~\d+)?)(?:\^(\d+))?")
 _MARKS = {ord(mark): f"%{ord(mark):02X}" for mark in "%-*:!~ "}
@@ -85,12 +86,14 @@ def resolve(full: str) -> Scenario:
 
 
 def _named(name: str) -> Scenario:
+    if file := _FILE.fullmatch(name):
+        raise TokenError(f"{name!r} is a file: go to its folder and give its module: {file[1]}:{file[2] or 'scenario'}")
     module_name, mark, attribute = name.replace("/", ":").partition(":")
-    if not mark:
-        shelf, _, attribute = name.partition(".")
-        if shelf not in SHELVES or not attribute:
-            raise TokenError(f"{name!r} is no scenario: give module:function, or a name from {', '.join(SHELVES)} such as zoo.no_lock")
-        module_name = SHELVES[shelf]
+    shelf, _, on_shelf = name.partition(".")
+    if not mark and shelf in SHELVES and on_shelf:
+        module_name, attribute = SHELVES[shelf], on_shelf
+    elif not mark or module_name.startswith("."):
+        raise TokenError(f"{name!r} is no scenario: give module:function, or a name from {', '.join(SHELVES)} such as zoo.no_lock")
     for place in (str(_ROOT), str(Path.cwd())):
         if place not in sys.path:
             sys.path.insert(0, place)

@@ -229,3 +229,13 @@ def test_a_search_that_could_find_nothing_says_so(elsewhere, old, new, words):
     said = invoke("fuzz", "run", f"{name}:scenario", "--schedules", 20, "--no-store")
     assert said.exit_code == 0 and words in said.stdout
     assert bool(words) == ("nothing" in said.stdout)
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("my_bot.py:scenario", "give its module: my_bot:scenario"), ("./my_bot.py:scenario", "give its module: my_bot:scenario"),
+    ("bots/my_bot.py", "give its module: my_bot:scenario"), (".:scenario", "is no scenario: give module:function"),
+    ("my_other_bot:scenario", "no module 'my_other_bot'"),
+])  # fmt: skip
+def test_a_scenario_that_is_named_otherwise_is_told_how(name, words):
+    result = invoke("fuzz", "run", name, "--no-store")
+    assert result.exit_code == 2 and words in result.stderr
