@@ -12,14 +12,15 @@ these and a fault or two. Fewer faults, smaller dials, fewer chosen moves and dr
 moves comes at its time, or as soon after it as it can. Big steps come first: no choice at all, faults
 alone, one signal, then halves, quarters and single ones.
 
-A pass that helped goes on where it was; passes take turns until nothing helps or the re-runs are used up.
+A pass that helped goes on where it was; passes take turns until nothing helps or the re-runs are used up. Where none helps any more,
+the schedule is told again without one of its lanes or names, whatever the others are called then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sim.fuzz.choices import Draw, LabelledTape, Tape
 from sim.fuzz.explore import Failure, Scenario, failure_of
@@ -30,6 +31,7 @@ from sim.fuzz.shrink.orders import (
 )  # fmt: skip
 from sim.fuzz.processes import Lane, Violation
 from sim.fuzz.replay import Script, perform, told
+from sim.fuzz.shrink.stories import Line, Lines, Retold, line_of, shorter
 from sim.fuzz.world import World
 
 RERUNS_MAX = 100
@@ -66,15 +68,6 @@ class Stumbled(Exception):
     """A scenario raised by itself, at a candidate that it was never meant to meet: no invariant is broken by that."""
 
 
-class Plan(NamedTuple):
-    """What is tried: all moves one after the other, or chosen ones at their times, and the values of the draws by label."""
-
-    steps: Steps | Moves
-    dials: dict[str, int]
-    draws: dict[str, tuple[int, ...]]
-    timed: bool = False
-
-
 class Known(NamedTuple):
     """A schedule that fails, as it went."""
 
@@ -82,14 +75,12 @@ class Known(NamedTuple):
     moves: Moves
     draws: tuple[Draw, ...]
     needed: Steps
+    lines: Lines
 
     @property
     def size(self) -> Size:
         """Measure it."""
         return size_of(self.failure.steps)._replace(choices=len(self.moves))
-
-
-Candidates = Iterator[Plan]
 
 
 def size_of(steps: Steps) -> Size:
@@ -146,6 +137,22 @@ class _Hints(Script):
         return self._is_early
 
 
+def _listed(world: World, steps: Steps) -> Script:
+    return Script(world, steps, False)
+
+
+class Plan(NamedTuple):
+    """What is tried: all moves one after the other, chosen ones at their times, or told ones, and the values of the draws by label."""
+
+    steps: Steps | Moves | Lines
+    dials: dict[str, int]
+    draws: dict[str, tuple[int, ...]]
+    script: Callable[[World, Any], Script] = _listed
+
+
+Candidates = Iterator[Plan]
+
+
 class _Shrinker:
     def __init__(self, scenario: Scenario, failure: Failure, reruns: int) -> None:
         self._scenario, self._first, self._limit = scenario, failure, reruns
@@ -163,7 +170,7 @@ class _Shrinker:
         passes = self._passes_by_data if self._by_data else self._passes_by_order
         improved = True
         while improved and self._tried < self._limit:
-            improved = sum(map(self._pass, passes())) > 0
+            improved = sum(map(self._pass, passes())) > 0 or self._pass(self._retold)
         return Shrunk(self._best.failure, self._best.needed, self._tried, before, self._best.size)
 
     def _passes_by_order(self) -> tuple[Callable[[], Candidates], ...]:
@@ -198,8 +205,7 @@ class _Shrinker:
             return False
         self._seen.add(key)
         world = World(LabelledTape(plan.draws), plan.dials)
-        script = _Hints(world, plan.steps) if plan.timed else Script(world, plan.steps, False)  # type: ignore[arg-type]
-        found = self._known(world, script)
+        found = self._known(world, plan.script(world, plan.steps))
         if found is None or self._cost(found) >= self._cost(self._best):
             return False
         self._best = found
@@ -208,6 +214,8 @@ class _Shrinker:
     def _known(self, world: World, script: Script) -> Known | None:
         """Run a schedule; return how it went if it breaks the invariant."""
         self._tried += 1
+        lines = list[Line]()
+        world.watch = lambda step, lane: lines.append(line_of(step, lane))
         try:
             found = self._perform(world, script)
         except Stumbled:
@@ -215,7 +223,7 @@ class _Shrinker:
         if found is None or found.name != self._first.invariant:
             return None
         moves = tuple((at, step) for at, (step, chosen) in enumerate(zip(world.trace, script.chosen, strict=True)) if chosen)
-        return Known(failure_of(world, found), moves, tuple(world.tape.draws), told(world.trace, script.chosen))
+        return Known(failure_of(world, found), moves, tuple(world.tape.draws), told(world.trace, script.chosen), tuple(lines))
 
     def _perform(self, world: World, script: Script) -> Violation | None:
         try:
@@ -239,7 +247,16 @@ class _Shrinker:
 
     def _timed(self, moves: Moves, dials: dict[str, int] | None = None) -> Plan:
         failure = self._best.failure
-        return Plan(moves, failure.dials if dials is None else dials, by_label(self._best.draws), True)
+        return Plan(moves, failure.dials if dials is None else dials, by_label(self._best.draws), _Hints)
+
+    # A pass for both, where no other helps.
+
+    def _retold(self) -> Candidates:
+        """Leave out what each name and each lane does, with all dials as they are and with each a little lower."""
+        dials = self._best.failure.dials
+        for lower in (dials, *({**dials, name: value - 1} for name, value in dials.items() if value > 1)):
+            for lines in shorter(self._best.lines):
+                yield Plan(lines, lower, by_label(self._best.draws), Retold)
 
     # Passes by data.
 
@@ -270,11 +287,11 @@ class _Shrinker:
                     draws = {label: _left(values, gone, count) for label, values in known.items()}
                     moves = tuple((at, left[0]) for at, step in best.moves if (left := without_tasks((step,), gone, first)))
                     yield Plan(without_tasks(best.failure.steps, gone, first), dials, draws)
-                    yield Plan(moves, dials, draws, True)
+                    yield Plan(moves, dials, draws, _Hints)
                     # What is drawn for each order, and not for each signal, goes with the orders that are not placed.
                     rest = {label: draws[label] if len(values) in (1, count) else values[len(gone) :] for label, values in known.items()}
                     if rest != draws:
-                        yield Plan(moves, dials, rest, True)
+                        yield Plan(moves, dials, rest, _Hints)
                 size //= 2
 
     def _fewer_draws(self) -> Candidates:

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from sim.fuzz import Diverged, World, explore, replay, tokens
 from sim.fuzz.choices import LabelledTape, Tape
-from sim.fuzz.explore import Failure, Profile, failure_of, sample
+from sim.fuzz.explore import Failure, Profile, Scenario, failure_of, sample
 from sim.fuzz.ports import Desk
 from sim.fuzz.replay import Onward, Script, perform, told
 from sim.fuzz.shrink import shrink
 from sim.fuzz.shrink.orders import as_one_life, heirs
+from sim.fuzz.shrink.stories import Line, shorter
 from sim.fuzz.zoo.scenarios import SCENARIOS
 
 LABELS = ("wish", "order", "delay")
@@ -185,3 +186,72 @@ def test_signals_are_left_out_although_what_was_struck_is_numbered_after_them() 
     assert found is not None
     made = shrink(orders_in_tasks_of_their_own, failure_of(world, found))
     assert made.failure.dials == {"signals": 1} and made.failure.steps == ("A2", "A3!reject", "A3")
+
+
+def two_symbols(world: World) -> None:
+    """A program that orders in tasks of their own, and counts what is reported twice, twice."""
+    desk, counted, tasks = Desk(world), dict[str, int](), set[asyncio.Task[int]]()
+
+    async def handle(symbol: str) -> None:
+        await desk.quote(symbol)
+        tasks.add(asyncio.create_task(desk.broker.place(symbol, 100)))
+
+    async def main() -> None:
+        desk.broker.on_fill(lambda fill: counted.update({fill.symbol: counted.get(fill.symbol, 0) + fill.qty}))
+        await desk.burst(handle, ["AAPL", "MSFT"])
+        await asyncio.gather(*tasks)
+
+    world.process("bot", main)
+    world.allow("refill")
+    desk.demand_same_book(lambda: counted)
+
+
+def chased(world: World) -> None:
+    """A program that cancels an order that works and sends it again; it may have been filled since it was asked about."""
+    desk = Desk(world)
+    desk.broker.rest_s = float(world.draw("rest", 8))
+
+    async def again(symbol: str, number: int) -> None:
+        if number in [order.number for order in await desk.broker.open_orders()]:
+            await desk.broker.cancel(number)
+            await desk.broker.place(symbol, 100)
+
+    async def main() -> None:
+        tasks = set()
+
+        async def handle(symbol: str) -> None:
+            number = await desk.broker.place(symbol, 100)
+            asyncio.get_running_loop().call_later(5, lambda: tasks.add(asyncio.create_task(again(symbol, number))))
+
+        await desk.burst(handle, ["AAPL", "MSFT"][: world.dial("symbols", 2)])
+        await asyncio.sleep(20)
+
+    world.process("bot", main)
+    desk.demand_at_most(100, ["AAPL", "MSFT"])
+
+
+@pytest.mark.parametrize(
+    ("scenario", "steps", "draws", "left"),
+    [(two_symbols, "A1 A1 A1 A2 A2 A2 A4!refill A4 m0 rA rA", (), "A1 A1 A1 A3!refill A3 m0 rA rA"),
+     (chased, "A1 A1 A1 A2 A2 A2 A4 m0 m1 A3 A3 A4 A4 A4 A4", (5,), "A1 A1 A1 A2 m0 A2 A2 A2 A2")],
+)  # fmt: skip
+def test_a_signal_is_left_out_although_every_task_and_order_after_it_has_its_number_from_it(
+    scenario: Scenario, steps: str, draws: tuple[int, ...], left: str
+) -> None:
+    world, found = replay(scenario, steps.split(), draws=draws)
+    assert found is not None and world.trace == steps.split(), (found, world.trace)
+    shrunk = shrink(scenario, failure_of(world, found))
+    assert shrunk.failure.steps == tuple(left.split()) and shrunk.reruns <= 60
+
+
+LINES = st.lists(st.builds(Line, st.sampled_from(["A1", "A2!late", "m0", "clock"]), st.sampled_from(["A1", "A2", "m0"]),
+                           st.sampled_from(["", "order"]), st.sampled_from(["", "AAPL", "MSFT"])))  # fmt: skip
+
+
+@given(LINES)
+def test_told_lines_are_left_out_by_name_or_lane_and_the_others_keep_their_order(lines: list[Line]) -> None:
+    for left in shorter(tuple(lines)):
+        gone = [line for line in lines if line not in left]
+        rest = iter(lines)
+        assert 0 < len(left) < len(lines) and all(line in rest for line in left)
+        assert len({line.name for line in gone}) == 1 or len({line.lane for line in gone}) == 1
