@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sim.fuzz.choices import Draw, Tape
 from sim.fuzz.explore import Failure, Scenario
-from sim.fuzz.faults import parse
+from sim.fuzz.faults import KINDS, parse
 from sim.fuzz.processes import Lane, ScenarioError, said
 from sim.fuzz.replay import Script, perform
 from sim.fuzz.world import World
@@ -128,6 +128,11 @@ def changed(rows: list[Row], at: int) -> str:
     """Return the strip of a row: what differs from the row before."""
     before = rows[at - 1].state if at else {}
     return "  ".join(f"{name}={value}" for name, value in rows[at].state.items() if before.get(name) != value)
+
+
+def strikes(lanes: Lanes) -> list[str]:
+    """Return the faults that struck, in their order, each with what it stands for."""
+    return [f"{fault}: {KINDS[fault].meaning}" for fault in dict.fromkeys(row.fault for row in lanes.rows if row.fault)]
 
 
 def drawn(lanes: Lanes) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from sim.fuzz.show.lanes import Lanes, changed, drawn, words
+from sim.fuzz.show.lanes import Lanes, changed, drawn, strikes, words
 
 STYLE = """
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
@@ -51,6 +51,7 @@ def _section(token: str, lanes: Lanes) -> str:
     said = escape(lanes.violation or "nothing was violated")
     what = escape(", ".join(drawn(lanes)))
     told = f"<p>drawn: {what}</p>" if what else ""
+    told += "".join(f"<p><code>!!</code> {escape(said)}</p>" for said in strikes(lanes))
     return f"<section><h2>{said}</h2><p>replay: <code>{escape(token)}</code></p>{told}{table}</section>"
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import NamedTuple
 
-from sim.fuzz.show.lanes import Lanes, Row, changed, drawn, words
+from sim.fuzz.show.lanes import Lanes, Row, changed, drawn, strikes, words
 
 WIDTH = 120
 MARGIN = 9
@@ -60,14 +60,15 @@ def _wrapped(said: str, width: int, indent: int) -> list[str]:
 
 
 def _legend(lanes: Lanes, width: int) -> list[str]:
-    """Return what lanes are, where their names do not say it, and what was drawn that is not 0."""
+    """Return what lanes are, where their names do not say it, what the faults stand for, and what was drawn that is not 0."""
     names: dict[str, list[str]] = {}
     for column in lanes.columns:
         if column.title != column.name:
             names.setdefault(column.title, []).append(column.name)
     told = [f"{' '.join(own)}  {title}" for title, own in names.items()]
     what = ", ".join(drawn(lanes))
-    return [line for said in [*told, *([f"drawn: {what}"] if what else [])] for line in _wrapped(said, width, 2)]
+    struck = [f"!! {said}" for said in strikes(lanes)]
+    return [line for said in [*told, *struck, *([f"drawn: {what}"] if what else [])] for line in _wrapped(said, width, 2)]
 
 
 def _plain(lanes: Lanes) -> tuple[list[str], list[Line]]:

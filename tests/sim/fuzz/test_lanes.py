@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.fuzz.choices import Draw
+from sim.fuzz.faults import KINDS
 from sim.fuzz.show import terminal
 from sim.fuzz.show.lanes import Column, Lanes, Row, words
 from sim.fuzz.show.page import page
@@ -49,3 +51,12 @@ def test_a_page_marks_every_move_that_was_chosen_and_says_what_was_drawn(chosen:
     marked = re.findall(r"<tr class='chosen'><td class='number'>&#9656; (\d+)</td>", html)
     assert marked == [str(at) for at, by_choice in enumerate(chosen) if by_choice]
     assert ("drawn: wish &lt;a&gt;" in html) == any(values)
+
+
+@given(st.lists(st.sampled_from(sorted(KINDS)), max_size=6))
+def test_every_fault_that_struck_is_told_once_by_what_it_stands_for(faults: list[str]) -> None:
+    rows = [Row(at, 0, "report", "ask", fault, False, False, {}) for at, fault in enumerate(faults)]
+    lanes = Lanes([Column("feed", "feed")], rows, "", {})
+    told, html = " ".join(terminal.text(lanes).split()), unescape(page("lanes", [("fz3:token", lanes)]))
+    for kind in KINDS:
+        assert told.count(f"!! {kind}: {KINDS[kind].meaning}") == (kind in faults) == (f"{kind}: {KINDS[kind].meaning}" in html)
