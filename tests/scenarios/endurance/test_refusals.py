@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -53,6 +54,25 @@ def test_an_unknown_port() -> None:
 )  # fmt: skip
 def test_accounts_that_are_not_provably_one_paper_account(accounts: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused(Day(monkeypatch, tmp_path, Config(account=accounts)), ConfigError, words)
+
+
+def runner_at(port: int, folder: Path) -> Runner:
+    return Runner(PaperConfig(book=str(folder / "paper.db")), "127.0.0.1", port, lambda *_: 0, lambda _: None)
+
+
+@pytest.mark.parametrize("port", [4001, 7496, 4003, 7498])
+def test_a_live_port_that_nobody_checked(port: int, tmp_path: Path) -> None:
+    """The runner asks by itself, on every connection and before every order."""
+    with pytest.raises(ConfigError, match="REAL MONEY"):
+        runner_at(port, tmp_path)._permit(["DU1000001"])
+
+
+def test_another_account_than_the_one_it_began_with(tmp_path: Path) -> None:
+    runner = runner_at(4002, tmp_path)
+    runner.trader = SimpleNamespace(account="DU1000001")  # type: ignore[assignment]
+    assert runner._permit(["DU1000002", "DU1000001"]) == "DU1000001"
+    with pytest.raises(ConfigError, match="not managed"):
+        runner._permit(["DU1000002"])
 
 
 def test_a_client_id_that_stays_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
