@@ -1,18 +1,21 @@
-"""All bars of a moment are known and marked before the strategy is asked for any of them."""
+"""All bars of a moment are known and marked before the strategy is asked for any of them; and what begins a day."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.live.fakes import START_NS, desk
+from tests.live.fakes import ACCOUNT, START_NS, desk, execution
 
-from ledger.book import I_MARK
+from ledger.book import H_DAY, I_MARK
 from live.config import PaperConfig
 from live.broker.heard import HistoryBar
 from live.market.market import Market
+from live.runner import Runner
 
 MINUTE_NS = 60 * 10**9
 
@@ -43,3 +46,16 @@ def test_the_strategy_is_asked_when_all_bars_of_a_moment_are_there_or_waited_for
         both = [1, 0] if late else [1, 1]
         marks = [2_300_000, 0 if late else 4_100_000]
         assert seen == [(0, both, marks)] + ([] if late else [(1, both, marks)])
+
+
+@pytest.mark.parametrize(
+    ("account", "later_ns", "begun"), [(ACCOUNT, 0, True), (ACCOUNT, 1, False), ("DU1000002", 0, False)],
+    ids=["ours", "of a gateway whose clock is ahead", "of another account of the login"],
+)  # fmt: skip
+def test_a_day_is_begun_by_an_execution_of_this_account_that_has_happened(account: str, later_ns: int, begun: bool, tmp_path: Path) -> None:
+    """A day that begins too soon gives its limits anew."""
+    with desk(tmp_path) as d:
+        clock: Any = SimpleNamespace(now_ns=d.clock)
+        runner = Runner(PaperConfig(book=str(tmp_path / "paper.db")), "127.0.0.1", 4002, lambda *_: 0, d.alerts.append, clock=clock)
+        runner._on_fact(d.trader, execution("", 0, "0001.01.01", 1)._replace(account=account, time_ns=START_NS + later_ns))
+        assert (int(d.session.book.arena[H_DAY]) > 0) is begun
