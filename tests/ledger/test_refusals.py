@@ -67,3 +67,14 @@ def test_a_claim_decided_on_an_older_book_is_refused() -> None:
     late = decide(book, row_of(event_of("SIGNAL key=OTHER target_lots=500000"))).event
     assert apply(book, early) == Outcome.APPLIED
     assert apply(book, late) == Outcome.LIVE_ENTRY
+
+
+def test_entries_in_a_row_are_counted_on_one_side_and_an_exit_is_none() -> None:
+    repeated = next(cause for cause in CAUSES if cause.name == "repeated_buy")
+    book = book_with(repeated, Cause("", Outcome.APPLIED, "", ["LIMIT reason=ALLOW_SHORT cash_e8=1"]))
+    for target, expected in ((500_000 + 10_000, "REPEATED"), (0, "APPLIED"), (-10_000, "APPLIED")):
+        assert decide(book, row_of(event_of(f"SIGNAL target_lots={target}"))).outcome.name == expected
+
+
+def test_a_collar_too_wide_to_compute_keeps_nothing_out() -> None:
+    assert answer_to(Cause("", Outcome.APPLIED, "", [f"LIMIT reason=PRICE_COLLAR_BPS cash_e8={2**61}"])) == Outcome.APPLIED

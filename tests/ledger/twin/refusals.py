@@ -22,7 +22,7 @@ OTHER = make(1, 1, Purpose.TARGET, 120)
 STOP = make(1, 1, Purpose.STOP_LOSS, 60)
 NAMES = {
     "KEY": KEY, "OTHER": OTHER, "STOP": STOP, "LIQUIDATE": make(1, 1, Purpose.LIQUIDATE, 60), "MAX": AMOUNT_MAX, "LATER": TIME + 2 * 10**9,
-    "FOREIGN": make(1, 2, Purpose.TARGET, 60),
+    "FOREIGN": make(1, 2, Purpose.TARGET, 60), "BEYOND": AMOUNT_MAX + 1, "NEGATIVE": KEY - 2**63, "AIMLESS": KEY - (Purpose.TARGET << 37),
 }  # fmt: skip
 SIGNAL = "SIGNAL key=KEY instrument=1 target_lots=1000000 price_ticks=1000000 order_type=1 fee_e8=100000000"
 BASE = """
@@ -70,21 +70,34 @@ max_open         | MAX_OPEN         |                                  | LIMIT r
 daily_orders     | MAX_DAILY_ORDERS |                                  | LIMIT reason=DAILY_ORDERS cash_e8=0
 symbol_orders    | MAX_DAILY_ORDERS |                                  | LIMIT reason=SYMBOL_DAILY_ORDERS cash_e8=0 instrument=1
 repeated         | REPEATED         |                                  | LIMIT reason=MAX_REPEAT cash_e8=0
+repeated_buy     | REPEATED         |                                  | SIGNAL key=OTHER target_lots=500000; FILL key=OTHER instrument=1 side=1 qty_lots=500000 price_ticks=1 exec_id=1; LIMIT reason=MAX_REPEAT cash_e8=1
 daily_loss       | DAILY_LOSS       |                                  | LIMIT reason=DAILY_LOSS cash_e8=0
 loss_unknown     | NO_PRICE         |                                  | LIMIT reason=DAILY_LOSS cash_e8=0
+loss_of_unknown  | NO_PRICE         |                                  | ADJUST_POSITION instrument=1 side=1 qty_lots=10000 ref=1; DAY revision=1; MARK instrument=1 price_ticks=1000000; LIMIT reason=DAILY_LOSS cash_e8=1
 burst_count      | BURST            |                                  | LIMIT reason=BURST_COUNT cash_e8=0
 burst_notional   | BURST            |                                  | LIMIT reason=BURST_NOTIONAL cash_e8=999999999999
 no_cash          | NO_CASH          |                                  | WITHDRAWAL cash_e8=98999900000001
 cash_floor       | NO_CASH          |                                  | LIMIT reason=CASH_FLOOR cash_e8=98999900000001
 unknown          | UNKNOWN_INSTRUMENT | instrument=2                   |
 other_key        | BAD_EVENT        | key=FOREIGN                      |
+bad_key          | BAD_EVENT        | key=NEGATIVE                     |
+bad_purpose      | BAD_EVENT        | key=AIMLESS                      |
+bad_time         | BAD_EVENT        | time_ns=BEYOND                   |
 bad_flags        | BAD_EVENT        | flags=256                        |
 bad_type         | BAD_EVENT        | order_type=5                     |
 bad_price        | BAD_EVENT        | price_ticks=0                    |
+huge_price       | BAD_EVENT        | price_ticks=BEYOND               |
 bad_fee          | BAD_EVENT        | fee_e8=-1                        |
+huge_fee         | BAD_EVENT        | fee_e8=BEYOND                    |
 bad_stop         | BAD_EVENT        | stop_ticks=-1                    |
+bad_take         | BAD_EVENT        | take_ticks=-1                    |
+bad_trail        | BAD_EVENT        | trail_ticks=-1                   |
+bad_parent       | BAD_EVENT        | parent=-1                        |
 large_target     | OVERFLOW         | target_lots=MAX                  |
 large_value      | OVERFLOW         | price_ticks=2000000000000        |
+large_reserve    | OVERFLOW         | fee_e8=1152921504606846976       |
+large_closing    | OVERFLOW         | target_lots=-10000 price_ticks=1100000 | ADJUST_POSITION instrument=1 side=1 qty_lots=1100000000000 ref=1; LIMIT reason=ALLOW_SHORT cash_e8=1
+large_holding    | OVERFLOW         | target_lots=1100001000000 price_ticks=1100000 | ADJUST_POSITION instrument=1 side=1 qty_lots=1100000000000 ref=1
 """
 
 
