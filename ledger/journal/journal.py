@@ -376,7 +376,6 @@ class Journal:
             JournalError: the copy is not sound; nothing is left under `path`.
         """
         goal = Path(path)
-        goal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = goal.with_name(f"{goal.name}.{os.getpid()}.tmp")
         temporary.unlink(missing_ok=True)
         files.prepare(temporary)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ledger.book import H_SEQ, H_VERSION, HEAD_END, SCHEMA_VERSION, Book, trimmed
-from ledger.journal.store.files import sidecar
+from ledger.journal.store.files import sidecar, sync
 from ledger.journal.store.locks import open_private
 from ledger.journal.provenance import core_hash
 from ledger.journal.replay import hash_at
@@ -55,19 +55,9 @@ def write_file(database: Path, session_id: int, book: Book, at: Callable[[str], 
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(final)
-    _sync_folder(folder)
+    sync(folder)
     at("snapshot-rename")
     return final.name, digest, hashlib.sha256(content.data).hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable, where the system can sync a folder."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def write_row(

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.book import H_OVERDRAWN, I_REPEATS, Book, Capacity, grown
+from ledger.book import H_OVERDRAWN, I_GATES, I_POSITION, I_REPEATS, O_FILLED, O_STATUS, Book, Capacity, grown
 from ledger.core import apply, apply_event, decide
 from ledger.keys import make
 from ledger.units import QTY_MAX
-from ledger.vocabulary import INSTRUMENT_LIMITS, EventKind, Gate, Limit, Method, OrderType, Outcome, Purpose
+from ledger.vocabulary import INSTRUMENT_LIMITS, EventKind, Gate, Limit, Method, OrderStatus, OrderType, Outcome, Purpose
 from tests.arbitrary import Drawn, Seeded, Stream
 from tests.ledger.twin.comparison import Pair, columns_of, row_of
-from tests.ledger.twin.desk import say, wish, with_instruments
+from tests.ledger.twin.desk import fill, say, wish, with_instruments
 
 K = EventKind
 TINY = Capacity(instruments=2, orders=1, entries=1, lots=1, allocs=1, unmatched=1)
@@ -237,3 +239,121 @@ def test_an_entry_that_is_paid_for_ends_the_note_of_an_overdraft() -> None:
     assert book.arena[H_OVERDRAWN] == 1
     assert say(book, K.DEPOSIT, cash_e8=950_000) == wish(book, make(1, 2, Purpose.TARGET, 1), 100, number=2) == Outcome.APPLIED
     assert book.arena[H_OVERDRAWN] == 0
+
+
+def test_an_order_in_doubt_that_was_partly_filled_comes_back_as_that_and_cannot_be_given_up() -> None:
+    book = with_instruments((4, 4))
+    assert wish(book, WISH["key"], 100) == fill(book, 1, 1, 40, 100, key=WISH["key"]) == Outcome.APPLIED
+    assert say(book, K.UNKNOWN, key=WISH["key"]) == Outcome.APPLIED
+    assert book.orders[0, O_STATUS] == OrderStatus.UNKNOWN
+    assert say(book, K.RELEASED, key=WISH["key"], ref=1) == Outcome.ILLEGAL_TRANSITION
+    assert say(book, K.SUBMITTED, key=WISH["key"], ref=1) == Outcome.APPLIED
+    assert (book.orders[0, O_STATUS], book.orders[0, O_FILLED]) == (OrderStatus.PARTIALLY_FILLED, 40)
+
+
+def test_an_execution_on_another_instrument_than_its_orders_is_foreign() -> None:
+    book = with_instruments((4, 4), (4, 4))
+    assert wish(book, WISH["key"], 100) == fill(book, 1, 1, 100, 100, number=2, key=WISH["key"]) == Outcome.APPLIED
+    assert book.orders[0, O_FILLED] == 0 and book.instruments[1:, I_POSITION].tolist() == [0, 100]
+    assert book.instruments[1:, I_GATES].tolist() == [0, Gate.BLOCKED]
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns"),
+    [
+        (K.COMMISSION, {"exec_id": 1, "fee_e8": 950_000}),
+        (K.FILL, {"exec_id": 1, "revision": 1, "instrument": 1, "side": 1, "qty_lots": 100, "price_ticks": 9_500}),
+        (K.FILL, {"exec_id": 2, "instrument": 1, "side": 1, "qty_lots": 100, "price_ticks": 9_500}),
+        (K.WITHDRAWAL, {"cash_e8": 950_000}),
+        (K.BORROW_FEE, {"cash_e8": 950_000, "instrument": 1}),
+        (K.ADJUST_POSITION, {"instrument": 1, "side": -1, "qty_lots": 200, "price_ticks": 9_500, "ref": 1}),
+    ],
+)
+def test_a_fact_that_eats_reserved_cash_is_noted(kind: EventKind, columns: dict[str, int]) -> None:
+    book = with_instruments((4, 4), (4, 4), cash=10**6)
+    assert fill(book, 1, 1, 100, 1) == wish(book, make(1, 2, Purpose.TARGET, 1), 1_000, number=2) == Outcome.APPLIED
+    assert book.arena[H_OVERDRAWN] == 0
+    assert say(book, kind, **columns) == Outcome.APPLIED
+    assert book.arena[H_OVERDRAWN] == 1
+
+
+def overfilled(qty: int, price: int) -> Iterator[Outcome]:
+    """Fill one order again and again; what it brings is sold by somebody else."""
+    book = with_instruments((4, 4) if price > 1 else (8, 8))
+    assert wish(book, WISH["key"], 100) == Outcome.APPLIED
+    for number in itertools.count(1, 2):
+        yield fill(book, number, 1, qty, price, key=WISH["key"])
+        assert fill(book, number + 1, -1, qty, price) == Outcome.APPLIED
+
+
+def paid(kind: EventKind, **columns: int) -> Iterator[Outcome]:
+    """Book the same amount again and again."""
+    book = with_instruments((4, 4))
+    for number in itertools.count(1):
+        assert fill(book, number, 1, 1, 1) == Outcome.APPLIED
+        yield say(book, kind, exec_id=number if kind == K.COMMISSION else 0, **columns)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        overfilled(2**59, 1), overfilled(2**29, 2**28), paid(K.COMMISSION, fee_e8=2**60), paid(K.DEPOSIT, cash_e8=2**60),
+        paid(K.DIVIDEND, cash_e8=2**60, instrument=1), paid(K.INTEREST, cash_e8=-(2**60)), paid(K.ADJUST_CASH, cash_e8=2**60, ref=1),
+    ],
+    ids=["quantity of an order", "value of an order", "fees", "deposits", "dividends", "interest", "corrections"],
+)  # fmt: skip
+def test_what_only_grows_is_refused_before_it_passes_its_bound(answers: Iterator[Outcome]) -> None:
+    told = list(itertools.takewhile(lambda outcome: outcome == Outcome.APPLIED, itertools.islice(answers, 50)))
+    assert 3 <= len(told) < 40
+
+
+def test_a_correction_to_the_other_side_is_bounded_with_what_it_gives_back() -> None:
+    book = with_instruments((4, 4), cash=2**60)
+    assert [say(book, K.ADJUST_CASH, cash_e8=amount, ref=1) for amount in (2**60, 2**60, 2**60 - 151)] == [Outcome.APPLIED] * 3
+    assert fill(book, 1, 1, 100, 1) == Outcome.APPLIED
+    assert fill(book, 1, -1, 100, 2, revision=1) == Outcome.OVERFLOW
+    assert fill(book, 1, -1, 100, 1, revision=1) == Outcome.APPLIED
+
+
+DIVIDEND = {"kind": K.DIVIDEND, "instrument": 1, "cash_e8": 7, "exec_id": 5}
+BROUGHT = {"kind": K.ADJUST_POSITION, "instrument": 1, "side": 1, "qty_lots": 10, "price_ticks": 3, "exec_id": 5, "ref": 1}
+SPLIT = {"kind": K.SPLIT, "instrument": 1, "side": 1, "qty_lots": 2, "price_ticks": 1, "exec_id": 5}
+
+
+@pytest.mark.parametrize(
+    ("fact", "change"),
+    [
+        (DIVIDEND, {"cash_e8": 8}), (DIVIDEND, {"instrument": 2}), (DIVIDEND, {"kind": K.INTEREST}), (DIVIDEND, {"kind": K.DEPOSIT}),
+        (BROUGHT, {"side": -1}), (BROUGHT, {"qty_lots": 11}), (BROUGHT, {"price_ticks": 4}), (BROUGHT, {"instrument": 2}),
+        (BROUGHT, {"revision": 1}), (BROUGHT, {"kind": K.FILL}), (BROUGHT, {"kind": K.FILL, "revision": 1}),
+        (SPLIT, {"qty_lots": 3}), (SPLIT, {"price_ticks": 2}), (SPLIT, {"instrument": 2}), (SPLIT, {"revision": 1}),
+        (SPLIT, {"kind": K.FILL, "revision": 1}), (SPLIT, {"kind": K.ADJUST_POSITION, "ref": 1}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_reference_used_again_is_the_same_fact_or_a_conflict(fact: dict[str, int], change: dict[str, int]) -> None:
+    book = with_instruments((4, 4), (4, 4))
+    assert apply(book, row_of(fact)) == Outcome.APPLIED
+    before = book.arena.tobytes()
+    assert apply(book, row_of(fact)) == Outcome.DUPLICATE
+    assert apply(book, row_of(fact | change)) == Outcome.KEY_CONFLICT
+    assert book.arena.tobytes() == before
+
+
+@pytest.mark.parametrize(
+    "change", [{"side": 0}, {"side": 2}, {"qty_lots": 0}, {"qty_lots": -1}, {"price_ticks": -1}, {"exec_id": -1}], ids=str
+)
+def test_shares_that_come_without_a_trade_need_a_side_a_quantity_and_a_cost(change: dict[str, int]) -> None:
+    book = with_instruments((4, 4))
+    assert apply(book, row_of(BROUGHT | change)) == Outcome.BAD_EVENT
+    assert apply(book, row_of(BROUGHT | {"ref": 0})) == Outcome.NEEDS_EVIDENCE
+    assert apply(book, row_of(SPLIT | {"exec_id": -1})) == Outcome.BAD_SPLIT
+
+
+def test_the_first_price_is_taken_whenever_it_was_made_and_ends_the_doubt_about_the_equity() -> None:
+    book = with_instruments((4, 4))
+    assert say(book, K.ADJUST_POSITION, instrument=1, side=1, qty_lots=10, price_ticks=3, ref=1) == Outcome.APPLIED
+    assert book.valuation().equity is None
+    answers = [say(book, K.MARK, instrument=1, price_ticks=5, time_ns=time) for time in (2**62, -5, -6, -5)]
+    assert answers == [Outcome.BAD_EVENT, Outcome.APPLIED, Outcome.SUPERSEDED, Outcome.APPLIED]
+    assert book.valuation().equity == 10**15 + 50

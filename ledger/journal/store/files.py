@@ -108,12 +108,14 @@ def _settle(connection: sqlite3.Connection, path: Path, *more: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Make a file, or the names in a folder, durable."""
+    """Make a file, or the names in a folder, durable; where a folder cannot be opened its names are as durable as they are made."""
+    if path.is_dir() and not hasattr(os, "O_DIRECTORY"):
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError:
-        # Some systems cannot sync a folder; its names are then as durable as they make them.
+        # Some systems open a folder and cannot sync it.
         if not path.is_dir():
             raise
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 
 from ledger.book import EVENT_COLUMNS
-from ledger.journal import Journal, JournalError, JournalForeign, JournalFull, JournalLocked, replay, transaction
+from ledger.journal import Journal, JournalError, JournalForeign, JournalFull, JournalLocked, JournalShortened, replay, transaction
+from ledger.journal.store import mark as marks
 from ledger.journal.store import migrations
+from ledger.journal.store.mark import SYNC_EVERY, Mark, MarkFile, read_marks
 from tests.ledger.journal.journal_streams import opening, stream
 
 
@@ -107,6 +110,8 @@ def test_a_backup_taken_while_writing_is_whole_and_opens_alone(tmp_path: Path) -
         journal.backup(tmp_path / "elsewhere" / "copy.db")
         digest = session.book.digest()
         session.record(opening()[4])
+    assert [file.name for file in (tmp_path / "elsewhere").iterdir()] == ["copy.db"]
+    assert (tmp_path / "elsewhere" / "copy.db").read_bytes()[18:20] == b"\1\1", "the copy needs no write-ahead log beside it"
     with Journal.open(tmp_path / "elsewhere" / "copy.db") as copy:
         session = copy.resume(1)
         assert session.book.digest() == digest and copy.verify(1).ok
@@ -155,6 +160,55 @@ def test_a_disk_without_room_halts_the_session_in_words_and_keeps_what_was_recor
         assert journal.resume(1).book.seq == 50 and journal.verify(1).ok
 
 
+@pytest.mark.parametrize("what", ["backup", "snapshot"])
+def test_a_file_is_durable_before_it_has_its_name_and_then_its_name_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    goals = {"backup": tmp_path / "copies" / "copy.db", "snapshot": tmp_path / "a.db.snapshots" / "1-6.arena"}
+    synced, opened, folder = [], {}, goals[what].parent
+    real_open, fsync = os.open, os.fsync
+
+    def noted(path: Path, *rest: int) -> int:
+        descriptor = real_open(path, *rest)
+        opened[descriptor] = Path(path)
+        return descriptor
+
+    def logged(descriptor: int) -> None:
+        path = opened[descriptor]
+        if folder in (path, path.parent):
+            synced.append((path.suffix, any(file.suffix != ".tmp" for file in folder.iterdir())))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "open", noted)
+    monkeypatch.setattr(os, "fsync", logged)
+    with Journal.open(_made(tmp_path / "a.db")) as journal:
+        folder.mkdir()
+        if what == "backup":
+            (folder / f"copy.db.{os.getpid()}.tmp").write_text("left behind by a process of the same number")
+            journal.backup(goals[what])
+        else:
+            journal.resume(1).snapshot()
+    assert synced == [(".tmp", False), (folder.suffix, True)]
+
+
+def test_a_system_that_cannot_open_a_folder_keeps_backups_and_snapshots_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(path: Path, *rest: int) -> int:
+        assert not Path(path).is_dir()
+        return real(path, *rest)
+
+    real = os.open
+    monkeypatch.delattr(os, "O_DIRECTORY")
+    monkeypatch.setattr(os, "open", opened)
+    with Journal.open(_made(tmp_path / "a.db")) as journal:
+        journal.resume(1).snapshot()
+        journal.backup(tmp_path / "copy.db")
+        assert journal.verify(1).ok
+    with Journal.read(tmp_path / "copy.db") as copy:
+        assert copy.book(1).seq == 6
+
+
 def test_a_backup_that_fails_leaves_nothing_behind_and_says_why(tmp_path: Path) -> None:
     def stop(point: str) -> None:
         if point == "backup-copy":
@@ -166,3 +220,96 @@ def test_a_backup_that_fails_leaves_nothing_behind_and_says_why(tmp_path: Path) 
         with pytest.raises(JournalError, match=r"is not sound: database or disk is full"):
             journal.backup(tmp_path / "copy.db")
     assert not list(tmp_path.glob("copy.db*"))
+
+
+def test_several_questions_are_answered_of_one_state_of_the_file(tmp_path: Path) -> None:
+    with Journal.open(_made(tmp_path / "a.db")) as writer, Journal.read(tmp_path / "a.db") as reader:
+        session = writer.resume(1)
+        with reader.reading(), reader.reading():
+            before = reader.sessions()[0].events
+            session.record(opening()[4])
+            assert reader.sessions()[0].events == before == 6
+        assert reader.sessions()[0].events == 7
+
+
+# The high-water mark.
+
+
+def _marked(path: Path, sessions: int = 3) -> list[Mark]:
+    """Write the marks of some sessions; return them."""
+    written = [Mark(number, 10 * number, bytes([number]) * 32) for number in range(1, sessions + 1)]
+    file = MarkFile(path)
+    for mark in (written[0], *reversed(written)):
+        file.write(mark)
+    file.close()
+    return written
+
+
+@pytest.mark.parametrize("can_place", [True, False])
+def test_a_mark_is_read_back_or_its_slot_is_called_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_place: bool
+) -> None:
+    monkeypatch.setattr(marks, "_CAN_PLACE", can_place)
+    path = tmp_path / "a.mark"
+    written = _marked(path)
+    whole = path.read_bytes()
+    assert read_marks(path) == (written, []) and len(whole) == 240
+    for place in range(0, len(whole), 7):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1
+        path.write_bytes(flipped)
+        slot = place // 80
+        assert read_marks(path) == (written[:slot] + written[slot + 1 :], [slot + 1])
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert read_marks(path) == (written[: length // 80], [length // 80 + 1] if length % 80 else [])
+    path.write_bytes(whole[80:160] + whole[:80] + whole[160:])
+    assert read_marks(path) == ([written[2]], [1, 2])
+    for empty in (1, 2):
+        path.write_bytes(whole[: 80 * (empty - 1)] + bytes(80) + whole[80 * empty :])
+        assert read_marks(path) == (written[: empty - 1] + written[empty:], [])
+
+
+@pytest.mark.parametrize(("damage", "words"), [(b"", "has no high-water mark"), (b"x" * 80, "mark of this session is unreadable")])
+def test_a_damaged_mark_is_told_and_locks_nobody_out(tmp_path: Path, damage: bytes, words: str) -> None:
+    path = _made(tmp_path / "a.db")
+    (tmp_path / "a.db.mark").write_bytes(damage)
+    with Journal.read(path) as journal:
+        assert journal.quarantine is None
+        (finding,) = journal.verify(1).findings
+        assert finding.part == "mark" and words in finding.text
+    with Journal.open(path) as journal:
+        journal.resume(1)
+        assert journal.verify(1).ok
+
+
+def test_at_most_63_commits_wait_for_their_mark_to_be_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(marks.os, "fsync", synced.append)
+    file, waiting = MarkFile(tmp_path / "a.mark"), []
+    for number in range(3 * SYNC_EVERY + 1):
+        before = len(synced)
+        file.write(Mark(1, number, bytes(32)))
+        waiting.append(0 if len(synced) > before else (waiting[-1] if waiting else 0) + 1)
+    assert max(waiting) == SYNC_EVERY - 1 == 63 and len(synced) == 3
+    file.close()
+    file.close()
+    assert len(synced) == 4
+
+
+def test_a_file_that_is_not_the_one_its_mark_is_of_is_read_and_never_written(tmp_path: Path) -> None:
+    """An older copy of the database was put back beside the newer mark: a session less, events less, or other ones."""
+    path, mark = _made(tmp_path / "a.db"), tmp_path / "a.db.mark"
+    other = [Mark(1, 6, b"x" * 32), Mark(1, 9, bytes(32)), Mark(2, 0, bytes(32)), Mark(2, 3, bytes(32)), Mark(1, 0, bytes(32))]
+    said = ["holds another event 6", "ends at event 6", "holds another event 0", "ends at event 0", "holds another event 0"]
+    for wrong, words in zip(other, said, strict=True):
+        mark.unlink(missing_ok=True)
+        file = MarkFile(mark)
+        file.write(wrong)
+        file.close()
+        with pytest.raises(JournalShortened, match=f"session {wrong.session_id} {words}.* event {wrong.seq} was committed"):
+            Journal.open(path)
+        with Journal.read(path) as journal:
+            assert journal.quarantine is not None and (journal.quarantine.marked_seq, journal.book(1).seq) == (wrong.seq, 6)
+            with pytest.raises(JournalError, match="opened with Journal.read"):
+                journal.resume(1)
