@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from ledger.book import Book, event
-from ledger.journal import Journal, JournalError, JournalHalted, JournalShortened, replay
+from ledger.journal import Journal, JournalError, JournalHalted, JournalLocked, JournalShortened, replay
 from ledger.journal.store import chain
 from ledger.vocabulary import EventKind, Method, Outcome
 from tests.ledger.journal.journal_disk import Disk, Op, image, use
@@ -195,6 +195,49 @@ def test_an_error_at_any_named_point_halts_with_its_reason_and_keeps_what_was_ac
         with Journal.open(path) as journal:
             durable = point in ("commit-after", "mark", "project")
             assert journal.resume(1).book.seq == 6 + durable and journal.verify(1).ok
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("point", ["begin", "insert", "commit-before", "commit-after"])
+def test_who_stops_the_program_inside_a_write_stops_it_and_the_session(
+    tmp_path: Path, point: str, error: type[BaseException]
+) -> None:
+    armed: list[str] = []
+
+    def at(name: str) -> None:
+        if name in armed:
+            raise error(name)
+
+    with Journal.open(tmp_path / "a.db", at=at) as journal:
+        session = journal.begin("paper", "DU1", config={})
+        armed.append(point)
+        with pytest.raises(error):
+            session.record(opening()[0])
+        armed.clear()
+        with pytest.raises(JournalHalted, match=f"halted: {error.__name__}: {point}"):
+            session.record(opening()[0])
+    with Journal.open(tmp_path / "a.db") as journal:
+        assert journal.resume(1).book.seq == (point == "commit-after") and journal.verify(1).ok
+
+
+def test_a_write_that_cannot_begin_or_is_locked_out_halfway_halts_and_records_nothing(tmp_path: Path) -> None:
+    def at(name: str) -> None:
+        if name == "insert" and armed:
+            raise JournalLocked("held by another program")
+
+    armed: list[str] = []
+    with Journal.open(tmp_path / "a.db", at=at) as journal:
+        session, other = (journal.begin("paper", account, config={}) for account in ("DU1", "DU2"))
+        journal.connection.execute("BEGIN")
+        with pytest.raises(JournalHalted, match="within a transaction"):
+            session.record(opening()[0])
+        armed.append("now")
+        with pytest.raises(JournalHalted, match="held by another program"):
+            other.record(opening()[0])
+        for halted in (session, other):
+            with pytest.raises(JournalHalted):
+                halted.flush()
+        assert [info.events for info in journal.sessions()] == [0, 0]
 
 
 def test_a_file_that_may_not_grow_halts_and_works_again_when_it_may(tmp_path: Path) -> None:

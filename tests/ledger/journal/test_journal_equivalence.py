@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from tests.ledger.journal.journal_streams import opening, proposals, signal, stream
 
 from ledger import core
-from ledger.book import E_INSTRUMENT, Book, event
+from ledger.book import E_CASH, E_INSTRUMENT, Book, event
 from ledger.journal import Journal, JournalError, JournalHalted, source_hash
 from ledger.journal.session import _symbols
 from ledger.vocabulary import EventKind, Method, Outcome
@@ -125,6 +126,110 @@ def test_a_snapshot_is_used_and_a_damaged_one_is_reported_and_replaced_by_replay
     assert journal.book(session.id) == book
 
 
+def test_a_snapshot_spares_the_events_before_it_unless_anything_about_it_is_another(journal: Journal) -> None:
+    """The second event is taken away, so that only a snapshot can give the book."""
+    events, book = stream(5)
+    session = journal.begin("backtest", "x", config={})
+    session.record_all(events)
+    session.snapshot()
+    session.record(opening()[4])
+    connection, (file,) = journal.connection, (journal.path.parent / "a.db.snapshots").iterdir()
+    for trigger in ("event_delete", "event_update"):
+        connection.execute(f"DROP TRIGGER {trigger}")
+    connection.execute("DELETE FROM event WHERE seq = 2")
+    assert journal.book(1, upto=len(events)) == book and journal.book(1).seq == len(events) + 1
+    with pytest.raises(JournalError, match="event 2 of session 1 does not match"):
+        journal.book(1, upto=len(events) - 1)
+    other = Book()
+    core.apply_all(other, events[:-1])
+    np.memmap(file.with_name("shorter"), np.int64, "w+", shape=other.arena.shape)[:] = other.arena
+    wrong_hash, shorter = "0" * 64, hashlib.sha256(other.arena.data).hexdigest()
+    for column, value in (("core_hash", "x"), ("file_hash", wrong_hash), ("event_hash", bytes(32)), ("file", "gone"), ("seq", 3)):
+        connection.execute("SAVEPOINT trial")
+        connection.execute(f"UPDATE snapshot SET {column} = ?", (value,))
+        with pytest.raises(JournalError, match="event 2 of session 1 does not match"):
+            journal.book(1)
+        connection.execute("ROLLBACK TO trial")
+    connection.execute("UPDATE snapshot SET file = 'shorter', file_hash = ?", (shorter,))
+    with pytest.raises(JournalError, match="event 2 of session 1 does not match"):
+        journal.book(1)
+    connection.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("upto", [-1, 7])
+def test_there_is_no_book_after_an_event_that_is_not_there(journal: Journal, upto: int) -> None:
+    journal.begin("backtest", "x", config={}).record_all(np.array(opening()))
+    with pytest.raises(JournalError, match=rf"events 1..6; there is no state after event {upto}"):
+        journal.book(1, upto=upto)
+    assert journal.book(1, upto=0) == Book()
+
+
+def test_a_number_or_a_text_that_can_be_no_name_is_refused(journal: Journal) -> None:
+    session = journal.begin("backtest", "x", config={})
+    assert session.name("AAPL") == 1 and session.text(1) == "AAPL"
+    for number in (-1, 0, 2):
+        with pytest.raises(JournalError, match=rf"has no name {number}; it has 1..1"):
+            session.text(number)
+    session = journal.begin("paper", "DU1", config={})
+    for text in ("", "a\0b"):
+        with pytest.raises(JournalError, match="cannot be a name"):
+            session.name(text)
+
+
+@pytest.mark.parametrize("row", [np.zeros(19, np.int64), np.zeros(20, np.int32), np.zeros(20), np.zeros((1, 20), np.int64)], ids=str)
+def test_what_is_no_event_is_the_callers_fault_and_the_session_goes_on(journal: Journal, row: np.ndarray) -> None:
+    session = journal.begin("paper", "DU1", config={})
+    for way in (session.record, session.gate, session.record_all):
+        if not (way == session.record_all and row.shape == (1, 20)):
+            with pytest.raises(TypeError, match=r"expected int64\["):
+                way(row)
+    assert session.record(opening()[0]) == Outcome.APPLIED
+
+
+def test_what_is_no_valuation_is_refused_and_the_next_ones_follow_the_last(journal: Journal) -> None:
+    session = journal.begin("backtest", "x", config={})
+    for bad in (np.zeros(5, np.int64), np.zeros((1, 4), np.int64), np.zeros((1, 5))):
+        with pytest.raises(TypeError, match=r"valuations are int64\[n, 5\]"):
+            session.valuations(bad)
+    for batch in range(2):
+        session.valuations(np.array([[batch, 1, 5, 6, 0], [batch, 2, 5, 7, 0]]))
+    session.record_all(np.zeros((0, 20), np.int64))
+    found = journal.connection.execute("SELECT number, time_ns, equity_e8 FROM valuation ORDER BY number").fetchall()
+    assert found == [(1, 0, 11), (2, 0, 12), (3, 1, 11), (4, 1, 12)] and session.book.seq == 0
+
+
+def test_a_gate_that_decides_otherwise_than_it_applies_halts_and_stores_nothing(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = journal.begin("paper", "DU1", config={})
+    session.record_all(np.array(opening()))
+    decided = core.decide(session.book, signal(1, 10_000, 1))
+    decided.event[E_CASH] += 1
+    monkeypatch.setattr(core, "decide", lambda book, wish: decided)
+    with pytest.raises(JournalHalted, match="decide answered APPLIED and apply BAD_EVENT"):
+        session.gate(signal(1, 10_000, 1))
+    assert journal.sessions()[0].events == 6
+
+
+@pytest.mark.parametrize("kind", ["paper", "backtest"])
+def test_a_closed_session_answers_nothing_and_can_be_closed_again(journal: Journal, kind: str) -> None:
+    session, row = journal.begin(kind, "DU1", config={}), opening()[0]
+    session.name("AAPL")
+    session.record(row)
+    session.close()
+    session.close()
+    asked: list[Callable[[], object]] = [
+        lambda: session.book, lambda: session.record(row), lambda: session.gate(row), lambda: session.record_all(np.array([row])),
+        lambda: session.valuations(np.zeros((1, 5), np.int64)), lambda: session.names_of(["AAPL"]), lambda: session.text(1),
+        session.symbols, session.names, lambda: session.remarks(EventKind.MARK), lambda: session.keep("s", "b"), session.flush,
+        session.kept, session.snapshot, session.snapshot_if_due, session.project, session.heartbeat, session.end,
+    ]  # fmt: skip
+    for ask in asked:
+        with pytest.raises(JournalHalted, match="is halted: it was closed"):
+            ask()
+    assert journal.sessions()[0].events == 1 and journal.sessions()[0].status == "open"
+
+
 def test_an_ended_session_is_sealed_with_its_digest(journal: Journal) -> None:
     events, book = stream(7)
     session = journal.begin("backtest", "x", config={"b": 1, "a": 2}, seed=7)
@@ -145,7 +250,9 @@ def test_names_are_dense_the_same_for_ever_and_shared_between_writers(tmp_path: 
         second = two.resume(first.id)
         assert [first.name("AAPL"), second.name("MSFT"), first.name("MSFT"), second.name("AAPL")] == [1, 2, 2, 1]
         assert first.text(2) == "MSFT" and second.names() == {1: "AAPL", 2: "MSFT"}
-        assert first.names_of(["X", "AAPL", "Y", "X"]) == [3, 1, 4, 3]
+        assert first.names_of(["X", "AAPL", "Y", "X"]) == [3, 1, 4, 3] and second.text(4) == "Y"
+        alone = one.begin("paper", "DU1", config={})
+        assert alone.names_of(["X", "Y", "X"]) == [1, 2, 1] and alone.name("Y") == 2
 
 
 def test_an_owner_stores_a_new_name_with_the_first_event_that_can_use_it(journal: Journal) -> None:
@@ -185,6 +292,19 @@ def test_two_processes_on_one_session_catch_up_with_each_other(tmp_path: Path) -
         for number, row in enumerate(events):
             assert (first, second)[number % 2].record(row) == Outcome.APPLIED
         assert one.verify(first.id).ok and two.book(first.id) == book
+
+
+def test_a_neighbour_knows_the_symbol_that_another_process_defined(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "a.db") as one, Journal.open(tmp_path / "a.db") as two:
+        first = one.begin("fuzz", "x", config={})
+        second = two.resume(first.id)
+        defined = opening()[0]
+        defined[-1] = first.name("AAPL")
+        assert first.record(defined) == Outcome.APPLIED
+        assert second.record(event(EventKind.MARK, instrument=1, price_ticks=100)) == Outcome.APPLIED
+        assert second.symbols() == {1: "AAPL"} and second.text(1) == "AAPL"
+        assert one.connection.execute("SELECT symbol, mark_ticks FROM instrument").fetchall() == [("AAPL", 100)]
+        assert one.verify(first.id).ok
 
 
 def test_the_source_hash_takes_less_than_50_ms() -> None:

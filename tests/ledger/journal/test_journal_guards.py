@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ledger.book import EVENT_COLUMNS, event
-from ledger.journal import Journal, JournalHalted
+from ledger.book import EVENT_COLUMNS, Book, Row, event
+from ledger.core import apply_all
+from ledger.journal import Journal, JournalError, JournalHalted, replay
+from ledger.journal.store import chain
 from ledger.vocabulary import EventKind
 from tests.ledger.journal.journal_streams import opening, signal
 
@@ -182,3 +184,85 @@ def test_a_guard_that_was_dropped_is_reported(plain: sqlite3.Connection, tmp_pat
     plain.execute("DROP TRIGGER event_delete")
     with Journal.read(tmp_path / "a.db") as journal:
         assert [f.text for f in journal.verify(1).findings if f.part == "schema"][0].startswith("event_delete is not as")
+
+
+def _recorded(path: Path, edit: str = "", trigger: str = "") -> Book:
+    """Make a journal of the opening events, edited by hand afterwards; return the book that was recorded."""
+    with Journal.open(path) as journal:
+        session = journal.begin("backtest", "x", config={})
+        session.record_all(np.array(opening()))
+        book = session.book.copy()
+    if edit:
+        with sqlite3.connect(path, isolation_level=None) as other:
+            other.execute(f"DROP TRIGGER {trigger}")
+            other.execute(edit)
+        other.close()
+    return book
+
+
+def _refused_in_words(path: Path, words: str) -> None:
+    """Demand that nobody gets a book of session 1, and that verify says the same."""
+    with Journal.open(path) as journal:
+        for way in (journal.resume, journal.book):
+            with pytest.raises(JournalError, match=f"event {words}: the journal is not what was recorded"):
+                way(1)
+        assert f"event {words.replace(' of session 1', '')}" in [f.text for f in journal.verify(1).findings if f.part == "chain"]
+
+
+@pytest.mark.parametrize("seq", [1, 4, 6])
+def test_no_book_is_made_of_events_after_one_that_does_not_match_its_hash(tmp_path: Path, seq: int) -> None:
+    _recorded(tmp_path / "a.db", f"UPDATE event SET time_ns = time_ns + 7 WHERE seq = {seq}", "event_update")
+    _refused_in_words(tmp_path / "a.db", f"{seq} of session 1 does not match its hash")
+    good = Book()
+    apply_all(good, np.array(opening())[: seq - 1])
+    with Journal.read(tmp_path / "a.db") as journal:
+        assert journal.book(1, upto=seq - 1) == good
+        genesis = chain.genesis(replay.session_row(journal.connection, 1))
+        read = replay.extend(journal.connection, 1, Book(), genesis, 6)
+        assert (read.book, read.broken) == (good, replay.Break(seq, "does not match its hash"))
+        assert read.head == (replay.hash_at(journal.connection, 1, seq - 1) or genesis)
+        assert journal.book(1, verified=False).seq == 6
+
+
+def test_a_reader_who_trusts_the_chain_still_sees_that_an_event_is_missing(tmp_path: Path) -> None:
+    _recorded(tmp_path / "a.db", "DELETE FROM event WHERE seq = 4", "event_delete")
+    with Journal.read(tmp_path / "a.db") as journal, pytest.raises(JournalError, match="event 6 of session 1 is missing"):
+        journal.book(1, verified=False)
+
+
+def test_an_event_that_was_never_applied_is_named_even_where_the_chain_holds(tmp_path: Path) -> None:
+    book, path = _recorded(tmp_path / "a.db"), tmp_path / "a.db"
+    with sqlite3.connect(path, isolation_level=None) as other:
+        head = other.execute("SELECT hash FROM event WHERE seq = 6").fetchone()[0]
+        for seq, instrument in ((7, 99), (8, 1)):
+            line = event(EventKind.MARK, instrument=instrument, price_ticks=1).tolist()
+            head = chain.event_hash(head, (1, seq, 0, 0), line)
+            columns = dict(zip(EVENT_COLUMNS, line, strict=True)) | {"hash": f"x'{head.hex()}'"}
+            other.execute(insert(1, seq, 0, **columns))
+    other.close()
+    _refused_in_words(path, "7 of session 1 is stored as applied and replays as UNKNOWN_INSTRUMENT")
+    with Journal.read(path) as journal:
+        assert journal.book(1, upto=6) == book
+
+
+def test_what_is_no_event_and_no_session_is_damage_and_not_a_fault_of_the_program() -> None:
+    """A damaged page can hold any type: here are the same tables without STRICT, which would refuse it."""
+    columns = ", ".join(EVENT_COLUMNS)
+    row: Row = event(EventKind.DEPOSIT, cash_e8=1)
+    connection = sqlite3.connect(":memory:")
+    connection.execute(f"CREATE TABLE event (session_id, seq, fence, recorded_ns, {columns}, hash)")
+    for bad in ("text", None, 1.5, b"bytes", 2**62):
+        connection.execute("DELETE FROM event")
+        line = [1, 1, 0, 0, *row.tolist(), 5 if bad == 2**62 else bytes(32)]
+        line[5] = bad
+        connection.execute(f"INSERT INTO event VALUES ({', '.join('?' * len(line))})", line)
+        with pytest.raises(JournalError, match="events 1 to 1 of session 1 hold something that is no event.*damaged"):
+            list(replay.slices(connection, 1, 0, 1))
+    connection.execute(f"CREATE TABLE session ({', '.join(replay.SESSION_COLUMNS)})")
+    for column, bad in (("config", b"{}"), ("seed", None), ("method", 9)):
+        values = {name: 0 for name in replay.SESSION_COLUMNS} | {"id": 1, column: bad}
+        connection.execute("DELETE FROM session")
+        connection.execute(f"INSERT INTO session VALUES ({', '.join('?' * len(values))})", list(values.values()))
+        with pytest.raises(JournalError, match="row of session 1 cannot be read: the file is damaged"):
+            replay.session_row(connection, 1)
+    connection.close()

@@ -42,6 +42,17 @@ def test_joined_messages_of_one_source_are_one_row_until_a_write_or_a_long_one(t
         assert [body for _, _, body in session.kept("ib")] == ["x"] and len(session.kept()) == 5
 
 
+def test_processes_that_share_a_session_keep_messages_in_one_row_of_numbers(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "a.db") as one, Journal.open(tmp_path / "a.db") as two:
+        first = one.begin("fuzz", "x", config={})
+        second = two.resume(first.id)
+        for number in range(6):
+            session = (first, second)[number // 2 % 2]
+            session.keep("s", str(number))
+            session.flush()
+        assert [body for _, _, body in first.kept()] == list("012345")
+
+
 @pytest.mark.parametrize(
     "statement",
     [
