@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -204,11 +205,11 @@ def test_a_claim_says_what_the_gate_says_or_is_refused(column: str, value: int) 
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_no_order_is_larger_than_a_position_may_be(side: int) -> None:
+def test_no_order_and_no_position_passes_the_bound_of_a_quantity(side: int) -> None:
     book = with_instruments((4, 4))
     assert say(book, K.LIMIT, reason=Limit.ALLOW_SHORT, cash_e8=1) == Outcome.APPLIED
     assert say(book, K.ADJUST_POSITION, instrument=1, side=side, qty_lots=QTY_MAX, ref=1) == Outcome.APPLIED
-    assert wish(book, WISH["key"], -side, price=1) == Outcome.OVERFLOW
+    assert wish(book, WISH["key"], -side, price=1) == fill(book, 1, side, 1, 0) == Outcome.OVERFLOW
     assert wish(book, make(1, 1, Purpose.TARGET, 2), 0, price=1) == Outcome.APPLIED
 
 
@@ -286,6 +287,14 @@ def overfilled(qty: int, price: int) -> Iterator[Outcome]:
         assert fill(book, number + 1, -1, qty, price) == Outcome.APPLIED
 
 
+def brought() -> Iterator[Outcome]:
+    """Bring shares in and sell them, again and again."""
+    book = with_instruments((4, 4))
+    for number in itertools.count(1):
+        yield say(book, K.ADJUST_POSITION, instrument=1, side=1, qty_lots=2**29, price_ticks=2**28, ref=1)
+        assert fill(book, number, -1, 2**29, 2**28) == Outcome.APPLIED
+
+
 def paid(kind: EventKind, **columns: int) -> Iterator[Outcome]:
     """Book the same amount again and again."""
     book = with_instruments((4, 4))
@@ -297,19 +306,21 @@ def paid(kind: EventKind, **columns: int) -> Iterator[Outcome]:
 @pytest.mark.parametrize(
     "answers",
     [
-        overfilled(2**59, 1), overfilled(2**29, 2**28), paid(K.COMMISSION, fee_e8=2**60), paid(K.DEPOSIT, cash_e8=2**60),
-        paid(K.DIVIDEND, cash_e8=2**60, instrument=1), paid(K.INTEREST, cash_e8=-(2**60)), paid(K.ADJUST_CASH, cash_e8=2**60, ref=1),
+        partial(overfilled, 2**59, 1), partial(overfilled, 2**29, 2**28), partial(paid, K.COMMISSION, fee_e8=2**60),
+        partial(paid, K.DEPOSIT, cash_e8=2**60), partial(paid, K.DIVIDEND, cash_e8=2**60, instrument=1),
+        partial(paid, K.INTEREST, cash_e8=-(2**60)), partial(paid, K.ADJUST_CASH, cash_e8=2**60, ref=1), brought,
     ],
-    ids=["quantity of an order", "value of an order", "fees", "deposits", "dividends", "interest", "corrections"],
+    ids=["quantity of an order", "value of an order", "fees", "deposits", "dividends", "interest", "corrections", "shares brought in"],
 )  # fmt: skip
-def test_what_only_grows_is_refused_before_it_passes_its_bound(answers: Iterator[Outcome]) -> None:
-    told = list(itertools.takewhile(lambda outcome: outcome == Outcome.APPLIED, itertools.islice(answers, 50)))
+def test_what_only_grows_is_refused_before_it_passes_its_bound(answers: Callable[[], Iterator[Outcome]]) -> None:
+    told = list(itertools.takewhile(lambda outcome: outcome == Outcome.APPLIED, itertools.islice(answers(), 50)))
     assert 3 <= len(told) < 40
 
 
 def test_a_correction_to_the_other_side_is_bounded_with_what_it_gives_back() -> None:
     book = with_instruments((4, 4), cash=2**60)
     assert [say(book, K.ADJUST_CASH, cash_e8=amount, ref=1) for amount in (2**60, 2**60, 2**60 - 151)] == [Outcome.APPLIED] * 3
+    assert fill(book, 9, -1, 100, 2) == Outcome.OVERFLOW
     assert fill(book, 1, 1, 100, 1) == Outcome.APPLIED
     assert fill(book, 1, -1, 100, 2, revision=1) == Outcome.OVERFLOW
     assert fill(book, 1, -1, 100, 1, revision=1) == Outcome.APPLIED
@@ -357,3 +368,11 @@ def test_the_first_price_is_taken_whenever_it_was_made_and_ends_the_doubt_about_
     answers = [say(book, K.MARK, instrument=1, price_ticks=5, time_ns=time) for time in (2**62, -5, -6, -5)]
     assert answers == [Outcome.BAD_EVENT, Outcome.APPLIED, Outcome.SUPERSEDED, Outcome.APPLIED]
     assert book.valuation().equity == 10**15 + 50
+
+
+def test_the_worth_of_all_positions_is_bounded_by_fills_and_by_prices() -> None:
+    book = with_instruments(*[(4, 4)] * 3)
+    for number in (1, 2):
+        assert fill(book, number, 1, 2**30, 0, number=number) == Outcome.APPLIED
+        assert say(book, K.MARK, instrument=number, price_ticks=2**30) == Outcome.APPLIED
+    assert say(book, K.MARK, instrument=3, price_ticks=1) == fill(book, 3, 1, 1, 0, number=3) == Outcome.OVERFLOW
