@@ -15,7 +15,7 @@ from tests.ledger.journal.journal_streams import opening, proposals, signal, str
 
 from ledger import core
 from ledger.book import E_CASH, E_INSTRUMENT, Book, event
-from ledger.journal import Journal, JournalError, JournalHalted, source_hash
+from ledger.journal import Journal, JournalError, JournalHalted, snapshots, source_hash
 from ledger.journal.session import _symbols
 from ledger.vocabulary import EventKind, Method, Outcome
 
@@ -156,6 +156,29 @@ def test_a_snapshot_spares_the_events_before_it_unless_anything_about_it_is_anot
     connection.execute("ROLLBACK")
 
 
+def test_a_snapshot_is_taken_when_it_pays(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "REPLAY_MOST", 3)
+    session, taken = journal.begin("backtest", "x", config={}), []
+    for row in [None, *opening()]:
+        if row is not None:
+            session.record(row)
+        session.snapshot_if_due()
+        taken.append(journal.connection.execute("SELECT coalesce(max(seq), 0) FROM snapshot").fetchone()[0])
+    assert taken == [0, 0, 0, 3, 3, 3, 6]
+
+
+def test_the_newest_snapshots_are_kept_and_no_file_without_its_row(journal: Journal) -> None:
+    session = journal.begin("backtest", "x", config={})
+    session.snapshot()
+    assert journal.connection.execute("SELECT count(*) FROM snapshot").fetchone() == (0,), "there is no state before the first event"
+    for row in opening()[:4]:
+        session.record(row)
+        session.snapshot()
+    rows = journal.connection.execute("SELECT seq, file FROM snapshot ORDER BY seq").fetchall()
+    assert [seq for seq, _ in rows] == [3, 4] and snapshots.KEPT == 2
+    assert sorted(path.name for path in (journal.path.parent / "a.db.snapshots").iterdir()) == sorted(file for _, file in rows)
+
+
 @pytest.mark.parametrize("upto", [-1, 7])
 def test_there_is_no_book_after_an_event_that_is_not_there(journal: Journal, upto: int) -> None:
     journal.begin("backtest", "x", config={}).record_all(np.array(opening()))
@@ -183,6 +206,9 @@ def test_what_is_no_event_is_the_callers_fault_and_the_session_goes_on(journal: 
         if not (way == session.record_all and row.shape == (1, 20)):
             with pytest.raises(TypeError, match=r"expected int64\["):
                 way(row)
+    for rows in (np.zeros((1, 19), np.int64), np.zeros((1, 20), np.int32), np.zeros((1, 20))):
+        with pytest.raises(TypeError, match=r"expected int64\["):
+            session.record_all(rows)
     assert session.record(opening()[0]) == Outcome.APPLIED
 
 
@@ -251,6 +277,7 @@ def test_names_are_dense_the_same_for_ever_and_shared_between_writers(tmp_path: 
         assert [first.name("AAPL"), second.name("MSFT"), first.name("MSFT"), second.name("AAPL")] == [1, 2, 2, 1]
         assert first.text(2) == "MSFT" and second.names() == {1: "AAPL", 2: "MSFT"}
         assert first.names_of(["X", "AAPL", "Y", "X"]) == [3, 1, 4, 3] and second.text(4) == "Y"
+        assert second.name("Z") == 5 and first.names()[5] == "Z"
         alone = one.begin("paper", "DU1", config={})
         assert alone.names_of(["X", "Y", "X"]) == [1, 2, 1] and alone.name("Y") == 2
 

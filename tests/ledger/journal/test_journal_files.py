@@ -232,6 +232,13 @@ def test_several_questions_are_answered_of_one_state_of_the_file(tmp_path: Path)
         assert reader.sessions()[0].events == 7
 
 
+def test_damaged_pages_are_told_with_the_cure_and_a_fault_of_a_statement_is_not(tmp_path: Path) -> None:
+    for error, expected in ((sqlite3.DatabaseError("malformed"), JournalError), (sqlite3.OperationalError("x"), sqlite3.OperationalError)):
+        with pytest.raises(expected) as told, Journal.read(_made(tmp_path / expected.__name__)):
+            raise error
+        assert ("is damaged (malformed): restore a backup" in str(told.value)) == (expected is JournalError)
+
+
 # The high-water mark.
 
 

@@ -126,7 +126,11 @@ def test_a_heartbeat_shows_life_and_a_lost_lease_halts(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with Journal.open(path) as first, Journal.open(path) as second:
         old = first.begin("paper", "DU1", config={})
+        asked = "SELECT heartbeat_ns - since_ns FROM lease"
+        assert second.connection.execute(asked).fetchone() == (0,)
         old.heartbeat()
+        assert second.connection.execute(asked).fetchone() > (0,), "nothing else was to be stored, and it is stored all the same"
+        first.begin("backtest", "x", config={}).heartbeat()
         lease_path(path, "DU1").unlink()
         second.resume(1)
         with pytest.raises(JournalHalted, match="belongs to somebody else"):

@@ -28,6 +28,7 @@ def test_a_message_is_durable_with_the_next_write_even_when_that_write_changes_n
             ("execDetails", '{"execId": "0001.01"}'), ("orderStatus", "é <img onerror>"),
         ]  # fmt: skip
         assert journal.verify(1).ok and again.book.seq == 1
+        assert 0 < again.kept()[0][0] < again.kept()[1][0] < 10**6, "the journal's clock is the one it was given"
 
 
 def test_joined_messages_of_one_source_are_one_row_until_a_write_or_a_long_one(tmp_path: Path) -> None:
@@ -39,7 +40,11 @@ def test_joined_messages_of_one_source_are_one_row_until_a_write_or_a_long_one(t
         session.keep("t", "5", joined=True)
         session.flush()
         assert [body for _, _, body in session.kept("t")] == ["1\n2", "3" * JOINED_MAX, "4", "5"]
-        assert [body for _, _, body in session.kept("ib")] == ["x"] and len(session.kept()) == 5
+        for body in "67":
+            session.keep("t", body)
+        session.flush()
+        assert [body for _, _, body in session.kept("t")][-3:] == ["5", "6", "7"]
+        assert [body for _, _, body in session.kept("ib")] == ["x"] and len(session.kept()) == 7
 
 
 def test_processes_that_share_a_session_keep_messages_in_one_row_of_numbers(tmp_path: Path) -> None:
