@@ -12,7 +12,7 @@ from tests.ledger.journal.journal_streams import opening, stream
 
 from ledger import views
 from ledger.book import event
-from ledger.journal import Journal, JournalLocked, tables
+from ledger.journal import Journal, JournalLocked, replay, tables
 from ledger.journal.session import Session
 from ledger.vocabulary import EventKind, Method, Outcome
 
@@ -120,3 +120,32 @@ def test_closing_a_session_that_cannot_write_still_gives_the_account_back(tmp_pa
     with Journal.open(tmp_path / "a.db") as again:
         again.resume(1)
         assert views.behind(again, 1) == 0 and again.verify(1).ok
+
+
+@pytest.mark.parametrize("behind", [1, 7, 40])
+def test_a_bulk_after_single_events_leaves_no_row_of_those_out(tmp_path: Path, behind: int) -> None:
+    events, _ = stream(5)
+    with Journal.open(tmp_path / "a.db") as journal:
+        session = journal.begin("paper", "DU1", config={})
+        session.record_all(events[:20])
+        for row in events[20 : 20 + behind]:
+            session.record(row)
+        assert views.behind(journal, 1) == behind
+        session.record_all(events[20 + behind :])
+        assert views.behind(journal, 1) == 0 and journal.verify(1).ok
+
+
+def test_the_next_owner_writes_rows_of_more_events_than_it_read_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay ends with a slice of few events, and more than those were left out of the tables."""
+    monkeypatch.setattr(replay, "SLICE", 7)
+    journal = Journal.open(tmp_path / "a.db")
+    session = journal.begin("paper", "DU1", config={})
+    for number, row in enumerate(stream(1)[0][:60], 1):
+        session.record(row)
+        if number == 20:
+            session.project()
+    assert views.behind(journal, 1) == 40 > 60 % replay.SLICE
+    abandon(journal)
+    with Journal.open(tmp_path / "a.db") as journal:
+        journal.resume(1)
+        assert views.behind(journal, 1) == 0 and journal.verify(1).ok

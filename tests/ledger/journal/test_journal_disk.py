@@ -240,6 +240,23 @@ def test_a_write_that_cannot_begin_or_is_locked_out_halfway_halts_and_records_no
         assert [info.events for info in journal.sessions()] == [0, 0]
 
 
+def test_a_roll_back_that_fails_is_told_with_the_reason_it_was_needed_for(tmp_path: Path) -> None:
+    def at(name: str) -> None:
+        if name == "insert" and armed:
+            journal.connection.close()
+            raise OSError("the disk is gone")
+
+    armed: list[str] = []
+    journal = Journal.open(tmp_path / "a.db", at=at)
+    session = journal.begin("paper", "DU1", config={})
+    armed.append("now")
+    with pytest.raises(JournalHalted, match=r"OSError: the disk is gone \(and the roll-back failed: .*closed"):
+        session.record(opening()[0])
+    journal.close()
+    with Journal.open(tmp_path / "a.db") as journal:
+        assert journal.resume(1).book.seq == 0
+
+
 def test_a_file_that_may_not_grow_halts_and_works_again_when_it_may(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     _base(tmp_path)

@@ -48,6 +48,16 @@ def test_a_file_that_is_no_journal_is_refused_with_a_reason(tmp_path: Path) -> N
     assert (tmp_path / "text.db").read_text().startswith("date,open")
 
 
+@pytest.mark.parametrize("header", ["user_version", "application_id"])
+def test_an_empty_database_that_somebody_numbered_is_not_taken_for_a_new_journal(tmp_path: Path, header: str) -> None:
+    with sqlite3.connect(tmp_path / "a.db") as other:
+        other.execute(f"PRAGMA {header} = 2")
+    other.close()
+    for way in (Journal.open, Journal.read):
+        with pytest.raises(JournalForeign, match="no onebook journal"):
+            way(tmp_path / "a.db")
+
+
 def test_opening_a_foreign_database_to_write_changes_no_byte_and_no_mode_of_it(tmp_path: Path) -> None:
     path = tmp_path / "trading_data.db"
     with sqlite3.connect(path) as connection:
