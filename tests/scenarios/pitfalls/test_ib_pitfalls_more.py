@@ -210,8 +210,10 @@ def test_p21_the_library_knows_nothing_of_a_lost_link(restored: int, tmp_path: P
         gateway = runner.gateway
         assert gateway is not None and gateway._ib.isConnected(), "the library holds itself for connected"
         assert runner.link.state is State.DEGRADED
+        asked = set(gateway._refused)
         await asyncio.sleep(200)
         assert runner.link.state is State.READY
+        assert len(gateway._refused) == len(asked) == 2 and asked.isdisjoint(gateway._refused), "the bars are asked for anew"
         bars = runner.market.bars_seen
         await asyncio.sleep(180)
         assert runner.market.bars_seen > bars, "data flows again"
