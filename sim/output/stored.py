@@ -27,6 +27,10 @@ from sim.output.sheet import Sheet, from_book, held
 
 EPOCH_ORDINAL = 719_163
 Ints = NDArray[np.int64]
+LATER_MONEY = (
+    "Money was put in or taken out later: the total return is the profit over what was put in less what was taken out, "
+    "and returns and falls of the days between count each such step as profit or loss."
+)
 
 
 def points(journal: Any, session_id: int) -> Ints:
@@ -101,7 +105,15 @@ def _notes(config: dict[str, Any], journal: Any, session_id: int) -> list[str]:
         for repair in instrument.get("repairs", [])
     ]
     refused = views.refusal_counts(journal, session_id)
-    return notes + [f"{count} signals were refused: {reason.name}." for reason, count in refused.items()]
+    notes += [f"{count} signals were refused: {reason.name}." for reason, count in refused.items()]
+    return notes + ([LATER_MONEY] if _has_later_money(journal, session_id) else [])
+
+
+def _has_later_money(journal: Any, session_id: int) -> bool:
+    """Say whether money was put in or taken out after the first."""
+    query = "SELECT min(time_ns) < max(time_ns) FROM event WHERE session_id = ? AND kind IN (?, ?)"
+    kinds = int(EventKind.DEPOSIT), int(EventKind.WITHDRAWAL)
+    return bool(journal.connection.execute(query, (session_id, *kinds)).fetchone()[0])
 
 
 def provenance(config: dict[str, Any], info: Any) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from ledger import views
 from ledger.explain import days_of
 from ledger.journal import Journal, JournalError
 from ledger.units import money
+from ledger.vocabulary import EventKind as K
 from ledger.vocabulary import Method
 from sim import run as runs
 from sim.daily import html, report, write
@@ -168,3 +169,13 @@ def test_the_hours_of_a_day_add_up_to_it_also_where_it_begins_on_the_evening_bef
             profit, fills = profit + sum(one.profit_e8 for one in hours), fills + found.executed.executions
         account = views.totals(journal, 1)
     assert profit == account.equity_e8 - account.deposits_e8 and fills == account.fills > 0
+
+
+@pytest.mark.parametrize(("moved", "noted"), [({}, False), ({"kind": K.DEPOSIT}, True), ({"kind": K.WITHDRAWAL}, True), ({"kind": K.INTEREST}, False)])
+def test_money_that_was_put_in_or_taken_out_later_is_noted_beside_the_returns(tmp_path, moved, noted):
+    told = Told().trade("10", "10", "100").mark("110", 120)
+    if moved:
+        told.add(moved["kind"], at=180, cash_e8=money("500"))
+    with stored(tmp_path / "a.db", told.mark("111", 240)) as journal:
+        notes = from_journal(journal, journal.sessions()[0])["notes"]
+    assert any(note.startswith("Money was put in or taken out later") for note in notes) is noted
