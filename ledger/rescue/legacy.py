@@ -210,3 +210,12 @@ def grouped(codes: Int64s) -> Iterator[tuple[int, Int64s]]:
     cuts = np.flatnonzero(np.diff(codes[order])) + 1
     for part in np.split(order, cuts):
         yield int(codes[part[0]]), part
+
+
+def name_text(text: str) -> str:
+    """Return text as a name that a journal takes: a symbol, or evidence with one.
+
+    Bytes that are no UTF-8, and NUL, are written as escapes, and no text in words.
+    """
+    taken = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+    return taken or "(no symbol)"

@@ -30,7 +30,7 @@ from ledger.rescue.audit.finding import Case, text
 from ledger.rescue.audit.positions import held_by_symbol
 from ledger.rescue.audit.rows import deleted
 from ledger.rescue.booking import WORTH_MOST, Grid
-from ledger.rescue.legacy import StoredPosition
+from ledger.rescue.legacy import StoredPosition, name_text
 from ledger.units import MONEY_SCALE, decimal_text
 from ledger.vocabulary import EventKind, Method
 
@@ -176,7 +176,7 @@ def apply_plan(journal: Journal, session_id: int, case: Case, made: Plan, operat
     for step in made.steps:
         session.keep("repair", json.dumps(step._asdict()))
     events = _events(
-        case, made, session.names_of([f"{operator}: {step.evidence}" for step in made.steps]), session.book
+        case, made, session.names_of([name_text(f"{operator}: {step.evidence}") for step in made.steps]), session.book
     )
     if len(events):
         session.record_all(events)

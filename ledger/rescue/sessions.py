@@ -23,7 +23,7 @@ from ledger.book import E_REF
 from ledger.journal import Journal, Session
 from ledger.rescue.booking import Grid, definitions, facts, marks, openings
 from ledger.rescue.errors import RescueError
-from ledger.rescue.legacy import Legacy
+from ledger.rescue.legacy import Legacy, name_text
 from ledger.rescue.raw import CHUNK, Digest, RawFile, RawRow, RawTable, decode, encode
 from ledger.rescue.readers import Progress, open_file
 from ledger.rescue.schema import Options, legacy_of
@@ -115,16 +115,11 @@ def record(session: Session, legacy: Legacy, say: Progress) -> None:
     """Record the events that a file's trades make."""
     grid = Grid(legacy)
     table = definitions(legacy, grid)
-    table[:, E_REF] = session.names_of([_symbol_text(legacy.label(code)) for code in range(len(legacy.symbols))])
+    table[:, E_REF] = session.names_of([name_text(legacy.label(code)) for code in range(len(legacy.symbols))])
     for events in _parts(legacy, grid, table):
         if len(events):
             session.record_all(events)
             say(f"booking: {session.book.seq:,} events")
-
-
-def _symbol_text(label: str) -> str:
-    """Return a symbol as a name that a journal takes: text that is not UTF-8 is written with its bytes."""
-    return label.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _parts(legacy: Legacy, grid: Grid, table: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

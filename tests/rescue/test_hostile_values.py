@@ -6,7 +6,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ledger.journal import Journal
@@ -69,6 +69,8 @@ def test_no_value_in_any_cell_makes_the_audit_crash(generation, changes):
 
 
 @settings(max_examples=5, deadline=None)
+@example([(1, 1, 0, "")])
+@example([(1, 1, 0, "A\x00B")])
 @given(cells)
 def test_a_spoilt_file_can_be_imported_audited_and_repaired(changes):
     with tempfile.TemporaryDirectory() as folder, Journal.open(Path(folder) / "book.db") as journal:
