@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,27 @@ def test_every_file_is_private_and_so_is_a_folder_that_was_made(tmp_path: Path) 
         modes = {path.name: path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()}
         assert set(modes.values()) == {0o600} and len(modes) >= 7
     assert folder.stat().st_mode & 0o777 == (folder / "a.db.snapshots").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_journal_that_others_could_read_is_private_once_it_is_opened_to_write(tmp_path: Path) -> None:
+    _made(tmp_path / "a.db").chmod(0o644)
+    Journal.open(tmp_path / "a.db").close()
+    assert (tmp_path / "a.db").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("folder", [True, False], ids=["the folder", "the copy"])
+def test_a_copy_that_cannot_be_made_durable_gets_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool) -> None:
+    """A folder that cannot be synced is no reason: its names are as durable as that system makes them."""
+
+    def refused(descriptor: int) -> None:
+        if os.path.isdir(descriptor) == folder:
+            raise OSError("input/output error")
+
+    with Journal.open(_made(tmp_path / "a.db")) as journal, monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refused)
+        with nullcontext() if folder else pytest.raises(OSError, match="input/output"):
+            journal.backup(tmp_path / "copy.db")
+        assert (tmp_path / "copy.db").exists() == folder
 
 
 def test_a_file_that_is_no_journal_is_refused_with_a_reason(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from ledger.book import EVENT_COLUMNS, Book, Row, event
 from ledger.core import apply_all
 from ledger.journal import Journal, JournalError, JournalHalted, replay
 from ledger.journal.store import chain
+from ledger.journal.store.files import sidecar
+from ledger.journal.store.mark import Mark, MarkFile
 from ledger.vocabulary import EventKind
 from tests.ledger.journal.journal_streams import opening, signal
 
@@ -162,6 +164,46 @@ def test_a_tampered_row_is_found_where_the_triggers_are_gone(tmp_path: Path) -> 
         other.close()
         with Journal.read(path) as journal:
             assert part in {finding.part for finding in journal.verify(1).findings}, edit
+
+
+ZEROS = "printf('%064d', 0)"
+CHANGED = {
+    "UPDATE session_end SET events = 5": ("end", "the session ended with 5 events and has 6"),
+    f"UPDATE session_end SET digest = {ZEROS}": ("end", "the session ended with book 000000000000 and its events give "),
+    "UPDATE snapshot SET event_hash = zeroblob(32)": ("snapshot", "names event 6, which has another hash"),
+    f"UPDATE snapshot SET digest = {ZEROS}": ("snapshot", "is not the book its row names"),
+    "UPDATE snapshot SET seq = 5, event_hash = (SELECT hash FROM event WHERE seq = 5)": ("snapshot", "is not the book its row names"),
+    "DELETE FROM instrument WHERE number = 3": ("projection", "instrument has 2 rows and the events give 3"),
+    "UPDATE instrument SET realized_e8 = 5 WHERE number = 2": ("projection", "instrument row 2: realized_e8 is 5 and the events give 0"),
+    "UPDATE account SET seq = 5": ("projection", "the tables came to event 5 of 6; they may be 0 events behind at most"),
+    Mark(1, 9, bytes(32)): ("mark", "event 9 was committed and the journal ends at 6: its tail is lost"),
+    Mark(1, 6, bytes(32)): ("mark", "event 6 is not the one that was committed"),
+    Mark(1, 0, bytes(32)): ("mark", "event 0 is not the one that was committed"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED, ids=str)
+def test_whatever_was_changed_is_found_where_it_was_changed_and_said(tmp_path: Path, change: str | Mark) -> None:
+    path, (part, words) = tmp_path / "a.db", CHANGED[change]
+    with Journal.open(path) as journal:
+        session = journal.begin("paper", "DU1", config={})
+        session.record_all(np.array(opening()))
+        session.snapshot()
+        session.end()
+        assert journal.verify(1).ok
+    if isinstance(change, Mark):
+        file = MarkFile(sidecar(path, "mark"))
+        file.write(change)
+        file.close()
+    else:
+        other = sqlite3.connect(path, isolation_level=None)
+        for (trigger,) in other.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+            other.execute(f"DROP TRIGGER {trigger}")
+        other.execute(change)
+        other.close()
+    with Journal.read(path) as journal:
+        found = [finding for finding in journal.verify(1).findings if finding.part != "schema"]
+    assert {finding.part for finding in found} == {part} and words in found[0].text, found
 
 
 def test_a_forked_child_may_not_use_its_parents_session(tmp_path: Path) -> None:
