@@ -13,7 +13,7 @@ Invariant. The words are a function of (seed, number) alone: no process, no Pyth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain
 from struct import Struct
@@ -101,3 +101,11 @@ class LabelledTape(Tape):
 
     def _told(self, label: str, script: Sequence[int]) -> int:
         return next(self._values.get(label, iter(())), 0)
+
+
+def by_label(draws: Iterable[Draw]) -> dict[str, tuple[int, ...]]:
+    """Return the values of draws in turn, for each label."""
+    found: dict[str, tuple[int, ...]] = {}
+    for draw in draws:
+        found[draw.label] = (*found.get(draw.label, ()), draw.value)
+    return found

@@ -165,3 +165,8 @@ def as_one_life(steps: Steps, process: str, heir: str) -> Steps:
             step = f"{match[1] or ''}{letter}{match[3] or ''}{match[4] or ''}"
         found.append(step)
     return tuple(found)
+
+
+def left_of(values: tuple[int, ...], gone: range, count: int) -> tuple[int, ...]:
+    """Return the values of a label without those of the signals that are gone, if there is one for each signal."""
+    return tuple(value for at, value in enumerate(values) if at not in gone) if len(values) == count else values

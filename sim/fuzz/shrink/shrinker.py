@@ -10,7 +10,8 @@ between lanes, fewer moves, in this order; moves are listed, and what is impossi
 By data: what is wished and what the broker does was drawn, and a schedule of a hundred moves fails because of a few of
 these and a fault or two. Fewer faults, smaller dials, fewer chosen moves and draws; what is left of the chosen
 moves comes at its time, or as soon after it as it can. Big steps come first: no choice at all, faults
-alone, one signal, then halves, quarters and single ones.
+alone, one signal, then halves, quarters and single ones. Then it is begun again from little: one signal, one draw or the few
+that are left, and the last fault at events like those that it struck (`hints.py`); a draw that counts something is lowered, too.
 
 A pass that helped goes on where it was; passes take turns until nothing helps or the re-runs are used up. Where none helps any more,
 the schedule is told again without one of its lanes or names, whatever the others are called then.
@@ -18,19 +19,20 @@ the schedule is told again without one of its lanes or names, whatever the other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sim.fuzz.choices import Draw, LabelledTape, Tape
+from sim.fuzz.choices import Draw, LabelledTape, Tape, by_label
 from sim.fuzz.explore import Failure, Scenario, failure_of
 from sim.fuzz.faults import parse
 from sim.fuzz.fence import fenced, spins
 from sim.fuzz.shrink.orders import (
-    Steps, as_one_life, chunks, fault_of, first_task, gathered, heirs, joined, lane_of, moves_of, renumbered, without_tasks,
+    Steps, as_one_life, chunks, fault_of, first_task, gathered, heirs, joined, lane_of, left_of, moves_of, renumbered, without_tasks,
 )  # fmt: skip
-from sim.fuzz.processes import Lane, Violation
+from sim.fuzz.processes import Violation
 from sim.fuzz.replay import Script, perform, told
+from sim.fuzz.shrink.hints import Anchored, Choice, Hints, Moves
 from sim.fuzz.shrink.stories import Line, Lines, Retold, line_of, shorter
 from sim.fuzz.world import World
 
@@ -40,8 +42,10 @@ RERUNS_SPINNING = 10
 FEW = 3
 """Sizes that a dial is turned down to at once."""
 
-Moves = tuple[tuple[int, str], ...]
-"""Chosen moves, each with the number of moves before it."""
+LOWER = range(4, 33, 4)
+"""By how much a draw that counts something is lowered where there are fewer signals."""
+COUNTS = 64
+"""From this bound on a draw counts something, such as the writes before one at which a process is killed."""
 
 
 class Size(NamedTuple):
@@ -97,44 +101,11 @@ def step_text(lane: str, fault: str) -> str:
     return f"{lane}!{fault}" if fault else lane
 
 
-def by_label(draws: Iterable[Draw]) -> dict[str, tuple[int, ...]]:
-    """Return the values of draws in turn, for each label."""
-    found: dict[str, tuple[int, ...]] = {}
-    for draw in draws:
-        found[draw.label] = (*found.get(draw.label, ()), draw.value)
-    return found
-
-
 def shrink(scenario: Scenario, failure: Failure, reruns: int = RERUNS_MAX) -> Shrunk:
     """Make a failure small within a number of re-runs; the invariant that breaks stays the same."""
     most = min(reruns, RERUNS_SPINNING) if failure.invariant == spins.INVARIANT else reruns
     with fenced():  # once for all re-runs
         return _Shrinker(scenario, failure, most).run()
-
-
-class _Hints(Script):
-    """Makes each chosen move as soon as its time has come and it is possible."""
-
-    def __init__(self, world: World, moves: Moves) -> None:
-        super().__init__(world, [step for _, step in moves], False)
-        self._due = list(moves)
-
-    def pick(self, pending: list[Lane]) -> int:
-        """Make the first move that is due and possible, or the one that comes by itself."""
-        for at, (when, step) in enumerate(self._due):
-            if when > len(self.chosen):
-                break
-            if self._world.can(step):
-                del self._due[at]
-                return self._make(step, pending)
-        return self._go_on(pending)
-
-    def early(self, ran: int) -> bool:
-        """Say whether the first move that is due comes after so many ready handles."""
-        if self._due and self._due[0][0] <= len(self.chosen):
-            step, mark, after = self._due[0][1].partition("~")
-            self._is_early = bool(mark) and int(after) == ran and self._world.can(step)
-        return self._is_early
 
 
 def _listed(world: World, steps: Steps) -> Script:
@@ -170,7 +141,7 @@ class _Shrinker:
         passes = self._passes_by_data if self._by_data else self._passes_by_order
         improved = True
         while improved and self._tried < self._limit:
-            improved = sum(map(self._pass, passes())) > 0 or self._pass(self._retold)
+            improved = sum(map(self._pass, passes())) > 0 or self._tells_again()
         return Shrunk(self._best.failure, self._best.needed, self._tried, before, self._best.size)
 
     def _passes_by_order(self) -> tuple[Callable[[], Candidates], ...]:
@@ -181,8 +152,8 @@ class _Shrinker:
 
     def _passes_by_data(self) -> tuple[Callable[[], Candidates], ...]:
         return (
-            self._at_once, self._at_rest, self._fewer_signals, self._fewer_draws, self._fewer_moves, self._without_chosen_faults,
-            self._without_faults, self._without_deaths, self._at_other_times,
+            self._at_once, self._at_rest, self._fewer_signals, self._fewer_draws, self._from_little, self._from_less, self._fewer_moves,
+            self._without_chosen_faults, self._without_faults, self._without_deaths, self._at_other_times,
         )  # fmt: skip
 
     def _pass(self, candidates: Callable[[], Candidates]) -> bool:
@@ -200,7 +171,8 @@ class _Shrinker:
 
     def _helps(self, plan: Plan) -> bool:
         """Try a plan that was not tried before; keep what it comes to if there is less to read."""
-        key = (plan.steps, tuple(plan.dials.items()), tuple(plan.draws.items()))
+        steps = tuple(move[:2] for move in plan.steps) if plan.script is Hints else plan.steps
+        key = (plan.script if steps else None, steps, tuple(plan.dials.items()), tuple(plan.draws.items()))
         if key in self._seen:
             return False
         self._seen.add(key)
@@ -222,7 +194,9 @@ class _Shrinker:
             return None
         if found is None or found.name != self._first.invariant:
             return None
-        moves = tuple((at, step) for at, (step, chosen) in enumerate(zip(world.trace, script.chosen, strict=True)) if chosen)
+        about = [line.about for line in lines]
+        made = zip(world.trace, script.chosen, about, ["", *about][: len(about)], strict=True)
+        moves = tuple(Choice(at, step, own, after) for at, (step, chosen, own, after) in enumerate(made) if chosen)
         return Known(failure_of(world, found), moves, tuple(world.tape.draws), told(world.trace, script.chosen), tuple(lines))
 
     def _perform(self, world: World, script: Script) -> Violation | None:
@@ -247,9 +221,16 @@ class _Shrinker:
 
     def _timed(self, moves: Moves, dials: dict[str, int] | None = None) -> Plan:
         failure = self._best.failure
-        return Plan(moves, failure.dials if dials is None else dials, by_label(self._best.draws), _Hints)
+        return Plan(moves, failure.dials if dials is None else dials, by_label(self._best.draws), Hints)
 
     # A pass for both, where no other helps.
+
+    def _tells_again(self) -> bool:
+        """Tell the schedule again; by data it may not take more choices than before, as it can with a signal less."""
+        before, improved = self._best, self._pass(self._retold)
+        if self._by_data and self._best.size.choices > before.size.choices:
+            self._best, improved = before, False
+        return improved
 
     def _retold(self) -> Candidates:
         """Leave out what each name and each lane does, with all dials as they are and with each a little lower."""
@@ -263,7 +244,7 @@ class _Shrinker:
     def _at_once(self) -> Candidates:
         """Leave out every choice, or all but the faults; then turn dials down to a few, by choices and by the whole order."""
         dials, everything = self._best.failure.dials, self._best.moves
-        faults = tuple(move for move in everything if fault_of(move[1]))
+        faults = tuple(move for move in everything if fault_of(move.step))
         for moves in dict.fromkeys(((), faults)):
             yield self._timed(moves)
         for few in range(1, FEW + 1):
@@ -275,6 +256,30 @@ class _Shrinker:
                     yield self._timed(moves, fewer)
                 yield self._listed(self._best.failure.steps, fewer)
 
+    def _from_little(self) -> Candidates:
+        """Begin again with one signal, and of the draws with all that are left or with one."""
+        drawn = [draw for draw in self._best.draws if draw.value]
+        for few in (drawn, *([draw] for draw in reversed(drawn))):
+            yield self._again(few)
+
+    def _from_less(self) -> Candidates:
+        """Begin again where a draw counts what there is less of with one signal: the same event has a lower number then."""
+        drawn = [draw for draw in self._best.draws if draw.value]
+        if len(drawn) > FEW or max(self._best.failure.dials.values(), default=1) == 1:
+            return
+        for less in LOWER:
+            for few in (drawn, *([draw] for draw in drawn)):
+                lower = [draw._replace(value=max(draw.value - less, 0)) if draw.bound >= COUNTS else draw for draw in few]
+                if lower != few:
+                    yield self._again(lower)
+
+    def _again(self, drawn: list[Draw]) -> Plan:
+        """Begin again with one signal, a few draws, which come first of their labels, and the last fault, as often as it struck."""
+        best = self._best
+        struck = [move for move in best.moves if fault_of(move.step)]
+        last = tuple(move for move in struck if (move.step, move.about) == (struck[-1].step, struck[-1].about))
+        return Plan(last, dict.fromkeys(best.failure.dials, 1), by_label(drawn), Anchored)
+
     def _fewer_signals(self) -> Candidates:
         """Leave out halves, quarters and each one of what a dial counts: its draws, and its tasks."""
         best, first = self._best, first_task(self._first.steps)
@@ -284,14 +289,14 @@ class _Shrinker:
                 for gone in (range(at, min(at + size, count)) for at in range(0, count, size)):
                     dials = {**best.failure.dials, name: count - len(gone)}
                     known = by_label(best.draws)
-                    draws = {label: _left(values, gone, count) for label, values in known.items()}
-                    moves = tuple((at, left[0]) for at, step in best.moves if (left := without_tasks((step,), gone, first)))
+                    draws = {label: left_of(values, gone, count) for label, values in known.items()}
+                    moves = tuple(move._replace(step=left[0]) for move in best.moves if (left := without_tasks((move.step,), gone, first)))
                     yield Plan(without_tasks(best.failure.steps, gone, first), dials, draws)
-                    yield Plan(moves, dials, draws, _Hints)
+                    yield Plan(moves, dials, draws, Hints)
                     # What is drawn for each order, and not for each signal, goes with the orders that are not placed.
                     rest = {label: draws[label] if len(values) in (1, count) else values[len(gone) :] for label, values in known.items()}
                     if rest != draws:
-                        yield Plan(moves, dials, rest, _Hints)
+                        yield Plan(moves, dials, rest, Hints)
                 size //= 2
 
     def _fewer_draws(self) -> Candidates:
@@ -309,23 +314,23 @@ class _Shrinker:
     def _at_rest(self) -> Candidates:
         """Let chosen moves wait until nothing is ready."""
         moves = self._best.moves
-        if any("~" in step for _, step in moves):
-            yield self._timed(tuple((at, step.partition("~")[0]) for at, step in moves))
+        if any("~" in move.step for move in moves):
+            yield self._timed(tuple(move._replace(step=move.step.partition("~")[0]) for move in moves))
 
     def _without_chosen_faults(self) -> Candidates:
         """Let the moves that were struck by a fault come at their time, but whole."""
         for move in self._best.moves:
-            at, step = move
-            if "!" in step:
-                yield self._timed(tuple((at, lane_of(step)) if other == move else other for other in self._best.moves))
+            if "!" in move.step:
+                whole = move._replace(step=lane_of(move.step))
+                yield self._timed(tuple(whole if other == move else other for other in self._best.moves))
 
     def _at_other_times(self) -> Candidates:
         """Let each chosen move come at another time, so that others may become needless."""
-        for place, (at, step) in enumerate(self._best.moves):
+        for place, move in enumerate(self._best.moves):
             rest = self._best.moves[:place] + self._best.moves[place + 1 :]
-            for when in (at // 2, at - 1, at + 1, 0):
+            for when in (move.at // 2, move.at - 1, move.at + 1, 0):
                 if when >= 0:
-                    yield self._timed(tuple(sorted([*rest, (when, step)], key=lambda move: move[0])))
+                    yield self._timed(tuple(sorted([*rest, move._replace(at=when)], key=lambda move: move.at)))
 
     # Passes by order.
 
@@ -367,9 +372,9 @@ class _Shrinker:
             for first in (moves_of(steps, process), set[str]()):
                 over = {fault, f"up.{process}", *first}
                 yield self._listed(as_one_life(tuple(step for step in steps if step not in over), process, heir))
-                left = [(at, step) for at, step in best.moves if step not in over]
-                names = as_one_life(tuple(step for _, step in left), process, heir)
-                yield self._timed(tuple((at, name) for (at, _), name in zip(left, names, strict=True)))
+                left = [move for move in best.moves if move.step not in over]
+                names = as_one_life(tuple(move.step for move in left), process, heir)
+                yield self._timed(tuple(move._replace(step=name) for move, name in zip(left, names, strict=True)))
 
     def _without_lanes(self) -> Candidates:
         steps = self._best.failure.steps
@@ -390,8 +395,3 @@ class _Shrinker:
 
     def _joined(self) -> Candidates:
         return map(self._listed, joined(self._best.failure.steps))
-
-
-def _left(values: tuple[int, ...], gone: range, count: int) -> tuple[int, ...]:
-    """Return the values of a label without those of the signals that are gone, if there is one for each signal."""
-    return tuple(value for at, value in enumerate(values) if at not in gone) if len(values) == count else values

@@ -29,7 +29,7 @@ class Line(NamedTuple):
 Lines = tuple[Line, ...]
 
 
-def _about(lane: Lane) -> str:
+def about(lane: Lane) -> str:
     """Return what a lane will do next: the first word of its label, and whether that is an answer or report."""
     return f"{lane.label.partition(' ')[0]}{'' if lane.effect is not None else ' <'}"
 
@@ -40,7 +40,7 @@ def line_of(step: str, lane: Lane | None) -> Line:
     name, fault = parse(step)
     if lane is None or (fault in WORLDS and fault != "cancel"):
         return Line(step, name, "", "")
-    return Line(step, name, _about(lane), lane.label.partition(" ")[2])
+    return Line(step, name, about(lane), lane.label.partition(" ")[2])
 
 
 class Retold(Script):
@@ -64,7 +64,7 @@ class Retold(Script):
         """Return the step by which the lane that has the part of another makes its move; "" where nobody can have it."""
         if line.about and line.lane not in self._parts:
             taken = self._parts.values()
-            free = [lane.name for lane in pending if _about(lane) == line.about and lane.name not in taken and lane.name[0] == line.lane[0]]
+            free = [lane.name for lane in pending if about(lane) == line.about and lane.name not in taken and lane.name[0] == line.lane[0]]
             if not free:
                 return ""
             self._parts[line.lane] = free[0]

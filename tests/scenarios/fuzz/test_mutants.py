@@ -149,4 +149,6 @@ def test_failures_of_the_runner_come_down_to_a_line_that_replays_strictly() -> N
 def test_the_hardest_failure_of_the_runner_comes_down_as_well() -> None:
     [(name, failure)] = failures(tuple(mutant for mutant in MUTANTS if mutant.name == REORDERS))
     made = shrink(tokens.resolve(name), failure)
-    assert made.reruns <= RERUNS_MAX and made.after.choices <= 12 and len(tokens.make(name, SCENARIOS[name[7:]], made.failure, made.needed)) <= 200
+    token = tokens.make(name, SCENARIOS[name[7:]], made.failure, made.needed)
+    assert made.reruns <= RERUNS_MAX and len(token) <= tokens.LENGTH_MAX, token
+    assert made.failure.dials == {"signals": 1} and made.after.choices == 3, "three reports that a correction overtakes"

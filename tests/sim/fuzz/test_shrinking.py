@@ -255,3 +255,75 @@ def test_told_lines_are_left_out_by_name_or_lane_and_the_others_keep_their_order
         rest = iter(lines)
         assert 0 < len(left) < len(lines) and all(line in rest for line in left)
         assert len({line.name for line in gone}) == 1 or len({line.lane for line in gone}) == 1
+
+
+def one_report_matters(world: World) -> None:
+    """Fail when the report of an order is lost that was drawn to matter; every order has a line of its own, with noise before it."""
+    ways = [world.draw("way", 8) for _ in range(world.dial("signals", 6))]
+    heard: set[int] = set()
+
+    async def main() -> None:
+        for number in range(len(ways)):
+            await world.io("order")
+            world.post(f"line.{number}", "noise", lambda: None)
+            world.post(f"line.{number}", "fill", lambda number=number: heard.add(number), faults=("lost",))  # type: ignore[misc]
+
+    world.process("bot", main)
+    world.allow("lost")
+    world.at_end("heard", lambda: all(number in heard for number, way in enumerate(ways) if way == 7))
+
+
+def test_a_fault_strikes_the_same_event_although_nearly_all_before_it_is_left_out() -> None:
+    steps = ("A", "line.0", "A", "line.1", "line.0", "A", "A", "line.2", "line.1", "line.2", "A", "line.3", "A", "line.3!lost")
+    world, found = replay(one_report_matters, steps, draws=(3, 1, 2, 7, 5, 0))
+    assert found is not None
+    made = shrink(one_report_matters, failure_of(world, found))
+    assert (made.failure.dials, made.failure.draws, made.needed) == ({"signals": 1}, (7,), (Onward("*2"), "line.0!lost"))
+
+
+def killed_in_the_middle(world: World) -> None:
+    """Fail when the process ends between two of a signal's five writes; which write it is was drawn, counted over all signals."""
+    signals, last = world.dial("signals", 6), world.draw("ends at write", 64)
+    done: list[int] = []
+
+    async def main() -> None:
+        for write in range(5 * signals):
+            await world.io("write", lambda write=write: done.append(write))  # type: ignore[misc]
+            if write + 1 == last:
+                return
+
+    world.process("bot", main)
+    world.at_end("whole", lambda: len(done) % 5 not in (2, 3))
+
+
+@pytest.mark.parametrize("write", [18, 23, 27])
+def test_a_count_is_lowered_with_the_signals_that_are_left_out(write: int) -> None:
+    world, found = replay(killed_in_the_middle, (), draws=(write,))
+    assert found is not None
+    made = shrink(killed_in_the_middle, failure_of(world, found))
+    assert made.failure.dials == {"signals": 1} and made.failure.draws in ((2,), (3,))
+
+
+def crashed_after_an_order(world: World) -> None:
+    """Fail when a crash comes between an order and its record, for the signal that was drawn to matter."""
+    ways = [world.draw("way", 8) for _ in range(world.dial("signals", 6))]
+    sent: list[int] = []
+    kept: list[int] = []
+
+    async def main() -> None:
+        for number in range(len(kept), len(ways)):
+            await world.io("look")
+            await world.io("order", lambda number=number: sent.append(number))  # type: ignore[misc]
+            await world.io("record", lambda number=number: kept.append(number))  # type: ignore[misc]
+
+    world.process("bot", main)
+    world.allow("crash")
+    world.at_end("once", lambda: all(sent.count(number) == 1 for number, way in enumerate(ways) if way == 7))
+
+
+def test_a_crash_comes_after_a_move_like_the_one_it_came_after() -> None:
+    steps = ("A",) * (4 * 5 + 2)
+    world, found = replay(crashed_after_an_order, (*steps, "crash.A"), draws=(1, 2, 3, 4, 7, 5))
+    assert found is not None
+    made = shrink(crashed_after_an_order, failure_of(world, found))
+    assert (made.failure.dials, made.failure.draws) == ({"signals": 1}, (7,)) and made.needed == (Onward("*2"), "crash.A")
