@@ -96,7 +96,7 @@ def test_an_unknown_worth_stays_unknown():
 
 def test_moments_are_read_exactly_or_refused():
     events = recorded(share(), event(K.DEPOSIT, cash_e8=money("10000")), marked("100"))
-    events[2, E_TIME] = DAY + 1_000
+    events[:, E_TIME] = 1_000, DAY, DAY + 1_000
     assert [place(text, events, UTC) for text in ("start", "1970-01-01", "1970-01-02", "end")] == [0, 1, 3, 3]
     assert [place(f"1970-01-02T00:00:00{text}", events, UTC) for text in ("Z", ".000001+00:00")] == [2, 3]
     for text in ("yesterday", "1970-13-01", "1970-01-02T00:00:00", ""):
